@@ -1,0 +1,3 @@
+//! The `ctos` command.
+
+fn main() {}

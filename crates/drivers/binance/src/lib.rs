@@ -1,0 +1,1 @@
+//! Binance's words: frame decoding and book synchronisation.

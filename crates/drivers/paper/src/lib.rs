@@ -1,0 +1,1 @@
+//! The paper driver: the simulated exchange and its latency behind the driver contract.

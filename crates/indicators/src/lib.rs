@@ -1,0 +1,1 @@
+//! Streaming indicators with one implementation for live and history.

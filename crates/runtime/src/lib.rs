@@ -1,0 +1,1 @@
+//! Init: configuration, the shard loop, recovery, watchdog, observers.

@@ -1,0 +1,1 @@
+//! The loopback control API under /api/v1.

@@ -1,0 +1,1 @@
+//! Journal, snapshots, SQLite projection, capture and bar files.

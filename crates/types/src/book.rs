@@ -1,0 +1,133 @@
+//! An order book by price level, as a venue publishes it.
+
+use crate::instrument::{Price, Qty};
+use crate::market::{Level, Quote};
+use crate::order::Side;
+use serde::{Deserialize, Serialize};
+
+/// Both sides sorted with the best level last, so that the changes near the top, which are most, move few entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct L2Book {
+    /// Ascending prices.
+    bids: Vec<Level>,
+    /// Descending prices.
+    asks: Vec<Level>,
+}
+
+impl L2Book {
+    pub fn clear(&mut self) {
+        self.bids.clear();
+        self.asks.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bids.is_empty() && self.asks.is_empty()
+    }
+
+    /// Sets the absolute size at a price. Zero deletes; deleting an unknown level is normal on every venue.
+    pub fn set(&mut self, side: Side, price: Price, qty: Qty) {
+        let (levels, key): (_, fn(Price) -> i64) = match side {
+            Side::Buy => (&mut self.bids, |p| p.0),
+            Side::Sell => (&mut self.asks, |p| -p.0),
+        };
+        let want = key(price);
+        // Most updates touch the last few entries: look there before the binary search.
+        let near = levels.len().saturating_sub(8);
+        let at = if near == 0 || key(levels[near].price) < want {
+            let mut at = levels.len();
+            while at > near && key(levels[at - 1].price) >= want {
+                at -= 1;
+            }
+            at
+        } else {
+            levels[..=near].partition_point(|l| key(l.price) < want)
+        };
+        let found = levels.get(at).is_some_and(|l| l.price == price);
+        match (found, qty.0 > 0) {
+            (true, true) => levels[at].qty = qty,
+            (true, false) => {
+                levels.remove(at);
+            }
+            (false, true) => levels.insert(at, Level { price, qty }),
+            (false, false) => {}
+        }
+    }
+
+    pub fn best(&self, side: Side) -> Option<Level> {
+        match side {
+            Side::Buy => self.bids.last().copied(),
+            Side::Sell => self.asks.last().copied(),
+        }
+    }
+
+    /// Best bid and ask; a side without orders shows size zero.
+    pub fn quote(&self) -> Quote {
+        let (bid, ask) = (self.bids.last().copied().unwrap_or_default(), self.asks.last().copied().unwrap_or_default());
+        Quote { bid_px: bid.price, bid_qty: bid.qty, ask_px: ask.price, ask_qty: ask.qty }
+    }
+
+    /// Levels of one side, best first.
+    pub fn levels(&self, side: Side) -> impl DoubleEndedIterator<Item = Level> + ExactSizeIterator + '_ {
+        match side {
+            Side::Buy => self.bids.iter().rev().copied(),
+            Side::Sell => self.asks.iter().rev().copied(),
+        }
+    }
+
+    pub fn depth(&self, side: Side) -> usize {
+        match side {
+            Side::Buy => self.bids.len(),
+            Side::Sell => self.asks.len(),
+        }
+    }
+
+    pub fn qty_at(&self, side: Side, price: Price) -> Qty {
+        let found = match side {
+            Side::Buy => self.bids.binary_search_by_key(&price.0, |l| l.price.0).map(|i| self.bids[i].qty),
+            Side::Sell => self.asks.binary_search_by_key(&-price.0, |l| -l.price.0).map(|i| self.asks[i].qty),
+        };
+        found.unwrap_or(Qty(0))
+    }
+
+    /// Replaces the whole book. Levels may come in any order; zero sizes are skipped.
+    pub fn replace(&mut self, bids: &[Level], asks: &[Level]) {
+        self.clear();
+        // Venues send best first: inserting from the far end appends.
+        for l in bids.iter().rev() {
+            self.set(Side::Buy, l.price, l.qty);
+        }
+        for l in asks.iter().rev() {
+            self.set(Side::Sell, l.price, l.qty);
+        }
+    }
+
+    pub fn is_crossed(&self) -> bool {
+        matches!((self.bids.last(), self.asks.last()), (Some(b), Some(a)) if b.price >= a.price)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        // The slow, obvious twin: one ordered map a side.
+        #[test]
+        fn same_as_ordered_maps(updates in prop::collection::vec((any::<bool>(), 0i64..60, 0i64..4), 0..400)) {
+            let mut book = L2Book::default();
+            let (mut bids, mut asks) = (BTreeMap::new(), BTreeMap::new());
+            for (buy, px, qty) in updates {
+                let side = if buy { Side::Buy } else { Side::Sell };
+                book.set(side, Price(px), Qty(qty));
+                let map = if buy { &mut bids } else { &mut asks };
+                if qty == 0 { map.remove(&px); } else { map.insert(px, qty); }
+                let flat = |s| book.levels(s).map(|l| (l.price.0, l.qty.0)).collect::<Vec<_>>();
+                prop_assert_eq!(flat(Side::Buy), bids.iter().rev().map(|(p, q)| (*p, *q)).collect::<Vec<_>>());
+                prop_assert_eq!(flat(Side::Sell), asks.iter().map(|(p, q)| (*p, *q)).collect::<Vec<_>>());
+                prop_assert_eq!(book.qty_at(side, Price(px)), Qty(qty));
+            }
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! Instruments and the two grid numbers, [`Price`] and [`Qty`]. All conversion and rounding of them happens here.
+
+use crate::decimal::{Decimal, NumberError, Rounding, div_rounded, mul_div, pow10};
+use crate::error::RejectReason;
+use crate::ids::InstrumentId;
+use crate::order::Side;
+use crate::text::Currency;
+use crate::time::UnixNanos;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// Price as an integer on one instrument's decimal grid: `mantissa * 10^-price_decimals`. Never a float.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Price(pub i64);
+
+/// Size as an integer on one instrument's decimal grid: `mantissa * 10^-qty_decimals`, in the venue's order unit
+/// (base coin, or contracts). Signed where it is a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Qty(pub i64);
+
+impl Qty {
+    pub const ZERO: Qty = Qty(0);
+    pub const fn abs(self) -> Qty {
+        Qty(self.0.abs())
+    }
+}
+
+/// Unified symbol: `venue:BASE-QUOTE`, `venue:BASE-QUOTE-PERP`, `venue:BASE-QUOTE-20261225`, `ctp:rb2510.SHFE`. Case kept.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Symbol(Arc<str>);
+
+impl Symbol {
+    pub fn new(text: &str) -> Symbol {
+        Symbol(text.into())
+    }
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    /// `("binance", "BTC-USDT")`; the venue part is empty where it was left out.
+    pub fn split(&self) -> (&str, &str) {
+        self.0.split_once(':').unwrap_or(("", &self.0))
+    }
+    /// Whether `text` names this symbol, with or without its venue part.
+    pub fn is_named(&self, text: &str) -> bool {
+        text == &*self.0 || text == self.split().1
+    }
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// What profit is paid in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Settlement {
+    /// In quote currency; profit is linear in the price.
+    Linear,
+    /// In base currency; a contract is worth a fixed amount of quote currency.
+    Inverse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstrumentKind {
+    Spot,
+    Perpetual(Settlement),
+    Future { settlement: Settlement, expiry: UnixNanos },
+}
+
+/// One tradable thing with its rules, as the venue states them. A change of decimals is a new `version`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instrument {
+    pub id: InstrumentId,
+    pub version: u32,
+    pub symbol: Symbol,
+    pub kind: InstrumentKind,
+    pub base: Currency,
+    pub quote: Currency,
+    /// Places of a `Price`. With `qty_decimals` at most 18 together.
+    pub price_decimals: u8,
+    pub qty_decimals: u8,
+    /// Prices are multiples of this.
+    pub tick: Price,
+    /// Sizes are multiples of this.
+    pub lot: Qty,
+    pub min_qty: Qty,
+    pub max_qty: Qty,
+    /// In quote currency; zero where there is none.
+    pub min_notional: Decimal,
+    /// What one unit of size stands for: base coin (linear), quote currency (inverse). 1 on most crypto venues.
+    pub contract_value: Decimal,
+    /// Futures multiplier on top of the contract value. 1 on crypto venues.
+    pub multiplier: Decimal,
+    /// Share of the notional that must be there to open, by the venue's base tier: 0.01 allows 100x. Zero for spot.
+    pub initial_margin: Decimal,
+    /// Share of the notional below which the account is liquidated.
+    pub maintenance_margin: Decimal,
+    /// Base-tier fee rates. Negative: rebate.
+    pub maker_fee: Decimal,
+    pub taker_fee: Decimal,
+}
+
+/// What is wrong with an instrument definition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("instrument {symbol}: {why}")]
+pub struct BadInstrument {
+    pub symbol: String,
+    pub why: String,
+}
+
+impl Instrument {
+    pub fn is_spot(&self) -> bool {
+        self.kind == InstrumentKind::Spot
+    }
+
+    pub fn is_inverse(&self) -> bool {
+        matches!(
+            self.kind,
+            InstrumentKind::Perpetual(Settlement::Inverse)
+                | InstrumentKind::Future { settlement: Settlement::Inverse, .. }
+        )
+    }
+
+    /// The currency in which profit is paid.
+    pub fn settle(&self) -> Currency {
+        if self.is_inverse() { self.base } else { self.quote }
+    }
+
+    /// Checks what the arithmetic below relies on.
+    pub fn validate(&self) -> Result<(), BadInstrument> {
+        let fail = |why: &str| Err(BadInstrument { symbol: self.symbol.to_string(), why: why.into() });
+        if self.price_decimals + self.qty_decimals > 18 {
+            return fail("price and size decimals exceed 18 together");
+        }
+        if self.tick.0 <= 0 || self.lot.0 <= 0 {
+            return fail("tick and lot must be positive");
+        }
+        if self.min_qty.0 < 0 || self.max_qty < self.min_qty || self.max_qty.0 <= 0 {
+            return fail("size limits are not a range");
+        }
+        if !self.contract_value.is_positive() || !self.multiplier.is_positive() || self.min_notional.is_negative() {
+            return fail("contract value and multiplier must be positive, the minimum notional not negative");
+        }
+        if self.unit().is_err() {
+            return fail("contract value times multiplier is not exact in 18 places");
+        }
+        Ok(())
+    }
+
+    fn unit(&self) -> Result<Decimal, NumberError> {
+        if self.multiplier == Decimal::ONE {
+            return Ok(self.contract_value);
+        }
+        self.contract_value.mul(self.multiplier, Rounding::Down)
+    }
+
+    // ---- text and decimals <-> grid
+
+    /// Exact; fails rather than rounds.
+    pub fn price(&self, px: Decimal) -> Result<Price, NumberError> {
+        let m = px.to_mantissa(self.price_decimals)?;
+        if m % self.tick.0 != 0 {
+            return Err(NumberError::OffGrid { value: px.to_string(), step: self.price_text(self.tick) });
+        }
+        Ok(Price(m))
+    }
+
+    /// To the tick grid, in the direction the caller names.
+    pub fn price_rounded(&self, px: Decimal, rounding: Rounding) -> Result<Price, NumberError> {
+        let tick = self.price_decimal(self.tick).atoms();
+        let ticks = i64::try_from(div_rounded(px.atoms(), tick, rounding)).ok();
+        ticks.and_then(|t| t.checked_mul(self.tick.0)).map(Price).ok_or_else(|| NumberError::Overflow(px.to_string()))
+    }
+
+    /// To the tick grid without becoming more aggressive: a buy rounds down, a sell up.
+    pub fn price_passive(&self, side: Side, px: Decimal) -> Result<Price, NumberError> {
+        self.price_rounded(px, if side == Side::Buy { Rounding::Floor } else { Rounding::Ceil })
+    }
+
+    /// Exact; fails rather than rounds.
+    pub fn qty(&self, qty: Decimal) -> Result<Qty, NumberError> {
+        let m = qty.to_mantissa(self.qty_decimals)?;
+        if m % self.lot.0 != 0 {
+            return Err(NumberError::OffGrid { value: qty.to_string(), step: self.qty_text(self.lot) });
+        }
+        Ok(Qty(m))
+    }
+
+    /// To the lot grid, towards zero: never larger than asked.
+    pub fn qty_down(&self, qty: Decimal) -> Result<Qty, NumberError> {
+        let m = qty.to_mantissa_rounded(self.qty_decimals, Rounding::Down)?;
+        Ok(Qty(m - m % self.lot.0))
+    }
+
+    pub fn price_decimal(&self, px: Price) -> Decimal {
+        Decimal::new(px.0, self.price_decimals)
+    }
+
+    pub fn qty_decimal(&self, qty: Qty) -> Decimal {
+        Decimal::new(qty.0, self.qty_decimals)
+    }
+
+    /// Exact text with the instrument's own number of places.
+    pub fn price_text(&self, px: Price) -> String {
+        mantissa_text(px.0, self.price_decimals)
+    }
+
+    /// Exact text with the instrument's own number of places.
+    pub fn qty_text(&self, qty: Qty) -> String {
+        mantissa_text(qty.0, self.qty_decimals)
+    }
+
+    /// Price from venue text. The tick rule is not applied: history may lie on an older grid.
+    pub fn parse_price(&self, text: &str) -> Result<Price, NumberError> {
+        parse_mantissa(text, self.price_decimals).map(Price)
+    }
+
+    /// Size from venue text. The lot rule is not applied.
+    pub fn parse_qty(&self, text: &str) -> Result<Qty, NumberError> {
+        parse_mantissa(text, self.qty_decimals).map(Qty)
+    }
+
+    // ---- worth
+
+    /// Signed worth in settlement currency of holding `qty` (signed) at `px`: what profit is the difference of.
+    /// Linear and spot: exact. Inverse: `-qty * unit / px`, rounded half-even to 18 places.
+    pub fn value(&self, px: Price, qty: Qty) -> Result<Decimal, NumberError> {
+        if self.is_inverse() {
+            return self.value_at(self.price_decimal(px), qty);
+        }
+        // Exact in i128: both factors are i64, and `validate` bounds the places.
+        let product = px.0 as i128 * qty.0 as i128;
+        let scale = pow10(18 - self.price_decimals - self.qty_decimals);
+        let overflow = || NumberError::Overflow(format!("{} * {}", self.price_text(px), self.qty_text(qty)));
+        let plain = Decimal::from_atoms(product.checked_mul(scale).ok_or_else(overflow)?);
+        let unit = self.unit()?;
+        if unit == Decimal::ONE { Ok(plain) } else { plain.mul(unit, Rounding::HalfEven) }
+    }
+
+    /// As [`Instrument::value`] at an off-grid price such as a mark; rounded half-even to 18 places.
+    pub fn value_at(&self, px: Decimal, qty: Qty) -> Result<Decimal, NumberError> {
+        let amount = self.qty_decimal(qty).mul(self.unit()?, Rounding::HalfEven)?;
+        if self.is_inverse() { (-amount).div(px, Rounding::HalfEven) } else { amount.mul(px, Rounding::HalfEven) }
+    }
+
+    /// Unsigned size of an order or position in quote currency.
+    pub fn notional(&self, px: Price, qty: Qty) -> Result<Decimal, NumberError> {
+        if self.is_inverse() {
+            return self.qty_decimal(qty.abs()).mul(self.unit()?, Rounding::Up);
+        }
+        self.value(px, qty.abs())
+    }
+
+    /// As [`Instrument::notional`] at an off-grid price.
+    pub fn notional_at(&self, px: Decimal, qty: Qty) -> Result<Decimal, NumberError> {
+        let amount = self.qty_decimal(qty.abs()).mul(self.unit()?, Rounding::Up)?;
+        if self.is_inverse() { Ok(amount) } else { amount.mul(px, Rounding::Up) }
+    }
+
+    /// The average price a signed cost stands for; `None` when flat.
+    pub fn avg_px(&self, cost: Decimal, qty: Qty) -> Option<Decimal> {
+        if qty.0 == 0 || (self.is_inverse() && cost.is_zero()) {
+            return None;
+        }
+        let amount = self.qty_decimal(qty).mul(self.unit().ok()?, Rounding::HalfEven).ok()?;
+        let px = if self.is_inverse() {
+            (-amount).div(cost, Rounding::HalfEven)
+        } else {
+            cost.div(amount, Rounding::HalfEven)
+        };
+        px.ok()
+    }
+
+    // ---- amounts -> size. Never larger than asked; zero when the amount does not buy one lot.
+
+    /// The size that `amount` of quote currency buys at `px`.
+    pub fn qty_for_quote(&self, amount: Decimal, px: Price) -> Result<Qty, NumberError> {
+        let unit = self.unit()?;
+        let per_unit = if self.is_inverse() { unit } else { self.price_decimal(px).mul(unit, Rounding::Up)? };
+        self.lots(amount, per_unit)
+    }
+
+    /// The contracts that stand for at most `coins` of base currency (at `px` where the contract is inverse).
+    pub fn qty_for_base(&self, coins: Decimal, px: Price) -> Result<Qty, NumberError> {
+        let unit = self.unit()?;
+        if self.is_inverse() {
+            return self.lots(coins.mul(self.price_decimal(px), Rounding::Down)?, unit);
+        }
+        self.lots(coins, unit)
+    }
+
+    fn lots(&self, amount: Decimal, per_unit: Decimal) -> Result<Qty, NumberError> {
+        if !per_unit.is_positive() || amount.is_negative() {
+            return Err(NumberError::Overflow(format!("{amount} / {per_unit}")));
+        }
+        let overflow = || NumberError::Overflow(format!("{amount} / {per_unit}"));
+        // amount / per_unit in lots of 10^-qty_decimals, rounded down once.
+        let lot_atoms = self.lot.0 as i128;
+        let places = pow10(self.qty_decimals);
+        let units = mul_div(amount.atoms(), places, per_unit.atoms(), Rounding::Down).ok_or_else(overflow)?;
+        i64::try_from(units / lot_atoms * lot_atoms).map(Qty).map_err(|_| overflow())
+    }
+
+    /// The venue's own filters on an order's size and price.
+    pub fn check(&self, px: Option<Price>, qty: Qty) -> Result<(), RejectReason> {
+        if qty.0 < self.min_qty.0.max(1) || qty > self.max_qty || qty.0 % self.lot.0 != 0 {
+            return Err(RejectReason::BadQty);
+        }
+        let Some(px) = px else { return Ok(()) };
+        if px.0 <= 0 || px.0 % self.tick.0 != 0 {
+            return Err(RejectReason::BadPrice);
+        }
+        let notional = self.notional(px, qty).map_err(|_| RejectReason::BadQty)?;
+        if notional < self.min_notional { Err(RejectReason::MinNotional) } else { Ok(()) }
+    }
+}
+
+/// A number at `from` places expressed at `to` places. Fails where digits would be lost or the range left.
+pub fn rescale(mantissa: i64, from: u8, to: u8) -> Result<i64, NumberError> {
+    Decimal::new(mantissa, from).to_mantissa(to)
+}
+
+/// Digits of `text` as a mantissa at `places`, exact. Plain notation only, as venues write it.
+pub fn parse_mantissa(text: &str, places: u8) -> Result<i64, NumberError> {
+    let bytes = text.as_bytes();
+    let (negative, digits) = match bytes.first() {
+        Some(b'-') => (true, &bytes[1..]),
+        _ => (false, bytes),
+    };
+    let mut m: i64 = 0;
+    let mut fraction: Option<u8> = None;
+    let mut seen = false;
+    for &b in digits {
+        match b {
+            b'0'..=b'9' => {
+                seen = true;
+                if let Some(n) = &mut fraction {
+                    if *n == places {
+                        if b == b'0' {
+                            continue;
+                        }
+                        return Err(NumberError::TooPrecise(text.into(), places));
+                    }
+                    *n += 1;
+                }
+                m = m
+                    .checked_mul(10)
+                    .and_then(|m| m.checked_add(i64::from(b - b'0')))
+                    .ok_or_else(|| NumberError::Overflow(text.into()))?;
+            }
+            b'.' if fraction.is_none() && seen => fraction = Some(0),
+            _ => return Err(NumberError::Malformed(text.into())),
+        }
+    }
+    if !seen || digits.last() == Some(&b'.') {
+        return Err(NumberError::Malformed(text.into()));
+    }
+    for _ in fraction.unwrap_or(0)..places {
+        m = m.checked_mul(10).ok_or_else(|| NumberError::Overflow(text.into()))?;
+    }
+    Ok(if negative { -m } else { m })
+}
+
+/// `mantissa * 10^-places` with exactly `places` decimals.
+pub fn mantissa_text(mantissa: i64, places: u8) -> String {
+    let sign = if mantissa < 0 { "-" } else { "" };
+    let abs = mantissa.unsigned_abs() as u128;
+    if places == 0 {
+        return format!("{sign}{abs}");
+    }
+    let unit = pow10(places) as u128;
+    format!("{sign}{}.{:0width$}", abs / unit, abs % unit, width = places as usize)
+}
+
+/// All instruments of a run, by id. Ids are positions in the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Instruments(Vec<Instrument>);
+
+impl Instruments {
+    /// Checks every definition and gives it its id.
+    pub fn new(mut list: Vec<Instrument>) -> Result<Self, BadInstrument> {
+        for (i, instrument) in list.iter_mut().enumerate() {
+            instrument.id = InstrumentId(i as u32);
+            instrument.validate()?;
+        }
+        for i in &list {
+            if list.iter().any(|o| o.symbol == i.symbol && o.id != i.id) {
+                return Err(BadInstrument { symbol: i.symbol.to_string(), why: "listed twice".into() });
+            }
+        }
+        Ok(Instruments(list))
+    }
+    pub fn get(&self, id: InstrumentId) -> &Instrument {
+        &self.0[id.index()]
+    }
+    /// By unified symbol, with or without the venue part; `None` where the short form is ambiguous.
+    pub fn find(&self, symbol: &str) -> Option<&Instrument> {
+        let exact = self.0.iter().find(|i| i.symbol.as_str() == symbol);
+        exact.or_else(|| {
+            let mut named = self.0.iter().filter(|i| i.symbol.is_named(symbol));
+            named.next().filter(|_| named.next().is_none())
+        })
+    }
+    pub fn iter(&self) -> std::slice::Iter<'_, Instrument> {
+        self.0.iter()
+    }
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn base(symbol: &str, kind: InstrumentKind, price_decimals: u8, qty_decimals: u8) -> Instrument {
+        Instrument {
+            id: InstrumentId(0),
+            version: 1,
+            symbol: Symbol::new(symbol),
+            kind,
+            base: Currency::new("BTC").unwrap(),
+            quote: Currency::new("USDT").unwrap(),
+            price_decimals,
+            qty_decimals,
+            tick: Price(10),
+            lot: Qty(1),
+            min_qty: Qty(1),
+            max_qty: Qty(1_000_000_000_000_000_000),
+            min_notional: Decimal::ZERO,
+            contract_value: Decimal::ONE,
+            multiplier: Decimal::ONE,
+            initial_margin: "0.01".parse().unwrap(),
+            maintenance_margin: "0.005".parse().unwrap(),
+            maker_fee: Decimal::ZERO,
+            taker_fee: Decimal::ZERO,
+        }
+    }
+    pub(crate) fn linear_perp() -> Instrument {
+        base("sim:BTC-USDT-PERP", InstrumentKind::Perpetual(Settlement::Linear), 2, 3)
+    }
+    pub(crate) fn inverse_perp() -> Instrument {
+        Instrument {
+            contract_value: Decimal::from_int(100),
+            ..base("sim:BTC-USD-PERP", InstrumentKind::Perpetual(Settlement::Inverse), 1, 0)
+        }
+    }
+    fn d(s: &str) -> Decimal {
+        s.parse().unwrap()
+    }
+
+    #[test]
+    fn prices_round_only_when_asked() {
+        let i = linear_perp();
+        assert_eq!(i.price(d("61800.20")).unwrap(), Price(6_180_020));
+        assert!(matches!(i.price(d("61800.25")), Err(NumberError::OffGrid { .. })));
+        assert!(matches!(i.price(d("61800.205")), Err(NumberError::TooPrecise(..))));
+        assert_eq!(i.price_passive(Side::Buy, d("61800.29")).unwrap(), Price(6_180_020));
+        assert_eq!(i.price_passive(Side::Sell, d("61800.21")).unwrap(), Price(6_180_030));
+    }
+
+    #[test]
+    fn contracts() {
+        // OKX: ctVal 0.01 BTC a contract, size in whole contracts.
+        let okx = Instrument {
+            contract_value: d("0.01"),
+            lot: Qty(1),
+            ..base("okx:BTC-USDT-PERP", InstrumentKind::Perpetual(Settlement::Linear), 1, 0)
+        };
+        assert_eq!(okx.qty_for_base(d("0.059"), Price(600_000)).unwrap(), Qty(5));
+        assert_eq!(okx.qty_for_quote(d("1200"), Price(600_000)).unwrap(), Qty(2));
+        assert_eq!(okx.notional(Price(600_000), Qty(2)).unwrap(), d("1200"));
+        let inverse = inverse_perp();
+        assert_eq!(inverse.qty_for_quote(d("250"), Price(600_000)).unwrap(), Qty(2));
+        assert_eq!(inverse.qty_for_base(d("0.01"), Price(600_000)).unwrap(), Qty(6));
+        // 2 contracts of 100 USD from 50,000 to 60,000: 200/50000 - 200/60000 BTC.
+        let profit = inverse.value(Price(600_000), Qty(2)).unwrap() - inverse.value(Price(500_000), Qty(2)).unwrap();
+        assert_eq!(profit.round(12, Rounding::Down), d("0.000666666666"));
+    }
+
+    #[test]
+    fn malformed_text() {
+        for bad in ["", "-", ".", ".5", "1.", "1e3", "1.2.3", "+1", " 1", "1,0", "NaN"] {
+            assert!(parse_mantissa(bad, 4).is_err(), "{bad:?} was accepted");
+        }
+        assert_eq!(parse_mantissa("0.10000000", 1).unwrap(), 1);
+        assert!(matches!(parse_mantissa("0.11", 1), Err(NumberError::TooPrecise(..))));
+        assert!(matches!(parse_mantissa("9300000000000000000", 0), Err(NumberError::Overflow(_))));
+    }
+
+    #[test]
+    fn names() {
+        let list = Instruments::new(vec![linear_perp(), inverse_perp()]).unwrap();
+        assert_eq!(list.find("BTC-USD-PERP").unwrap().id, InstrumentId(1));
+        assert_eq!(list.find("sim:BTC-USDT-PERP").unwrap().id, InstrumentId(0));
+        assert!(list.find("ETH-USDT").is_none());
+        assert!(Instruments::new(vec![linear_perp(), linear_perp()]).is_err());
+    }
+
+    proptest! {
+        // Real instruments: prices from 1e-10 to 1e7, mantissas to 9e18.
+        #[test]
+        fn text_value_text_is_identity(m in -9_000_000_000_000_000_000i64..=9_000_000_000_000_000_000, places in 0u8..=10) {
+            let text = mantissa_text(m, places);
+            prop_assert_eq!(parse_mantissa(&text, places).unwrap(), m);
+            let exact: Decimal = text.parse().unwrap();
+            prop_assert_eq!(exact.to_mantissa(places).unwrap(), m);
+            prop_assert_eq!(exact, Decimal::new(m, places));
+        }
+
+        #[test]
+        fn conversions_never_enlarge(
+            atoms in 0i64..=i64::MAX, px in 1i64..=10_000_000_000_000_000, pd in 0u8..=10, qd in 0u8..=8, lot in 1i64..1000,
+            cv in 1i64..1_000_000, cv_places in 0u8..=6, inverse in any::<bool>(), places in 0u8..=8,
+        ) {
+            let kind = InstrumentKind::Perpetual(if inverse { Settlement::Inverse } else { Settlement::Linear });
+            let i = Instrument { contract_value: Decimal::new(cv, cv_places), lot: Qty(lot), tick: Price(1), ..base("x:Y-Z-PERP", kind, pd, qd) };
+            let amount = Decimal::new(atoms, places);
+            if let Ok(q) = i.qty_for_quote(amount, Price(px)) {
+                prop_assert!(q.0 >= 0 && q.0 % lot == 0);
+                if let Ok(n) = i.notional(Price(px), q) { prop_assert!(n <= amount, "{} > {}", n, amount); }
+            }
+            if let Ok(q) = i.qty_for_base(amount, Price(px)) {
+                let coins = if inverse { i.notional(Price(px), q).and_then(|n| n.div(i.price_decimal(Price(px)), Rounding::Down)) }
+                    else { i.qty_decimal(q).mul(i.contract_value, Rounding::Down) };
+                if let Ok(coins) = coins { prop_assert!(coins <= amount, "{} > {}", coins, amount); }
+            }
+            if let Ok(q) = i.qty_down(amount) { prop_assert!(i.qty_decimal(q) <= amount); }
+        }
+
+        #[test]
+        fn passive_rounding_is_never_more_aggressive(atoms in 0i64..=i64::MAX, tick in 1i64..1000) {
+            let i = Instrument { tick: Price(tick), ..linear_perp() };
+            let px = Decimal::new(atoms, 8);
+            prop_assert!(i.price_decimal(i.price_passive(Side::Buy, px).unwrap()) <= px);
+            if let Ok(sell) = i.price_passive(Side::Sell, px) { prop_assert!(i.price_decimal(sell) >= px); }
+        }
+
+        #[test]
+        fn rescale_is_exact_or_an_error(m in any::<i64>(), from in 0u8..=18, to in 0u8..=18) {
+            if let Ok(r) = rescale(m, from, to) { prop_assert_eq!(rescale(r, to, from).unwrap(), m); }
+        }
+    }
+}
