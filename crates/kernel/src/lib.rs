@@ -1,1 +1,25 @@
-//! The kernel: one step for every input, order states, portfolio, risk gates, kill switch, strategies, timers, audit.
+//! The kernel: one `step` for every input. Books and marks, order states, portfolio, risk gates, kill switch, strategies, timers, audit.
+//! Never: does I/O, spawns, reads a clock, draws a random number. Time and everything else arrive as inputs.
+
+pub mod audit;
+pub mod bars;
+mod core;
+pub mod ctx;
+pub mod hash;
+pub mod kernel;
+pub mod kill;
+pub mod market;
+pub mod orders;
+mod pairs;
+pub mod portfolio;
+pub mod risk;
+mod snapshot;
+pub mod strategy;
+
+pub use audit::{Alarm, Audit, OrderChange};
+pub use ctx::Ctx;
+pub use kernel::{AccountSpec, Kernel, KernelConfig, Output, ProcessInfo, ProcessSpec, ProcessState, Progress};
+pub use orders::Order;
+pub use risk::{Approved, Denied, Gate, Limits};
+pub use snapshot::RestoreError;
+pub use strategy::{Feeds, OrderRequest, Strategy, Tick};

@@ -36,6 +36,8 @@ pub enum AccountEvent {
     Funding { account: AccountId, instrument: InstrumentId, leg: Leg, amount: Decimal, currency: Currency },
     /// Interest charged on borrowings, positive when charged.
     Interest { account: AccountId, currency: Currency, amount: Decimal },
+    /// A declared cash flow outside trading: deposit, withdrawal, a venue's insurance covering a loss.
+    Adjustment { account: AccountId, currency: Currency, amount: Decimal },
     /// The account fell below maintenance margin: its orders are cancelled and its positions closed by the venue.
     Liquidated { account: AccountId },
 }

@@ -1,0 +1,489 @@
+//! The step: the only way in. One input, processed to the end, commands and audit out.
+
+use crate::audit::{Alarm, Audit};
+use crate::core::{Core, Notice};
+use crate::ctx::Ctx;
+use crate::kill::{KillSwitch, Latch};
+use crate::market::{MarketChange, MarketState};
+use crate::orders::{Order, OrderStore};
+use crate::portfolio::Portfolio;
+use crate::risk::{Approved, Limits};
+use crate::strategy::{Feeds, Strategy, Tick};
+use ctos_types::{
+    AccountId, Bar, Command, Control, Currency, Decimal, Event, HaltScope, InstanceTag, InstrumentId, Instruments,
+    KillState, Market, MarketData, Stamped, StrategyId, UnixNanos,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// An account as the kernel needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountSpec {
+    pub id: AccountId,
+    pub name: String,
+    /// Equity, limits and breakers count in this currency.
+    pub reporting: Currency,
+    pub leverage: Decimal,
+    /// Whether spot orders may borrow.
+    pub borrow: bool,
+    pub limits: Limits,
+}
+
+/// A strategy to run. Its position in the list is its [`StrategyId`].
+pub struct ProcessSpec {
+    pub label: String,
+    pub account: AccountId,
+    pub limits: Limits,
+    pub strategy: Box<dyn Strategy>,
+}
+
+impl std::fmt::Debug for ProcessSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessSpec").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+pub struct KernelConfig {
+    pub instruments: Instruments,
+    pub accounts: Vec<AccountSpec>,
+    pub processes: Vec<ProcessSpec>,
+    pub tag: InstanceTag,
+    /// Latches an earlier run left and no person has released.
+    pub latches: BTreeMap<HaltScope, Latch>,
+}
+
+/// Life of a strategy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessState {
+    Created,
+    Running,
+    Stopped,
+    /// It panicked, flooded or hung. Its orders were cancelled; it does not come back in this run.
+    Failed {
+        reason: String,
+    },
+}
+
+/// A strategy as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProcessInfo {
+    pub id: StrategyId,
+    pub label: String,
+    pub account: AccountId,
+    pub state: ProcessState,
+}
+
+struct Process {
+    label: String,
+    account: AccountId,
+    state: ProcessState,
+    strategy: Box<dyn Strategy>,
+}
+
+/// Where the kernel is, readable from another thread: what the watchdog watches.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Sequence of the input in work plus one; zero between inputs.
+    working_on: AtomicU64,
+    /// Strategy being called plus one; zero when none is.
+    strategy: AtomicU32,
+    /// Inputs finished.
+    done: AtomicU64,
+}
+
+impl Progress {
+    /// The input in work and the strategy being called, if any.
+    pub fn in_step(&self) -> Option<(u64, Option<StrategyId>)> {
+        let seq = self.working_on.load(Ordering::Acquire).checked_sub(1)?;
+        let strategy = self.strategy.load(Ordering::Acquire).checked_sub(1);
+        Some((seq, strategy.map(|s| StrategyId(s as u16))))
+    }
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Acquire)
+    }
+}
+
+/// What a step produced. Reuse one: its storage settles.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub commands: Vec<Approved<Command>>,
+    pub audits: Vec<Audit>,
+}
+
+impl Output {
+    pub fn clear(&mut self) {
+        self.commands.clear();
+        self.audits.clear();
+    }
+}
+
+pub struct Kernel {
+    pub(crate) core: Core,
+    processes: Vec<Process>,
+    progress: Arc<Progress>,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel")
+            .field("now", &self.core.s.now)
+            .field("next_input", &self.core.s.next_input)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    pub fn new(config: KernelConfig) -> Kernel {
+        let limits = config.processes.iter().map(|p| p.limits.clone()).collect();
+        let kill = KillSwitch::with_latches(config.latches);
+        let core = Core::new(config.instruments, config.accounts, limits, config.tag, kill);
+        let process = |p: ProcessSpec| Process {
+            label: p.label,
+            account: p.account,
+            state: ProcessState::Created,
+            strategy: p.strategy,
+        };
+        Kernel { core, processes: config.processes.into_iter().map(process).collect(), progress: Arc::default() }
+    }
+
+    /// Processes one input to the end. `out` is cleared first.
+    ///
+    /// Panics when inputs are out of order: the caller stamps them, so that would be our bug.
+    pub fn step(&mut self, input: &Stamped<Event<'_>>, out: &mut Output) {
+        out.clear();
+        std::mem::swap(&mut self.core.out, out);
+        let s = &mut self.core.s;
+        assert_eq!(input.seq, s.next_input, "inputs come in sequence");
+        assert!(input.at >= s.now, "kernel time never goes back: {} after {}", input.at, s.now);
+        (s.now, s.next_input) = (input.at, input.seq + 1);
+        self.progress.working_on.store(input.seq + 1, Ordering::Release);
+        match input.event {
+            Event::Market(market) => self.on_market(&market),
+            Event::Report(report) => self.core.on_report(report),
+            Event::Account(event) => self.core.on_account(event),
+            Event::Wake => {}
+            Event::Control(control) => self.on_control(control),
+        }
+        if self.core.s.now >= self.core.deadline {
+            self.on_deadline();
+        }
+        if !self.core.s.notices.is_empty() {
+            self.deliver_notices();
+        }
+        if self.core.s.kill.is_verifying() {
+            self.core.verify_halts();
+        }
+        self.progress.done.store(input.seq + 1, Ordering::Release);
+        self.progress.working_on.store(0, Ordering::Release);
+        std::mem::swap(&mut self.core.out, out);
+    }
+
+    // ---- market data
+
+    fn on_market(&mut self, market: &Market<'_>) {
+        let (id, index) = (market.instrument, market.instrument.index());
+        let change = self.core.s.markets[index].apply(self.core.s.now, market);
+        if !self.core.s.bars[index].is_empty() {
+            self.feed_bars(market);
+        }
+        let count = self.core.s.listeners[index].len();
+        match change {
+            MarketChange::Quote(quote) => self.tick(index, count, Feeds::QUOTES, id, &Tick::Quote(quote)),
+            MarketChange::Trade(trade) => self.tick(index, count, Feeds::TRADES, id, &Tick::Trade(trade)),
+            MarketChange::Book => {
+                let quote = self.core.s.markets[index].quote();
+                for i in 0..count {
+                    let (who, feeds) = self.core.s.listeners[index][i];
+                    if feeds.has(Feeds::BOOK) {
+                        self.call(who, |s, ctx| s.on_book(ctx, id));
+                    }
+                    if let Some(quote) = quote.filter(|_| feeds.has(Feeds::QUOTES)) {
+                        self.call(who, |s, ctx| s.on_tick(ctx, id, &Tick::Quote(quote)));
+                    }
+                }
+            }
+            MarketChange::Gap => {
+                self.core.audit(Audit::BookInvalid { instrument: id });
+                for i in 0..count {
+                    let (who, _) = self.core.s.listeners[index][i];
+                    self.call(who, |s, ctx| s.on_gap(ctx, id));
+                }
+            }
+            MarketChange::Mark | MarketChange::None => {}
+        }
+    }
+
+    fn tick(&mut self, index: usize, count: usize, feed: Feeds, id: InstrumentId, tick: &Tick) {
+        for i in 0..count {
+            let (who, feeds) = self.core.s.listeners[index][i];
+            if feeds.has(feed) {
+                self.call(who, |s, ctx| s.on_tick(ctx, id, tick));
+            }
+        }
+    }
+
+    fn feed_bars(&mut self, market: &Market<'_>) {
+        let id = market.instrument;
+        let core = &mut self.core;
+        for (at, feed) in core.s.bars[id.index()].iter_mut().enumerate() {
+            let closed = match &market.data {
+                MarketData::Trade(t) => feed.builder.on_trade(market.ts_event, t.price, t.qty),
+                MarketData::Bar(bar) if bar.interval == feed.builder.interval() => Some(*bar),
+                MarketData::Bar(bar) if feed.builder.interval().secs() % bar.interval.secs() == 0 => {
+                    feed.builder.on_bar(bar)
+                }
+                _ => continue,
+            };
+            core.closed_bars.extend(closed.map(|bar| (id, at, bar)));
+            if let Some(due) = feed.builder.deadline() {
+                core.deadline = core.deadline.min(due);
+            }
+        }
+        self.deliver_bars();
+    }
+
+    fn deliver_bars(&mut self) {
+        let mut closed = std::mem::take(&mut self.core.closed_bars);
+        for (id, at, bar) in closed.drain(..) {
+            self.deliver_bar(id, at, &bar);
+        }
+        self.core.closed_bars = closed;
+    }
+
+    fn deliver_bar(&mut self, id: InstrumentId, at: usize, bar: &Bar) {
+        for i in 0..self.core.s.bars[id.index()][at].listeners.len() {
+            let who = self.core.s.bars[id.index()][at].listeners[i];
+            self.call(who, |s, ctx| s.on_bar(ctx, id, bar));
+        }
+    }
+
+    // ---- time
+
+    fn on_deadline(&mut self) {
+        let now = self.core.s.now;
+        if now >= self.core.s.monitor_due {
+            self.core.monitor();
+        }
+        for index in 0..self.core.s.bars.len() {
+            for (at, feed) in self.core.s.bars[index].iter_mut().enumerate() {
+                let closed = feed.builder.on_time(now);
+                self.core.closed_bars.extend(closed.map(|bar| (InstrumentId(index as u32), at, bar)));
+            }
+        }
+        self.deliver_bars();
+        // A timer set from within a timer for the same moment waits for the next input: no endless loop in one step.
+        let last = self.core.s.timer_seq;
+        while let Some(timer) = self.core.s.timers.first().copied().filter(|t| t.due <= now && t.seq <= last) {
+            self.core.s.timers.remove(&timer);
+            self.call(timer.strategy.0 as usize, |s, ctx| s.on_timer(ctx, timer.token));
+        }
+        self.core.refresh_deadline();
+    }
+
+    /// When the caller must send a `Wake` if no other input comes before.
+    pub fn next_deadline(&self) -> Option<UnixNanos> {
+        (self.core.deadline < UnixNanos::MAX).then_some(self.core.deadline)
+    }
+
+    // ---- strategies
+
+    fn call(&mut self, who: usize, f: impl FnOnce(&mut dyn Strategy, &mut Ctx<'_>)) {
+        let process = &mut self.processes[who];
+        if process.state != ProcessState::Running {
+            return;
+        }
+        let me = StrategyId(who as u16);
+        self.progress.strategy.store(who as u32 + 1, Ordering::Release);
+        let mut ctx = Ctx { core: &mut self.core, me, account: process.account };
+        let strategy = &mut process.strategy;
+        // The strategy is not called again after a panic, so a broken invariant of its own cannot be observed.
+        let result = catch_unwind(AssertUnwindSafe(|| f(strategy.as_mut(), &mut ctx)));
+        self.progress.strategy.store(0, Ordering::Release);
+        match result {
+            Err(panic) => self.fail(me, format!("panicked: {}", panic_text(panic.as_ref()))),
+            Ok(()) if self.core.is_flooding(me) => self.fail(me, "sent too many orders within one event".into()),
+            Ok(()) => {}
+        }
+    }
+
+    /// Ends a strategy that cannot be trusted any more and cancels its orders.
+    fn fail(&mut self, strategy: StrategyId, reason: String) {
+        let process = &mut self.processes[strategy.0 as usize];
+        if matches!(process.state, ProcessState::Failed { .. }) {
+            return;
+        }
+        process.state = ProcessState::Failed { reason };
+        self.core.process_audit(strategy, &process.state);
+        self.core.drop_timers(strategy);
+        self.core.cancel_scope(HaltScope::Strategy(strategy));
+    }
+
+    fn start(&mut self, strategy: StrategyId) {
+        let Some(process) = self.processes.get_mut(strategy.0 as usize) else { return };
+        if !matches!(process.state, ProcessState::Created | ProcessState::Stopped) {
+            return;
+        }
+        process.state = ProcessState::Running;
+        self.core.process_audit(strategy, &ProcessState::Running);
+        self.call(strategy.0 as usize, |s, ctx| s.on_start(ctx));
+    }
+
+    fn stop(&mut self, strategy: StrategyId) {
+        self.call(strategy.0 as usize, |s, ctx| s.on_stop(ctx));
+        let Some(process) = self.processes.get_mut(strategy.0 as usize) else { return };
+        if process.state == ProcessState::Running {
+            process.state = ProcessState::Stopped;
+            self.core.process_audit(strategy, &ProcessState::Stopped);
+        }
+        self.core.drop_timers(strategy);
+        self.core.cancel_scope(HaltScope::Strategy(strategy));
+    }
+
+    fn deliver_notices(&mut self) {
+        // What callbacks cause by being told is told in the same step, so that a strategy sees its own refusals
+        // before the next input. `is_flooding` ends a strategy that would never stop.
+        while let Some(Notice { strategy, order, change, fill }) = self.core.s.notices.pop_front() {
+            if strategy == StrategyId::EXTERNAL {
+                continue;
+            }
+            let who = strategy.0 as usize;
+            self.call(who, |s, ctx| s.on_order(ctx, &order, change));
+            if let Some(fill) = fill {
+                self.call(who, |s, ctx| s.on_fill(ctx, &order, &fill));
+            }
+        }
+    }
+
+    // ---- control
+
+    fn on_control(&mut self, control: &Control) {
+        match control {
+            Control::Start => {
+                for who in 0..self.processes.len() {
+                    self.start(StrategyId(who as u16));
+                }
+            }
+            Control::Stop { .. } => {
+                for who in 0..self.processes.len() {
+                    self.stop(StrategyId(who as u16));
+                }
+                self.core.cancel_scope(HaltScope::System);
+            }
+            Control::StartStrategy { strategy } => self.start(*strategy),
+            Control::StopStrategy { strategy } => self.stop(*strategy),
+            Control::Halt { scope, state, reason } => self.core.halt(*scope, *state, reason),
+            Control::Resume { scope, reason } => self.core.resume(*scope, reason),
+            Control::Watchdog { seq, strategy } => {
+                self.core.alarm(Alarm::Watchdog { seq: *seq, strategy: *strategy });
+                if let Some(strategy) = *strategy {
+                    self.fail(strategy, HUNG.into());
+                }
+                self.core.halt(HaltScope::System, KillState::Halted, "watchdog: the kernel stopped making progress");
+            }
+            Control::JournalFailed { error } => {
+                self.core.s.journal_ok = false;
+                self.core.alarm(Alarm::JournalFailed { error: error.clone() });
+                self.core.halt(HaltScope::System, KillState::Halted, "the journal cannot be written");
+            }
+        }
+    }
+
+    /// Takes a strategy out before re-stepping the input that it hung in. See [`Control::Watchdog`].
+    pub fn quarantine(&mut self, strategy: StrategyId) {
+        if let Some(process) = self.processes.get_mut(strategy.0 as usize) {
+            process.state = ProcessState::Failed { reason: HUNG.into() };
+        }
+    }
+
+    // ---- views
+
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+    pub fn now(&self) -> UnixNanos {
+        self.core.s.now
+    }
+    /// Sequence the next input must have.
+    pub fn next_input(&self) -> u64 {
+        self.core.s.next_input
+    }
+    pub fn instruments(&self) -> &Instruments {
+        &self.core.instruments
+    }
+    pub fn accounts(&self) -> &[AccountSpec] {
+        &self.core.accounts
+    }
+    pub fn market(&self, id: InstrumentId) -> &MarketState {
+        &self.core.s.markets[id.index()]
+    }
+    pub fn orders(&self) -> &OrderStore {
+        &self.core.s.orders
+    }
+    pub fn open_orders(&self) -> impl Iterator<Item = &Order> + '_ {
+        self.core.s.orders.open()
+    }
+    pub fn portfolio(&self) -> &Portfolio {
+        &self.core.s.portfolio
+    }
+    pub fn kill(&self) -> &KillSwitch {
+        &self.core.s.kill
+    }
+    pub fn equity(&self, account: AccountId) -> Decimal {
+        self.core.equity(account)
+    }
+    /// Mark, else mid, else last trade.
+    pub fn reference(&self, id: InstrumentId) -> Option<Decimal> {
+        self.core.reference(id)
+    }
+    pub fn command_hash(&self) -> String {
+        self.core.s.hash.hex()
+    }
+    pub fn commands_out(&self) -> u64 {
+        self.core.s.commands_out
+    }
+    pub fn denied(&self) -> u64 {
+        self.core.s.denied
+    }
+    pub fn processes(&self) -> impl Iterator<Item = ProcessInfo> + '_ {
+        self.processes.iter().enumerate().map(|(i, p)| ProcessInfo {
+            id: StrategyId(i as u16),
+            label: p.label.clone(),
+            account: p.account,
+            state: p.state.clone(),
+        })
+    }
+
+    pub(crate) fn process_states(&self) -> impl Iterator<Item = (&str, &ProcessState, serde_json::Value)> + '_ {
+        self.processes.iter().map(|p| (p.label.as_str(), &p.state, p.strategy.save()))
+    }
+
+    pub(crate) fn restore_process(
+        &mut self,
+        at: usize,
+        state: ProcessState,
+        saved: &serde_json::Value,
+    ) -> Result<(), String> {
+        let process = &mut self.processes[at];
+        process.state = state;
+        process.strategy.restore(saved)
+    }
+
+    pub(crate) fn process_label(&self, at: usize) -> Option<&str> {
+        self.processes.get(at).map(|p| p.label.as_str())
+    }
+}
+
+const HUNG: &str = "hung: it did not return from a callback";
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,147 @@
+//! What the kernel knows of one instrument's market.
+
+use ctos_types::{
+    Decimal, Instrument, L2Book, MarkPrice, Market, MarketData, Price, Quote, Rounding, Trade, UnixNanos,
+};
+use serde::{Deserialize, Serialize};
+
+/// Book, quote, last trade and mark, with the time each was last heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketState {
+    book: L2Book,
+    /// False from a gap until the next snapshot, and before the first.
+    book_valid: bool,
+    quote: Option<Quote>,
+    quote_update_id: u64,
+    last: Option<Price>,
+    mark: Option<MarkPrice>,
+    /// When the last price-bearing event came in, on our clock.
+    updated: UnixNanos,
+}
+
+impl Default for MarketState {
+    fn default() -> Self {
+        MarketState {
+            book: L2Book::default(),
+            book_valid: false,
+            quote: None,
+            quote_update_id: 0,
+            last: None,
+            mark: None,
+            updated: UnixNanos::MIN,
+        }
+    }
+}
+
+/// Which callbacks an event leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketChange {
+    Quote(Quote),
+    Trade(Trade),
+    Book,
+    Mark,
+    Gap,
+    /// Nothing a strategy needs to hear.
+    None,
+}
+
+impl MarketState {
+    pub fn apply(&mut self, now: UnixNanos, market: &Market<'_>) -> MarketChange {
+        match market.data {
+            MarketData::Quote { quote, update_id } => {
+                if update_id != 0 && update_id < self.quote_update_id {
+                    return MarketChange::None;
+                }
+                self.updated = now;
+                self.quote_update_id = update_id;
+                self.quote = Some(quote);
+                MarketChange::Quote(quote)
+            }
+            MarketData::Trade(trade) => {
+                self.updated = now;
+                self.last = Some(trade.price);
+                MarketChange::Trade(trade)
+            }
+            MarketData::Depth { bids, asks, snapshot, update_id } => self.depth(now, bids, asks, snapshot, update_id),
+            MarketData::Bar(bar) => {
+                self.updated = now;
+                self.last = Some(bar.close);
+                MarketChange::None
+            }
+            MarketData::Mark(mark) => {
+                self.mark = Some(*mark);
+                MarketChange::Mark
+            }
+            MarketData::Funding(_) => MarketChange::None,
+            MarketData::Gap => {
+                self.book_valid = false;
+                self.book.clear();
+                MarketChange::Gap
+            }
+        }
+    }
+
+    fn depth(
+        &mut self,
+        now: UnixNanos,
+        bids: &[ctos_types::Level],
+        asks: &[ctos_types::Level],
+        snapshot: bool,
+        update_id: u64,
+    ) -> MarketChange {
+        if snapshot {
+            self.book.replace(bids, asks);
+            self.book_valid = true;
+        } else if self.book_valid {
+            for l in bids {
+                self.book.set(ctos_types::Side::Buy, l.price, l.qty);
+            }
+            for l in asks {
+                self.book.set(ctos_types::Side::Sell, l.price, l.qty);
+            }
+        } else {
+            return MarketChange::None;
+        }
+        self.updated = now;
+        // A quote stream of the same book may already be ahead of this update.
+        if update_id == 0 || update_id >= self.quote_update_id {
+            self.quote_update_id = update_id;
+            self.quote = Some(self.book.quote());
+        }
+        MarketChange::Book
+    }
+
+    /// The synchronised book; `None` while it is unknown.
+    pub fn book(&self) -> Option<&L2Book> {
+        self.book_valid.then_some(&self.book)
+    }
+
+    pub fn quote(&self) -> Option<Quote> {
+        self.quote
+    }
+
+    pub fn last(&self) -> Option<Price> {
+        self.last
+    }
+
+    pub fn mark_price(&self) -> Option<&MarkPrice> {
+        self.mark.as_ref()
+    }
+
+    pub fn updated(&self) -> UnixNanos {
+        self.updated
+    }
+
+    /// Middle of a two-sided quote, exact.
+    pub fn mid(&self, instrument: &Instrument) -> Option<Decimal> {
+        let q = self.quote.filter(Quote::is_two_sided)?;
+        let sum = instrument.price_decimal(q.bid_px) + instrument.price_decimal(q.ask_px);
+        sum.mul_ratio(1, 2, Rounding::HalfEven).ok()
+    }
+
+    /// What positions are valued and orders compared with: mark, else mid, else last trade.
+    pub fn reference(&self, instrument: &Instrument) -> Option<Decimal> {
+        let mark = self.mark.map(|m| m.mark);
+        mark.or_else(|| self.mid(instrument)).or_else(|| self.last.map(|p| instrument.price_decimal(p)))
+    }
+}

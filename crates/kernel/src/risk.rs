@@ -1,0 +1,524 @@
+//! Risk gates: every order passes them, and only this module can say that one did.
+
+use crate::market::MarketState;
+use crate::orders::{Exposure, Order, OrderStore};
+use ctos_types::{
+    AccountId, ClientOrderId, Command, Decimal, Instrument, KillState, Nanos, NewOrder, OrderKind, OrderQty, Price,
+    Qty, RejectReason, Rounding, Side, UnixNanos,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::fmt;
+
+/// Proof that the gates ran. The field is private: only this module can build one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approved<T>(T);
+
+impl<T> Approved<T> {
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// The gates in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Gate {
+    /// The kill switch is not ACTIVE for this order. Limit: the state (1 REDUCING, 2 HALTED).
+    KillSwitch,
+    /// The journal can no longer record intents.
+    Journal,
+    /// The venue's own rules for size and price.
+    Instrument,
+    /// No market price is known, or it is too old. Limit and asked: seconds.
+    StaleMarket,
+    /// Distance of the order's price from the reference. Basis points.
+    PriceBand,
+    MinQty,
+    MaxQty,
+    /// Quote currency.
+    MinNotional,
+    MaxNotional,
+    /// Worth of the position if everything open on this side fills. Quote currency.
+    MaxPosition,
+    /// Worth of all positions of the account if everything fills. Quote currency.
+    MaxTotalNotional,
+    /// Total notional over equity.
+    MaxLeverage,
+    MaxOpenOrders,
+    /// Orders a second.
+    OrderRateSec,
+    /// Orders a minute.
+    OrderRateMin,
+    /// Cancels per order over the last minute.
+    CancelRatio,
+    /// Would trade with an order of the same account. Limit: that order's price.
+    SelfCross,
+    /// Free balance or margin. Limit: what is free; asked: what the order needs.
+    Balance,
+    /// The same intent again. Limit: window in seconds; asked: seconds since the first.
+    DuplicateIntent,
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Gate::KillSwitch => "KILL_SWITCH",
+            Gate::Journal => "JOURNAL",
+            Gate::Instrument => "INSTRUMENT",
+            Gate::StaleMarket => "STALE_MARKET",
+            Gate::PriceBand => "PRICE_BAND",
+            Gate::MinQty => "MIN_QTY",
+            Gate::MaxQty => "MAX_QTY",
+            Gate::MinNotional => "MIN_NOTIONAL",
+            Gate::MaxNotional => "MAX_NOTIONAL",
+            Gate::MaxPosition => "MAX_POSITION",
+            Gate::MaxTotalNotional => "MAX_TOTAL_NOTIONAL",
+            Gate::MaxLeverage => "MAX_LEVERAGE",
+            Gate::MaxOpenOrders => "MAX_OPEN_ORDERS",
+            Gate::OrderRateSec => "ORDER_RATE_SEC",
+            Gate::OrderRateMin => "ORDER_RATE_MIN",
+            Gate::CancelRatio => "CANCEL_RATIO",
+            Gate::SelfCross => "SELF_CROSS",
+            Gate::Balance => "BALANCE",
+            Gate::DuplicateIntent => "DUPLICATE_INTENT",
+        };
+        f.pad(name)
+    }
+}
+
+/// Our own refusal: which gate, what it allows, what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    pub gate: Gate,
+    pub limit: Decimal,
+    pub asked: Decimal,
+    /// The venue rule behind [`Gate::Instrument`].
+    pub rule: Option<RejectReason>,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "denied by {}: asked {}, limit {}", self.gate, self.asked, self.limit)?;
+        match self.rule {
+            Some(rule) => write!(f, " ({rule})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the gates allow. `None` switches a limit off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub price_band_bps: Option<Decimal>,
+    pub stale_after: Option<Nanos>,
+    pub min_qty: Option<Decimal>,
+    pub max_qty: Option<Decimal>,
+    pub min_notional: Option<Decimal>,
+    pub max_notional: Option<Decimal>,
+    pub max_position_notional: Option<Decimal>,
+    pub max_total_notional: Option<Decimal>,
+    pub max_leverage: Option<Decimal>,
+    pub max_open_orders: Option<u32>,
+    pub max_orders_per_sec: Option<u32>,
+    pub max_orders_per_min: Option<u32>,
+    /// Cancels per order over the last minute, asked once at least `cancel_ratio_min` orders were sent in it.
+    pub max_cancel_ratio: Option<Decimal>,
+    pub cancel_ratio_min: u32,
+    pub self_cross: bool,
+    pub duplicate_window: Option<Nanos>,
+    /// Loss since the start of the UTC day, in the account's reporting currency.
+    pub daily_loss: Option<Decimal>,
+    /// Fall from the highest equity, in percent.
+    pub max_drawdown_pct: Option<Decimal>,
+}
+
+/// Chosen for a paper account of 10,000: wide enough for any default strategy, narrow enough to stop a runaway.
+impl Default for Limits {
+    fn default() -> Self {
+        let int = |n| Some(Decimal::from_int(n));
+        Limits {
+            price_band_bps: int(500),
+            stale_after: Some(Nanos::from_secs(10)),
+            min_qty: None,
+            max_qty: None,
+            min_notional: None,
+            max_notional: int(5_000),
+            max_position_notional: int(20_000),
+            max_total_notional: int(50_000),
+            max_leverage: int(5),
+            max_open_orders: Some(200),
+            max_orders_per_sec: Some(50),
+            max_orders_per_min: Some(1_000),
+            max_cancel_ratio: int(20),
+            cancel_ratio_min: 50,
+            self_cross: true,
+            duplicate_window: Some(Nanos::from_millis(100)),
+            daily_loss: int(1_000),
+            max_drawdown_pct: int(20),
+        }
+    }
+}
+
+impl Limits {
+    /// Everything switched off: for measuring and for tests of something else.
+    pub fn unlimited() -> Limits {
+        Limits {
+            price_band_bps: None,
+            stale_after: None,
+            min_qty: None,
+            max_qty: None,
+            min_notional: None,
+            max_notional: None,
+            max_position_notional: None,
+            max_total_notional: None,
+            max_leverage: None,
+            max_open_orders: None,
+            max_orders_per_sec: None,
+            max_orders_per_min: None,
+            max_cancel_ratio: None,
+            cancel_ratio_min: 0,
+            self_cross: false,
+            duplicate_window: None,
+            daily_loss: None,
+            max_drawdown_pct: None,
+        }
+    }
+}
+
+const SECOND: Nanos = Nanos::from_secs(1);
+const MINUTE: Nanos = Nanos::from_secs(60);
+
+/// When an account sent orders and cancels: a minute of history, bounded by the rates themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    orders: VecDeque<UnixNanos>,
+    cancels: VecDeque<UnixNanos>,
+}
+
+/// Above this many remembered sends the oldest go: a rate beyond it is refused by any sane limit anyway.
+const TRAFFIC_KEPT: usize = 20_000;
+
+impl Traffic {
+    fn trim(list: &mut VecDeque<UnixNanos>, now: UnixNanos) {
+        while list.front().is_some_and(|t| t.after(MINUTE) <= now) || list.len() > TRAFFIC_KEPT {
+            list.pop_front();
+        }
+    }
+    pub fn ordered(&mut self, now: UnixNanos) {
+        Self::trim(&mut self.orders, now);
+        self.orders.push_back(now);
+    }
+    pub fn cancelled(&mut self, now: UnixNanos) {
+        Self::trim(&mut self.cancels, now);
+        self.cancels.push_back(now);
+    }
+    fn since(list: &VecDeque<UnixNanos>, now: UnixNanos, span: Nanos) -> u32 {
+        list.iter().rev().take_while(|t| t.after(span) > now).count() as u32
+    }
+}
+
+/// Everything the gates look at, gathered by the kernel for one order.
+pub(crate) struct Check<'a> {
+    pub now: UnixNanos,
+    pub order: &'a NewOrder,
+    /// Size of the order, or its estimate for an order by amount.
+    pub size: Qty,
+    pub instrument: &'a Instrument,
+    pub market: &'a MarketState,
+    pub limits: &'a Limits,
+    pub kill: KillState,
+    pub journal_ok: bool,
+    pub traffic: &'a Traffic,
+    /// Signed position of the account in the instrument.
+    pub position: Qty,
+    pub exposure: Exposure,
+    pub open_orders: u32,
+    /// Worth of all other instruments' positions with their open orders, quote currency.
+    pub other_notional: Decimal,
+    pub equity: Decimal,
+    /// Free spot balance in the currency the order spends; `None` for derivatives.
+    pub free: Option<Decimal>,
+    pub account_leverage: Decimal,
+    pub orders: &'a OrderStore,
+    /// The order that an amend would replace.
+    pub replaced: Option<ClientOrderId>,
+}
+
+type Verdict = Result<(), Denied>;
+
+fn deny(gate: Gate, limit: Decimal, asked: Decimal) -> Verdict {
+    Err(Denied { gate, limit, asked, rule: None })
+}
+
+fn at_most(gate: Gate, limit: Option<Decimal>, asked: Decimal) -> Verdict {
+    match limit {
+        Some(limit) if asked > limit => deny(gate, limit, asked),
+        _ => Ok(()),
+    }
+}
+
+fn below(gate: Gate, limit: Option<u32>, have: u32) -> Verdict {
+    match limit {
+        Some(limit) if have >= limit => {
+            deny(gate, Decimal::from_int(limit.into()), Decimal::from_int(i64::from(have) + 1))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An amount too large to compute is above every limit.
+fn or_max<E>(value: Result<Decimal, E>) -> Decimal {
+    value.unwrap_or(Decimal::MAX)
+}
+
+impl Check<'_> {
+    /// Asks every gate. The order is approved as given or denied: it is never changed.
+    pub fn approve(self) -> Result<Approved<Command>, Denied> {
+        let reducing = self.is_reducing();
+        self.switches(reducing)?;
+        self.venue_rules()?;
+        let reference = self.fresh_reference()?;
+        self.price_band(reference)?;
+        self.sizes(reference, reducing)?;
+        if !reducing {
+            self.exposures(reference)?;
+        }
+        self.rates()?;
+        self.others()?;
+        self.funds(reference, reducing)?;
+        Ok(Approved(Command::Place(*self.order)))
+    }
+
+    /// Whether the order can only shrink the account's position, whatever else of it fills.
+    fn is_reducing(&self) -> bool {
+        let (position, waiting) = match self.order.side {
+            Side::Buy => (-self.position.0, self.exposure.buy),
+            Side::Sell => (self.position.0, self.exposure.sell),
+        };
+        position > 0 && (self.order.reduce_only || self.size.0 <= position - waiting)
+    }
+
+    fn switches(&self, reducing: bool) -> Verdict {
+        if !self.journal_ok {
+            return deny(Gate::Journal, Decimal::ZERO, Decimal::ONE);
+        }
+        match self.kill {
+            KillState::Active => Ok(()),
+            KillState::Reducing if reducing => Ok(()),
+            KillState::Reducing => deny(Gate::KillSwitch, Decimal::ONE, Decimal::ZERO),
+            KillState::Halted => deny(Gate::KillSwitch, Decimal::from_int(2), Decimal::ZERO),
+        }
+    }
+
+    fn venue_rules(&self) -> Verdict {
+        let asked = self.instrument.qty_decimal(self.size);
+        let fail = |rule| Err(Denied { gate: Gate::Instrument, limit: Decimal::ZERO, asked, rule: Some(rule) });
+        if matches!(self.order.qty, OrderQty::Quote(_)) && self.order.kind != OrderKind::Market {
+            return fail(RejectReason::Unsupported);
+        }
+        let prices = match self.order.kind {
+            OrderKind::Market => [None, None],
+            OrderKind::Limit { price } => [Some(price), None],
+            OrderKind::StopMarket { trigger } | OrderKind::TakeProfitMarket { trigger } => [None, Some(trigger)],
+            OrderKind::StopLimit { trigger, price } | OrderKind::TakeProfitLimit { trigger, price } => {
+                [Some(price), Some(trigger)]
+            }
+            OrderKind::TrailingStop { activation, callback_bps } => {
+                if callback_bps == 0 || callback_bps > 10_000 {
+                    return fail(RejectReason::BadPrice);
+                }
+                [None, activation]
+            }
+        };
+        let on_grid = |px: Price| px.0 > 0 && px.0 % self.instrument.tick.0 == 0;
+        if prices.into_iter().flatten().any(|px| !on_grid(px)) {
+            return fail(RejectReason::BadPrice);
+        }
+        self.instrument.check(prices[0], self.size).or_else(fail)
+    }
+
+    fn fresh_reference(&self) -> Result<Decimal, Denied> {
+        let never = Denied { gate: Gate::StaleMarket, limit: Decimal::ZERO, asked: Decimal::MAX, rule: None };
+        let reference = self.market.reference(self.instrument).filter(|r| r.is_positive()).ok_or(never)?;
+        if let Some(span) = self.limits.stale_after {
+            let age = self.now - self.market.updated();
+            if age > span {
+                return Err(Denied { limit: Decimal::new(span.0, 9), asked: Decimal::new(age.0, 9), ..never });
+            }
+        }
+        Ok(reference)
+    }
+
+    fn price_band(&self, reference: Decimal) -> Verdict {
+        let (Some(band), Some(px)) = (self.limits.price_band_bps, self.order.kind.limit_price()) else { return Ok(()) };
+        let distance = (self.instrument.price_decimal(px) - reference).abs();
+        let bps =
+            or_max(distance.div(reference, Rounding::Up).and_then(|d| d.mul(Decimal::from_int(10_000), Rounding::Up)));
+        at_most(Gate::PriceBand, Some(band), bps)
+    }
+
+    fn worth(&self, reference: Decimal, qty: i64) -> Decimal {
+        or_max(self.instrument.notional_at(reference, Qty(qty)))
+    }
+
+    /// Worth of the order itself: at its limit price, or at the reference.
+    fn order_notional(&self, reference: Decimal) -> Decimal {
+        match self.order.kind.limit_price() {
+            Some(px) => or_max(self.instrument.notional(px, self.size)),
+            None => self.worth(reference, self.size.0),
+        }
+    }
+
+    fn sizes(&self, reference: Decimal, reducing: bool) -> Verdict {
+        let size = self.instrument.qty_decimal(self.size);
+        if let Some(min) = self.limits.min_qty.filter(|min| size < *min && !reducing) {
+            return deny(Gate::MinQty, min, size);
+        }
+        at_most(Gate::MaxQty, self.limits.max_qty, size)?;
+        let notional = self.order_notional(reference);
+        if let Some(min) = self.limits.min_notional.filter(|min| notional < *min && !reducing) {
+            return deny(Gate::MinNotional, min, notional);
+        }
+        if reducing { Ok(()) } else { at_most(Gate::MaxNotional, self.limits.max_notional, notional) }
+    }
+
+    fn exposures(&self, reference: Decimal) -> Verdict {
+        let Exposure { buy, sell, orders: _ } = self.exposure;
+        let (mut up, mut down) = (self.position.0 as i128 + buy as i128, self.position.0 as i128 - sell as i128);
+        let here = match self.order.side {
+            Side::Buy => {
+                up += self.size.0 as i128;
+                up
+            }
+            Side::Sell => {
+                down -= self.size.0 as i128;
+                down
+            }
+        };
+        let clamp = |q: i128| q.unsigned_abs().min(i64::MAX as u128) as i64;
+        at_most(Gate::MaxPosition, self.limits.max_position_notional, self.worth(reference, clamp(here)))?;
+        let worst = self.worth(reference, clamp(up).max(clamp(down)));
+        let total = or_max(self.other_notional.checked_add(worst));
+        at_most(Gate::MaxTotalNotional, self.limits.max_total_notional, total)?;
+        let Some(max) = self.limits.max_leverage else { return Ok(()) };
+        let leverage =
+            if self.equity.is_positive() { or_max(total.div(self.equity, Rounding::Up)) } else { Decimal::MAX };
+        at_most(Gate::MaxLeverage, Some(max), leverage)
+    }
+
+    fn rates(&self) -> Verdict {
+        let l = self.limits;
+        below(Gate::MaxOpenOrders, l.max_open_orders, self.open_orders)?;
+        let orders = &self.traffic.orders;
+        below(Gate::OrderRateSec, l.max_orders_per_sec, Traffic::since(orders, self.now, SECOND))?;
+        if l.max_orders_per_min.is_none() && l.max_cancel_ratio.is_none() {
+            return Ok(());
+        }
+        let minute = Traffic::since(orders, self.now, MINUTE);
+        below(Gate::OrderRateMin, l.max_orders_per_min, minute)?;
+        let Some(max) = l.max_cancel_ratio.filter(|_| minute >= l.cancel_ratio_min.max(1)) else { return Ok(()) };
+        let cancels = Traffic::since(&self.traffic.cancels, self.now, MINUTE);
+        let ratio = or_max(Decimal::from_int(cancels.into()).div(Decimal::from_int(minute.into()), Rounding::Up));
+        at_most(Gate::CancelRatio, Some(max), ratio)
+    }
+
+    /// Gates that compare with the account's other open orders.
+    fn others(&self) -> Verdict {
+        let (window, cross) = (self.limits.duplicate_window, self.limits.self_cross);
+        if window.is_none() && !cross {
+            return Ok(());
+        }
+        let touch = self.market.quote().filter(|q| q.is_two_sided());
+        // A market order reaches as far as the touch at least; a conditional order is judged when it triggers.
+        let reach = match (self.order.kind, self.order.side) {
+            (OrderKind::Limit { price }, _) => Some(price),
+            (OrderKind::Market, Side::Buy) => touch.map(|q| q.ask_px),
+            (OrderKind::Market, Side::Sell) => touch.map(|q| q.bid_px),
+            _ => None,
+        };
+        let mine =
+            |o: &&Order| o.request.account == self.order.account && o.request.instrument == self.order.instrument;
+        for other in self.orders.open().filter(mine).filter(|o| Some(o.id()) != self.replaced) {
+            if let (true, true, Some(px), Some(resting)) = (cross, other.may_rest(), reach, other.limit_price()) {
+                let crosses = match self.order.side {
+                    Side::Buy => px >= resting,
+                    Side::Sell => px <= resting,
+                };
+                if other.request.side != self.order.side && crosses {
+                    return deny(
+                        Gate::SelfCross,
+                        self.instrument.price_decimal(resting),
+                        self.instrument.price_decimal(px),
+                    );
+                }
+            }
+            if let Some(window) = window {
+                let age = self.now - other.created;
+                if age < window && same_intent(&other.request, self.order) {
+                    return deny(Gate::DuplicateIntent, Decimal::new(window.0, 9), Decimal::new(age.0, 9));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn funds(&self, reference: Decimal, reducing: bool) -> Verdict {
+        if let Some(free) = self.free {
+            let need = self.spot_need(reference);
+            return if need > free { deny(Gate::Balance, free, need) } else { Ok(()) };
+        }
+        if reducing {
+            return Ok(());
+        }
+        let waiting = self.exposure.buy.max(self.exposure.sell).saturating_add(self.size.0);
+        let held = self.position.0.abs().saturating_add(waiting);
+        let total = or_max(self.other_notional.checked_add(self.worth(reference, held)));
+        let need = or_max(total.div(self.account_leverage, Rounding::Up));
+        if need > self.equity { deny(Gate::Balance, self.equity, need) } else { Ok(()) }
+    }
+
+    /// What a spot order takes from the currency it spends, fee included.
+    fn spot_need(&self, reference: Decimal) -> Decimal {
+        if self.order.side == Side::Sell {
+            return self.instrument.qty_decimal(self.size);
+        }
+        if let OrderQty::Quote(amount) = self.order.qty {
+            return amount;
+        }
+        let worth = self.order_notional(reference);
+        let fee = self.instrument.taker_fee.max(Decimal::ZERO);
+        or_max(worth.mul(Decimal::ONE + fee, Rounding::Up))
+    }
+}
+
+fn same_intent(a: &NewOrder, b: &NewOrder) -> bool {
+    (a.strategy, a.side, a.kind, a.qty, a.leg, a.reduce_only)
+        == (b.strategy, b.side, b.kind, b.qty, b.leg, b.reduce_only)
+}
+
+/// Cancels take risk away: they pass every gate, always.
+pub(crate) fn approve_cancel(command: Command) -> Approved<Command> {
+    assert!(command.only_reduces(), "only cancels pass without the gates");
+    Approved(command)
+}
+
+/// An amend that was checked as the order it would become.
+pub(crate) fn approve_amend(checked: Approved<Command>, amend: ctos_types::AmendOrder) -> Approved<Command> {
+    let Command::Place(_) = checked.0 else { unreachable!("the gates were asked about an order") };
+    Approved(Command::Amend(amend))
+}
+
+/// An amend that only makes the order smaller.
+pub(crate) fn approve_shrink(order: &Order, amend: ctos_types::AmendOrder) -> Option<Approved<Command>> {
+    let shrinks = amend.price.is_none() && amend.qty.is_some_and(|q| q < order.size);
+    shrinks.then_some(Approved(Command::Amend(amend)))
+}
+
+/// Which account a command of a given kind is counted against.
+pub(crate) fn counts_as_cancel(command: &Command) -> Option<AccountId> {
+    command.only_reduces().then(|| command.account())
+}

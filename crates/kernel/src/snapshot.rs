@@ -1,0 +1,66 @@
+//! Everything the kernel knows, as one JSON value: with the inputs that follow, it gives the same future.
+
+use crate::core::State;
+use crate::kernel::{Kernel, ProcessState};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Raised when the meaning of the saved state changes.
+const SCHEMA: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the snapshot has schema {found}, this version reads {SCHEMA}")]
+    Schema { found: u32 },
+    #[error("the snapshot does not match this configuration: {0}")]
+    Mismatch(String),
+    #[error("the snapshot cannot be read: {0}")]
+    Malformed(String),
+    #[error("strategy {label} cannot restore its state: {why}")]
+    Strategy { label: String, why: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedProcess {
+    label: String,
+    state: ProcessState,
+    saved: Value,
+}
+
+impl Kernel {
+    /// State after the last input.
+    pub fn save(&self) -> Value {
+        let processes: Vec<SavedProcess> = self
+            .process_states()
+            .map(|(label, state, saved)| SavedProcess { label: label.into(), state: state.clone(), saved })
+            .collect();
+        let state = serde_json::to_value(&self.core.s).expect("state is plain data");
+        json!({ "schema": SCHEMA, "tag": self.core.tag, "state": state, "processes": processes })
+    }
+
+    /// Goes back to a saved state. The kernel must have been built from the same configuration.
+    pub fn restore(&mut self, saved: &Value) -> Result<(), RestoreError> {
+        let malformed = |e: serde_json::Error| RestoreError::Malformed(e.to_string());
+        let schema = saved["schema"].as_u64().unwrap_or(0) as u32;
+        if schema != SCHEMA {
+            return Err(RestoreError::Schema { found: schema });
+        }
+        let state: State = State::deserialize(&saved["state"]).map_err(malformed)?;
+        if state.markets.len() != self.core.instruments.len() || state.traffic.len() != self.core.accounts.len() {
+            return Err(RestoreError::Mismatch("other instruments or accounts".into()));
+        }
+        let processes: Vec<SavedProcess> = Vec::deserialize(&saved["processes"]).map_err(malformed)?;
+        for (at, p) in processes.iter().enumerate() {
+            if self.process_label(at) != Some(&p.label) {
+                return Err(RestoreError::Mismatch(format!("strategy {} is not at its place", p.label)));
+            }
+        }
+        for (at, p) in processes.into_iter().enumerate() {
+            self.restore_process(at, p.state, &p.saved)
+                .map_err(|why| RestoreError::Strategy { label: p.label, why })?;
+        }
+        self.core.s = state;
+        self.core.refresh_deadline();
+        Ok(())
+    }
+}
