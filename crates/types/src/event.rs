@@ -6,6 +6,7 @@ use crate::ids::InstrumentId;
 use crate::market::{Bar, FundingRate, Level, MarkPrice, Market, MarketData, Quote, Trade};
 use crate::order::OrderReport;
 use crate::time::UnixNanos;
+use serde::{Deserialize, Serialize};
 
 /// An input with its place in the one order that everything replays in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,13 +29,14 @@ pub enum Event<'a> {
 }
 
 /// An event that owns its parts. Reusing one keeps its level storage, so decoding into it settles into no allocation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventBuf {
     pub kind: EventKind,
     pub levels: Vec<Level>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EventKind {
     Quote {
         instrument: InstrumentId,

@@ -20,7 +20,7 @@ pub use book::L2Book;
 pub use command::{AmendOrder, CancelOrder, Command, Control, HaltScope, KillState, NewOrder};
 pub use decimal::{Decimal, NumberError, Rounding};
 pub use error::{CancelReason, RejectReason, VenueError};
-pub use event::{Event, EventBuf, Stamped};
+pub use event::{Event, EventBuf, EventKind, Stamped};
 pub use ids::{AccountId, ClientOrderId, ExecId, InstanceTag, InstrumentId, StrategyId, VenueOrderId};
 pub use instrument::{Instrument, InstrumentKind, Instruments, Price, Qty, Settlement, Symbol};
 pub use market::{Bar, FundingRate, Interval, Level, MarkPrice, Market, MarketData, Quote, Trade};
