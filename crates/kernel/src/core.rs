@@ -634,7 +634,10 @@ impl Core {
     fn breakers(&mut self, account: AccountId, equity: Decimal, mark: Watermark) {
         let limits = &self.accounts[account.0 as usize].limits;
         let lost = mark.day_start - equity;
-        if let Some(limit) = limits.daily_loss.filter(|limit| lost >= *limit) {
+        let share = limits.daily_loss_pct.and_then(|pct| mark.day_start.mul(pct, Rounding::Up).ok());
+        let share = share.and_then(|s| s.mul_ratio(1, 100, Rounding::Up).ok());
+        let limit = [limits.daily_loss, share].into_iter().flatten().min().filter(|limit| limit.is_positive());
+        if let Some(limit) = limit.filter(|limit| lost >= *limit) {
             if self.s.kill.state(HaltScope::Account(account)) != KillState::Halted {
                 self.alarm(Alarm::DailyLoss { account, limit, lost });
             }

@@ -132,6 +132,8 @@ pub struct Limits {
     pub duplicate_window: Option<Nanos>,
     /// Loss since the start of the UTC day, in the account's reporting currency.
     pub daily_loss: Option<Decimal>,
+    /// The same in percent of the equity at the start of the UTC day.
+    pub daily_loss_pct: Option<Decimal>,
     /// Fall from the highest equity, in percent.
     pub max_drawdown_pct: Option<Decimal>,
 }
@@ -158,6 +160,7 @@ impl Default for Limits {
             self_cross: true,
             duplicate_window: Some(Nanos::from_millis(100)),
             daily_loss: int(1_000),
+            daily_loss_pct: None,
             max_drawdown_pct: int(20),
         }
     }
@@ -184,6 +187,7 @@ impl Limits {
             self_cross: false,
             duplicate_window: None,
             daily_loss: None,
+            daily_loss_pct: None,
             max_drawdown_pct: None,
         }
     }
