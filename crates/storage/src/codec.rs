@@ -9,9 +9,10 @@ mod command;
 mod event;
 mod raw;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use command::{decode_command, encode_command};
+pub(crate) use event::event_seq;
 pub use event::{decode_event, encode_event};
 
 /// Version of the encoding in this module. Raised with every change of meaning; journals carry it in their headers.

@@ -38,7 +38,8 @@ pub trait Fs: Send + Sync + Debug {
 
 /// An open file.
 pub trait FsFile: Send + Debug {
-    /// Writes all of `bytes` at the end. After an error any prefix of them may have been written.
+    /// Writes all of `bytes` at the end. After an error any prefix of them may have been written; cut the file back
+    /// with [`FsFile::set_len`] before going on.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Writes all of `bytes` from `offset` on. After an error any part of them may have been written.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
@@ -54,7 +55,11 @@ pub trait FsFile: Send + Debug {
 pub struct RealFs;
 
 #[derive(Debug)]
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    /// Where the next append goes: asking the system each time would cost a call per write.
+    end: u64,
+}
 
 impl Fs for RealFs {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -64,7 +69,8 @@ impl Fs for RealFs {
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         // Not O_APPEND: Linux would send positioned writes to the end as well.
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        let end = file.metadata()?.len();
+        Ok(Box::new(RealFile { file, end }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -126,20 +132,23 @@ impl Fs for RealFs {
 
 impl FsFile for RealFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let end = self.0.metadata()?.len();
-        self.0.write_all_at(bytes, end)
+        self.write_at(self.end, bytes)
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)?;
+        self.end = self.end.max(offset + bytes.len() as u64);
+        Ok(())
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)?;
+        self.end = len;
+        Ok(())
     }
 }
 

@@ -4,4 +4,5 @@
 pub mod capture;
 pub mod codec;
 pub mod fs;
+pub mod journal;
 pub mod sim_fs;

@@ -77,6 +77,13 @@ pub fn decode_event(bytes: &[u8], buf: &mut EventBuf) -> Result<(u64, UnixNanos)
     decoded
 }
 
+/// The sequence of an encoded input, without decoding the rest.
+pub(crate) fn event_seq(bytes: &[u8]) -> Result<u64> {
+    let r = &mut Reader(bytes);
+    r.u8()?;
+    r.uint("sequence")
+}
+
 fn decode(r: &mut Reader<'_>, buf: &mut EventBuf) -> Result<(u64, UnixNanos)> {
     let tag = r.u8()?;
     let seq = r.uint("sequence")?;
