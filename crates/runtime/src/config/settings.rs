@@ -1,0 +1,326 @@
+//! The resolved settings: what everything else reads. Every field is present and checked.
+//! Never: raw text where a type says more; a secret in `Debug`, in `explain` or in the journal.
+
+use super::risk::RiskSettings;
+use super::section::Explained;
+use super::values::{Expected, LatencySetting, Show, Speed, as_opt_span, as_span, expected, serde_as_text};
+use ctos_types::{Currency, Decimal, Nanos};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Everything a run needs to know. Serialises for the journal with amounts and spans as text, without secrets; read
+/// back from there, [`Settings::explain`] is empty.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    pub mode: Mode,
+    pub market: MarketSetting,
+    /// Unified symbols to trade. Empty: everything in the recording.
+    pub symbols: Vec<String>,
+    pub speed: Speed,
+    /// Market time after which the run ends; without it, it ends with the data or when stopped.
+    #[serde(with = "as_opt_span")]
+    pub duration: Option<Nanos>,
+    /// Seeds the synthetic market and every random model.
+    pub seed: u64,
+    /// Where journals, snapshots and the database live.
+    pub home: PathBuf,
+    /// At least one. An account's position here is its `AccountId`.
+    pub accounts: Vec<AccountSettings>,
+    /// A strategy's position here is its `StrategyId`.
+    pub strategies: Vec<StrategySettings>,
+    pub venue: VenueSettings,
+    pub risk: RiskSettings,
+    pub journal: JournalSettings,
+    pub api: ApiSettings,
+    pub watchdog: WatchdogSettings,
+    pub alerts: AlertSettings,
+    pub log: LogSettings,
+    #[serde(skip)]
+    pub(super) explained: Vec<Explained>,
+}
+
+impl Settings {
+    /// Every setting with its value and where it came from, in the order of the documentation.
+    pub fn explain(&self) -> &[Explained] {
+        &self.explained
+    }
+}
+
+/// A fixed set of words, each with its text form.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$vmeta])* $variant),+ }
+
+        impl FromStr for $name {
+            type Err = Expected;
+            fn from_str(text: &str) -> Result<Self, Expected> {
+                const WORDS: &[&str] = &[$($text),+];
+                match text {
+                    $($text => Ok($name::$variant),)+
+                    _ => Err(expected(WORDS.join(" or "), WORDS[0])),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $($name::$variant => $text),+ })
+            }
+        }
+
+        impl Show for $name {
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+        serde_as_text!($name);
+    };
+}
+
+words! {
+    /// Whether money is real.
+    Mode {
+        /// Simulated money.
+        Paper = "paper",
+    }
+}
+
+words! {
+    /// How a resting order's place in the queue is judged from recorded data.
+    QueueSetting {
+        /// Only trades at the order's price, and the level shrinking below what is ahead, move it forward.
+        Conservative = "conservative",
+        /// Cancels count in proportion to what is ahead.
+        Proportional = "proportional",
+    }
+}
+
+words! {
+    /// What happens when an order would trade with another of the same account.
+    StpSetting {
+        CancelNewest = "cancel_newest",
+        CancelOldest = "cancel_oldest",
+        CancelBoth = "cancel_both",
+    }
+}
+
+words! {
+    /// What a journaled input survives.
+    SyncSetting {
+        /// Power loss: synced to the disk before a command leaves.
+        Always = "always",
+        /// A crash of this process: handed to the operating system before a command leaves.
+        Os = "os",
+        /// Nothing is promised.
+        Off = "off",
+    }
+}
+
+words! {
+    /// The least severe message that is logged.
+    LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
+}
+
+words! {
+    /// How log lines look.
+    LogFormat {
+        /// Text on a terminal, JSON lines otherwise.
+        Auto = "auto",
+        Json = "json",
+        Text = "text",
+    }
+}
+
+/// Where the market comes from: `synthetic`, or `replay:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MarketSetting {
+    /// The seeded market inside the program.
+    Synthetic,
+    /// A recording; relative paths are relative to the working directory.
+    Replay(PathBuf),
+}
+
+impl FromStr for MarketSetting {
+    type Err = Expected;
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        match text.split_once(':') {
+            None if text == "synthetic" => Ok(MarketSetting::Synthetic),
+            Some(("replay", path)) if !path.is_empty() => Ok(MarketSetting::Replay(path.into())),
+            _ => Err(expected("synthetic or replay:PATH", "replay:capture.jsonl.gz")),
+        }
+    }
+}
+
+impl fmt::Display for MarketSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MarketSetting::Synthetic => f.write_str("synthetic"),
+            MarketSetting::Replay(path) => write!(f, "replay:{}", path.display()),
+        }
+    }
+}
+serde_as_text!(MarketSetting);
+
+impl Show for MarketSetting {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// One account on the simulated venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountSettings {
+    pub id: String,
+    /// What it starts with; never negative.
+    pub balances: BTreeMap<Currency, Decimal>,
+    /// Leverage of derivatives: 1 to 125, further bounded by the instrument.
+    pub leverage: Decimal,
+    /// Long and short legs are kept apart.
+    pub hedge_mode: bool,
+    /// Replaces the instruments' own rates.
+    pub fees: Option<FeeSettings>,
+    /// Spot margin; without it nothing can be borrowed.
+    pub borrow: Option<BorrowSettings>,
+}
+
+/// Shares of the traded value; a negative maker rate is a rebate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeSettings {
+    pub maker: Decimal,
+    pub taker: Decimal,
+}
+
+/// Borrowing on spot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BorrowSettings {
+    /// Assets over equity: above 1, at most 10.
+    pub max_leverage: Decimal,
+    /// Share of the borrowed amount charged each hour; 0 for a currency that is not named.
+    pub interest_per_hour: BTreeMap<Currency, Decimal>,
+}
+
+/// One strategy process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrategySettings {
+    /// Its kind, for example `grid`.
+    pub name: String,
+    /// What it is called here; unique.
+    pub id: String,
+    /// Id of the account it trades on.
+    pub account: String,
+    /// As written; the strategy types and checks them.
+    pub params: BTreeMap<String, String>,
+}
+
+/// The simulated exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueSettings {
+    pub queue: QueueSetting,
+    pub latency: LatencySettings,
+    pub stp: StpSetting,
+    /// How much worse than the bar's price a market order fills.
+    pub bar_slippage_ticks: u32,
+    /// A bar that only touches a limit price fills it; otherwise it must trade through.
+    pub bar_touch_fills: bool,
+}
+
+/// How long messages take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencySettings {
+    /// Venue to us. A recording with its own receive times keeps them.
+    pub feed: LatencySetting,
+    /// Our request to the venue.
+    pub order: LatencySetting,
+    /// The venue's answer to us.
+    pub response: LatencySetting,
+}
+
+/// The journal and its snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalSettings {
+    pub sync: SyncSetting,
+    /// Size at which a new segment starts, in MiB.
+    pub segment_mb: u64,
+    /// At least 2, so that a damaged one has a predecessor.
+    pub keep_snapshots: u32,
+    /// Inputs from one snapshot to the next.
+    pub snapshot_every: u64,
+    /// Disk that the journal of a run may use, in MiB.
+    pub max_mb: u64,
+}
+
+/// The control API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiSettings {
+    pub enabled: bool,
+    /// A loopback address; port 0 takes any free one.
+    pub bind: SocketAddr,
+}
+
+/// The watchdog outside the kernel thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchdogSettings {
+    /// Real time without progress after which it halts.
+    #[serde(with = "as_span")]
+    pub timeout: Nanos,
+}
+
+/// Where alerts go besides the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertSettings {
+    /// Never journaled: whoever has the address can post to it.
+    #[serde(skip)]
+    pub webhook: Option<WebhookUrl>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSettings {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+/// An address that alerts are posted to. Its path is a secret: `Debug` and [`Show`] give the host only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl(String);
+
+impl WebhookUrl {
+    /// The whole address, for the one place that posts to it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+        host.rsplit('@').next().unwrap_or_default()
+    }
+}
+
+impl FromStr for WebhookUrl {
+    type Err = Expected;
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        let bad = || expected("an http:// or https:// address", "https://hooks.example.com/ctos");
+        let plain = text.bytes().all(|b| b.is_ascii_graphic());
+        let url = WebhookUrl(text.into());
+        let scheme = text.starts_with("https://") || text.starts_with("http://");
+        if scheme && plain && !url.host().is_empty() { Ok(url) } else { Err(bad()) }
+    }
+}
+
+impl Show for WebhookUrl {
+    fn show(&self) -> String {
+        format!("{}://{}/***", self.0.split(':').next().unwrap_or_default(), self.host())
+    }
+}
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.show())
+    }
+}
