@@ -1,1 +1,3 @@
 //! Init: configuration, the shard loop, recovery, watchdog, observers.
+
+pub mod config;
