@@ -19,6 +19,7 @@ pub use reader::JournalReader;
 pub use writer::Journal;
 
 use crate::codec::CodecError;
+use crate::fs::Fs;
 use ctos_types::{Command, InstanceTag, UnixNanos};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -185,6 +186,12 @@ impl JournalError {
     pub(crate) fn codec(segment: &Path, offset: u64, error: &CodecError) -> JournalError {
         JournalError::Corrupt { segment: segment.to_path_buf(), offset, why: error.to_string() }
     }
+}
+
+/// The segments in `dir`, oldest first: file, and the sequence its inputs begin with.
+pub(crate) fn segments(fs: &dyn Fs, dir: &Path) -> Result<Vec<(PathBuf, u64)>> {
+    let chain = recover::chain(fs, dir)?;
+    Ok(chain.segments.into_iter().map(|s| (s.path, s.header.first_seq)).collect())
 }
 
 pub(crate) type Result<T> = std::result::Result<T, JournalError>;

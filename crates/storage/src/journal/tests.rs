@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::codec::tests::{command, event};
-use crate::fs::{Fs, RealFs};
+use crate::fs::RealFs;
 use crate::sim_fs::SimFs;
 use ctos_types::{AccountId, CancelOrder, ClientOrderId, Command, Control, Event, EventBuf, InstrumentId, Stamped};
 use proptest::prelude::*;
