@@ -57,6 +57,18 @@ impl BarBuilder {
         if complete { self.close() } else { None }
     }
 
+    /// Takes in a closed bar of the very interval, as a venue publishes it; a repetition is left out.
+    pub fn on_own(&mut self, bar: &Bar) -> Option<Bar> {
+        if bar.open_time < self.closed_until {
+            self.late += 1;
+            return None;
+        }
+        // What was built of the same bucket, or before it, is less than what the venue says.
+        self.open = self.open.filter(|open| open.open_time > bar.open_time);
+        self.closed_until = bar.close_time();
+        Some(*bar)
+    }
+
     /// Closes the open bar if our time has passed its end and the grace.
     pub fn on_time(&mut self, now: UnixNanos) -> Option<Bar> {
         if self.deadline()? <= now { self.close() } else { None }

@@ -70,7 +70,7 @@ impl Ctx<'_> {
 
     /// This strategy's own position, all legs netted.
     pub fn position(&self, id: InstrumentId) -> Position {
-        self.position_on(id, Leg::Net)
+        self.core.s.portfolio.strategy_net(self.me, self.account, id)
     }
 
     /// This strategy's own position on one leg.
@@ -162,14 +162,15 @@ impl Ctx<'_> {
         }
     }
 
-    /// `on_timer(token)` after `span`, once.
+    /// `on_timer(token)` after `span`, once. A span below one millisecond counts as one.
     pub fn set_timer(&mut self, span: Nanos, token: u64) {
-        let due = self.core.s.now.after(span);
-        self.core.set_timer(self.me, due, token);
+        self.core.set_timer(self.me, span, token);
     }
 
     /// Puts a line into the audit stream: for people, not for decisions.
     pub fn note(&mut self, text: impl Into<String>) {
-        self.core.audit(Audit::Note { strategy: self.me, text: text.into() });
+        if self.core.admit(self.me) {
+            self.core.audit(Audit::Note { strategy: self.me, text: text.into() });
+        }
     }
 }

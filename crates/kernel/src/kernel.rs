@@ -169,7 +169,7 @@ impl Kernel {
             Event::Wake => {}
             Event::Control(control) => self.on_control(control),
         }
-        if self.core.s.now >= self.core.deadline {
+        if self.core.s.now >= self.core.s.deadline {
             self.on_deadline();
         }
         if !self.core.s.notices.is_empty() {
@@ -187,6 +187,7 @@ impl Kernel {
 
     fn on_market(&mut self, market: &Market<'_>) {
         let (id, index) = (market.instrument, market.instrument.index());
+        let top = self.core.s.markets[index].quote();
         let change = self.core.s.markets[index].apply(self.core.s.now, market);
         if !self.core.s.bars[index].is_empty() {
             self.feed_bars(market);
@@ -196,13 +197,13 @@ impl Kernel {
             MarketChange::Quote(quote) => self.tick(index, count, Feeds::QUOTES, id, &Tick::Quote(quote)),
             MarketChange::Trade(trade) => self.tick(index, count, Feeds::TRADES, id, &Tick::Trade(trade)),
             MarketChange::Book => {
-                let quote = self.core.s.markets[index].quote();
+                let quote = self.core.s.markets[index].quote().filter(|_| self.core.s.markets[index].quote() != top);
                 for i in 0..count {
                     let (who, feeds) = self.core.s.listeners[index][i];
                     if feeds.has(Feeds::BOOK) {
                         self.call(who, |s, ctx| s.on_book(ctx, id));
                     }
-                    if let Some(quote) = quote.filter(|_| feeds.has(Feeds::QUOTES)) {
+                    if let (Some(quote), true) = (quote, feeds.has(Feeds::QUOTES)) {
                         self.call(who, |s, ctx| s.on_tick(ctx, id, &Tick::Quote(quote)));
                     }
                 }
@@ -233,7 +234,7 @@ impl Kernel {
         for (at, feed) in core.s.bars[id.index()].iter_mut().enumerate() {
             let closed = match &market.data {
                 MarketData::Trade(t) => feed.builder.on_trade(market.ts_event, t.price, t.qty),
-                MarketData::Bar(bar) if bar.interval == feed.builder.interval() => Some(*bar),
+                MarketData::Bar(bar) if bar.interval == feed.builder.interval() => feed.builder.on_own(bar),
                 MarketData::Bar(bar) if feed.builder.interval().secs() % bar.interval.secs() == 0 => {
                     feed.builder.on_bar(bar)
                 }
@@ -241,7 +242,7 @@ impl Kernel {
             };
             core.closed_bars.extend(closed.map(|bar| (id, at, bar)));
             if let Some(due) = feed.builder.deadline() {
-                core.deadline = core.deadline.min(due);
+                core.s.deadline = core.s.deadline.min(due);
             }
         }
         self.deliver_bars();
@@ -287,7 +288,7 @@ impl Kernel {
 
     /// When the caller must send a `Wake` if no other input comes before.
     pub fn next_deadline(&self) -> Option<UnixNanos> {
-        (self.core.deadline < UnixNanos::MAX).then_some(self.core.deadline)
+        (self.core.s.deadline < UnixNanos::MAX).then_some(self.core.s.deadline)
     }
 
     // ---- strategies
@@ -306,21 +307,21 @@ impl Kernel {
         self.progress.strategy.store(0, Ordering::Release);
         match result {
             Err(panic) => self.fail(me, format!("panicked: {}", panic_text(panic.as_ref()))),
-            Ok(()) if self.core.is_flooding(me) => self.fail(me, "sent too many orders within one event".into()),
+            Ok(()) if self.core.is_flooding(me) => self.fail(me, "made too many requests within one event".into()),
             Ok(()) => {}
         }
     }
 
     /// Ends a strategy that cannot be trusted any more and cancels its orders.
     fn fail(&mut self, strategy: StrategyId, reason: String) {
-        let process = &mut self.processes[strategy.0 as usize];
-        if matches!(process.state, ProcessState::Failed { .. }) {
+        let Some(process) = self.processes.get_mut(strategy.0 as usize) else { return };
+        if matches!(&process.state, ProcessState::Failed { reason: earlier } if *earlier != reason) {
             return;
         }
         process.state = ProcessState::Failed { reason };
         self.core.process_audit(strategy, &process.state);
         self.core.drop_timers(strategy);
-        self.core.cancel_scope(HaltScope::Strategy(strategy));
+        self.core.clear_scope(HaltScope::Strategy(strategy));
     }
 
     fn start(&mut self, strategy: StrategyId) {
@@ -329,19 +330,24 @@ impl Kernel {
             return;
         }
         process.state = ProcessState::Running;
+        // Orders it left behind when it was stopped are its own again: nobody else cancels what it now places.
+        self.core.s.kill.unwatch(HaltScope::Strategy(strategy));
         self.core.process_audit(strategy, &ProcessState::Running);
         self.call(strategy.0 as usize, |s, ctx| s.on_start(ctx));
     }
 
     fn stop(&mut self, strategy: StrategyId) {
+        if strategy.0 as usize >= self.processes.len() {
+            return;
+        }
         self.call(strategy.0 as usize, |s, ctx| s.on_stop(ctx));
-        let Some(process) = self.processes.get_mut(strategy.0 as usize) else { return };
+        let process = &mut self.processes[strategy.0 as usize];
         if process.state == ProcessState::Running {
             process.state = ProcessState::Stopped;
             self.core.process_audit(strategy, &ProcessState::Stopped);
         }
         self.core.drop_timers(strategy);
-        self.core.cancel_scope(HaltScope::Strategy(strategy));
+        self.core.clear_scope(HaltScope::Strategy(strategy));
     }
 
     fn deliver_notices(&mut self) {
@@ -372,7 +378,8 @@ impl Kernel {
                 for who in 0..self.processes.len() {
                     self.stop(StrategyId(who as u16));
                 }
-                self.core.cancel_scope(HaltScope::System);
+                // Order by order: what others have on the account is not this run's to cancel.
+                self.core.cancel_where(|_| true);
             }
             Control::StartStrategy { strategy } => self.start(*strategy),
             Control::StopStrategy { strategy } => self.stop(*strategy),

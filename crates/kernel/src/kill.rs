@@ -65,6 +65,18 @@ impl KillSwitch {
         self.latches.remove(&scope).is_some()
     }
 
+    /// Looks after the scope's orders until none is left, although nothing is latched. An earlier check stays due.
+    pub fn watch(&mut self, scope: HaltScope, at: UnixNanos) {
+        self.unverified.entry(scope).or_insert(at);
+    }
+
+    /// Ends a [`KillSwitch::watch`]; the check that belongs to a latch goes on.
+    pub fn unwatch(&mut self, scope: HaltScope) {
+        if self.state(scope) != KillState::Halted {
+            self.unverified.remove(&scope);
+        }
+    }
+
     pub fn unverified(&self) -> impl Iterator<Item = (HaltScope, UnixNanos)> + '_ {
         self.unverified.iter().map(|(s, t)| (*s, *t))
     }

@@ -5,7 +5,9 @@ pub mod audit;
 pub mod bars;
 mod core;
 pub mod ctx;
+mod halts;
 pub mod hash;
+mod intents;
 pub mod kernel;
 pub mod kill;
 pub mod market;
@@ -15,6 +17,7 @@ pub mod portfolio;
 pub mod risk;
 mod snapshot;
 pub mod strategy;
+mod worth;
 
 pub use audit::{Alarm, Audit, OrderChange};
 pub use ctx::Ctx;

@@ -1,7 +1,7 @@
 //! What the kernel knows of one instrument's market.
 
 use ctos_types::{
-    Decimal, Instrument, L2Book, MarkPrice, Market, MarketData, Price, Quote, Rounding, Trade, UnixNanos,
+    Decimal, Instrument, L2Book, MarkPrice, Market, MarketData, Nanos, Price, Quote, Rounding, Trade, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,13 @@ pub struct MarketState {
     quote_update_id: u64,
     last: Option<Price>,
     mark: Option<MarkPrice>,
-    /// When the last price-bearing event came in, on our clock.
+    mark_at: UnixNanos,
+    /// When the last quote, trade, depth or bar came in, on our clock.
     updated: UnixNanos,
 }
+
+/// A mark that is this much older than the latest trade or quote no longer speaks for the market.
+const MARK_LIFE: Nanos = Nanos::from_secs(60);
 
 impl Default for MarketState {
     fn default() -> Self {
@@ -28,6 +32,7 @@ impl Default for MarketState {
             quote_update_id: 0,
             last: None,
             mark: None,
+            mark_at: UnixNanos::MIN,
             updated: UnixNanos::MIN,
         }
     }
@@ -70,12 +75,15 @@ impl MarketState {
             }
             MarketData::Mark(mark) => {
                 self.mark = Some(*mark);
+                self.mark_at = now;
                 MarketChange::Mark
             }
             MarketData::Funding(_) => MarketChange::None,
             MarketData::Gap => {
                 self.book_valid = false;
                 self.book.clear();
+                // A venue that restarts counts anew: an old number must not silence its quotes.
+                self.quote_update_id = 0;
                 MarketChange::Gap
             }
         }
@@ -139,9 +147,9 @@ impl MarketState {
         sum.mul_ratio(1, 2, Rounding::HalfEven).ok()
     }
 
-    /// What positions are valued and orders compared with: mark, else mid, else last trade.
+    /// What positions are valued and orders compared with: a living mark, else mid, else last trade.
     pub fn reference(&self, instrument: &Instrument) -> Option<Decimal> {
-        let mark = self.mark.map(|m| m.mark);
+        let mark = self.mark.filter(|_| self.updated <= self.mark_at.after(MARK_LIFE)).map(|m| m.mark);
         mark.or_else(|| self.mid(instrument)).or_else(|| self.last.map(|p| instrument.price_decimal(p)))
     }
 }

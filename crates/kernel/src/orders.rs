@@ -12,6 +12,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Closed orders that are still known, so that a late or repeated report finds its order.
 const CLOSED_KEPT: usize = 4096;
+/// Fills of orders that are not ours whose execution ids are remembered against repetition.
+const EXTERNAL_KEPT: usize = 4096;
+
+/// What an amend under way asks for. `None`: left as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amending {
+    pub price: Option<Price>,
+    pub qty: Option<Qty>,
+}
 
 /// An order as we know it. Invariant: `cum_qty <= size` unless the venue over-filled, which raises an alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +36,11 @@ pub struct Order {
     pub triggered: bool,
     pub pending_cancel: bool,
     pub pending_amend: bool,
+    /// What was asked for by the last amend that no report has confirmed or refused. The venue may act on it at any
+    /// moment, so the worse of old and new counts.
+    pub amending: Option<Amending>,
+    /// Venue time of the last amend that was applied: an older one is late news.
+    amended_at: UnixNanos,
     pub created: UnixNanos,
     pub updated: UnixNanos,
     pub reject: Option<(RejectReason, Text<31>)>,
@@ -45,6 +59,8 @@ impl Order {
             triggered: false,
             pending_cancel: false,
             pending_amend: false,
+            amending: None,
+            amended_at: UnixNanos::MIN,
             created: now,
             updated: now,
             reject: None,
@@ -61,6 +77,22 @@ impl Order {
         if self.status.is_closed() { Qty(0) } else { Qty((self.size.0 - self.cum_qty.0).max(0)) }
     }
 
+    /// The largest total size the order may come to have: an amend under way may already have taken effect.
+    pub fn ceiling(&self) -> Qty {
+        self.amending.and_then(|a| a.qty).map_or(self.size, |asked| asked.max(self.size))
+    }
+
+    /// What counts as exposure: [`Order::leaves`], or more while an amend that enlarges the order is under way.
+    pub fn reserved(&self) -> Qty {
+        if self.status.is_closed() { Qty(0) } else { Qty((self.ceiling().0 - self.cum_qty.0).max(0)) }
+    }
+
+    /// The limit prices at which the order may be resting: its own, and the one an amend under way asks for.
+    pub fn possible_prices(&self) -> impl Iterator<Item = Price> {
+        let asked = self.amending.and_then(|a| a.price).filter(|_| self.limit_price().is_some());
+        self.limit_price().into_iter().chain(asked)
+    }
+
     pub fn is_open(&self) -> bool {
         !self.status.is_closed()
     }
@@ -72,6 +104,14 @@ impl Order {
     /// Whether the order could be resting in the book now.
     pub fn may_rest(&self) -> bool {
         self.is_open() && (!self.request.kind.is_conditional() || self.triggered)
+    }
+
+    fn market(&self) -> (AccountId, InstrumentId) {
+        (self.request.account, self.request.instrument)
+    }
+
+    fn claim(&self) -> Claim {
+        Claim { side: self.request.side, reserved: self.reserved().0, open: self.is_open() }
     }
 
     fn set_limit_price(&mut self, px: Price) {
@@ -94,6 +134,29 @@ pub struct Exposure {
     pub orders: u32,
 }
 
+/// An order's part in the exposure of its instrument.
+struct Claim {
+    side: Side,
+    reserved: i64,
+    open: bool,
+}
+
+impl Exposure {
+    /// Takes `old` out and puts `new` in. The gates deny an order whose sum would leave the range.
+    fn shift(&mut self, old: Option<&Claim>, new: Option<&Claim>) {
+        for (claim, sign) in [(old, -1), (new, 1)] {
+            let Some(claim) = claim else { continue };
+            match claim.side {
+                Side::Buy => self.buy += claim.reserved * sign,
+                Side::Sell => self.sell += claim.reserved * sign,
+            }
+            if claim.open {
+                self.orders = (i64::from(self.orders) + sign) as u32;
+            }
+        }
+    }
+}
+
 /// What a report did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -108,11 +171,13 @@ pub struct Outcome {
 /// All orders that are open, and the latest closed ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderStore {
-    #[serde(with = "pairs")]
+    #[serde(serialize_with = "by_sequence", deserialize_with = "pairs::deserialize")]
     orders: FxHashMap<u64, Order>,
     /// Sequences of open orders, ascending: the order in which everything walks them.
     open: Vec<u64>,
     closed: VecDeque<u64>,
+    /// Latest fills of orders that are not ours.
+    external: VecDeque<(AccountId, InstrumentId, ExecId)>,
     #[serde(with = "pairs")]
     exposure: BTreeMap<(AccountId, InstrumentId), Exposure>,
     next_seq: u64,
@@ -149,54 +214,60 @@ impl OrderStore {
     pub fn insert(&mut self, order: Order) {
         let seq = order.id().seq;
         debug_assert!(self.open.last().is_none_or(|last| *last < seq), "sequences only grow");
-        self.reserve(&order, 1);
+        self.exposure.entry(order.market()).or_default().shift(None, Some(&order.claim()));
         self.open.push(seq);
         self.orders.insert(seq, order);
     }
 
-    pub fn set_pending_cancel(&mut self, id: ClientOrderId) {
+    pub(crate) fn set_pending_cancel(&mut self, id: ClientOrderId) {
         if let Some(order) = self.orders.get_mut(&id.seq) {
             order.pending_cancel = true;
         }
     }
 
-    pub fn set_pending_amend(&mut self, id: ClientOrderId) {
-        if let Some(order) = self.orders.get_mut(&id.seq) {
-            order.pending_amend = true;
-        }
-    }
-
-    fn reserve(&mut self, order: &Order, sign: i64) {
-        let e = self.exposure.entry((order.request.account, order.request.instrument)).or_default();
-        let leaves = order.leaves().0 * sign;
-        match order.request.side {
-            Side::Buy => e.buy += leaves,
-            Side::Sell => e.sell += leaves,
-        }
-        if order.is_open() {
-            e.orders = (i64::from(e.orders) + sign) as u32;
-        }
+    pub(crate) fn set_pending_amend(&mut self, id: ClientOrderId, asked: Amending) {
+        let Some(order) = self.orders.get_mut(&id.seq) else { return };
+        let before = order.claim();
+        order.pending_amend = true;
+        order.amending = Some(asked);
+        self.exposure.entry(order.market()).or_default().shift(Some(&before), Some(&order.claim()));
     }
 
     /// Applies what the venue reports. `value` is the unsigned quote value of the report's fill, zero for others.
     pub fn apply(&mut self, now: UnixNanos, report: &OrderReport, value: Decimal) -> Outcome {
-        let Some(id) = report.cl_ord_id else {
-            let fill = if let ReportBody::Fill(fill) = report.body { Some(fill) } else { None };
-            return Outcome { fill, ..Outcome::default() };
+        let Some(id) = report.cl_ord_id else { return self.external(report) };
+        let Some(order) = self.orders.get_mut(&id.seq).filter(|o| o.id() == id) else {
+            let alarm = Some(Alarm::UnknownOrder { id });
+            // An order of ours that is forgotten closed long ago: its fills were booked, this one is a repetition
+            // (some venues replay the day after a reconnect). One that was never issued here did happen.
+            let outcome = if id.seq <= self.next_seq { Outcome::default() } else { self.external(report) };
+            return Outcome { alarm, ..outcome };
         };
-        let Some(mut order) = self.orders.remove(&id.seq).filter(|o| o.id() == id) else {
-            let fill = if let ReportBody::Fill(fill) = report.body { Some(fill) } else { None };
-            return Outcome { order: None, change: None, fill, alarm: Some(Alarm::UnknownOrder { id }) };
-        };
-        self.reserve(&order, -1);
-        let was_open = order.is_open();
-        let outcome = transition(&mut order, now, report, value);
-        self.reserve(&order, 1);
-        if was_open && order.status.is_closed() {
+        let before = order.claim();
+        let outcome = transition(order, now, report, value);
+        let after = order.claim();
+        self.exposure.entry(order.market()).or_default().shift(Some(&before), Some(&after));
+        if before.open && !after.open {
             self.retire(id.seq);
         }
-        self.orders.insert(id.seq, order);
         outcome
+    }
+
+    /// A report about an order of somebody else: only its fill matters, and only once.
+    fn external(&mut self, report: &OrderReport) -> Outcome {
+        let ReportBody::Fill(fill) = report.body else { return Outcome::default() };
+        let key = (report.account, report.instrument, fill.exec_id);
+        if !fill.exec_id.is_empty() {
+            if self.external.contains(&key) {
+                let alarm = Some(Alarm::DuplicateFill { order: report.cl_ord_id, instrument: report.instrument });
+                return Outcome { alarm, ..Outcome::default() };
+            }
+            if self.external.len() == EXTERNAL_KEPT {
+                self.external.pop_front();
+            }
+            self.external.push_back(key);
+        }
+        Outcome { fill: Some(fill), ..Outcome::default() }
     }
 
     fn retire(&mut self, seq: u64) {
@@ -221,6 +292,13 @@ impl OrderStore {
     }
 }
 
+/// One text for one state: a snapshot lists orders by sequence, however the map happens to hold them.
+fn by_sequence<S: serde::Serializer>(orders: &FxHashMap<u64, Order>, s: S) -> Result<S::Ok, S::Error> {
+    let mut list: Vec<_> = orders.iter().collect();
+    list.sort_unstable_by_key(|(seq, _)| **seq);
+    s.collect_seq(list)
+}
+
 fn transition(order: &mut Order, now: UnixNanos, report: &OrderReport, value: Decimal) -> Outcome {
     let mut outcome = Outcome { order: Some(order.id()), ..Outcome::default() };
     order.updated = now;
@@ -230,35 +308,20 @@ fn transition(order: &mut Order, now: UnixNanos, report: &OrderReport, value: De
     let closed = order.status.is_closed();
     outcome.change = match report.body {
         ReportBody::Fill(fill) => return filled(order, &fill, value, outcome),
-        // Nothing but a fill can matter to a closed order: the rest is late news.
+        // The size still says how much of a fill to believe, even after the end.
+        ReportBody::Amended { price, qty } => amended(order, report.ts_event, price, qty).filter(|_| !closed),
+        // Nothing else can matter to a closed order: the rest is late news.
         _ if closed => None,
         ReportBody::Accepted => accepted(order),
+        ReportBody::Triggered if order.triggered => None,
         ReportBody::Triggered => {
             order.triggered = true;
             Some(OrderChange::Triggered)
         }
-        ReportBody::Amended { price, qty } => {
-            if let Some(px) = price {
-                order.set_limit_price(px);
-            }
-            order.size = qty;
-            if let OrderQty::Size(size) = &mut order.request.qty {
-                *size = qty;
-            }
-            order.pending_amend = false;
-            Some(OrderChange::Amended)
-        }
         ReportBody::Canceled { .. } => close(order, OrderStatus::Canceled, OrderChange::Canceled),
         ReportBody::Expired => close(order, OrderStatus::Expired, OrderChange::Expired),
         ReportBody::Rejected { request, reason, code } => rejected(order, request, reason, code),
-        ReportBody::Unknown { request } => match request {
-            Request::Place => {
-                order.status = OrderStatus::Unknown;
-                Some(OrderChange::Unknown)
-            }
-            // The order itself is as it was; whether the request took effect will show in later reports.
-            Request::Amend | Request::Cancel => Some(OrderChange::Unknown),
-        },
+        ReportBody::Unknown { request } => unknown(order, request),
     };
     outcome
 }
@@ -273,6 +336,42 @@ fn accepted(order: &mut Order) -> Option<OrderChange> {
     }
 }
 
+fn amended(order: &mut Order, ts_event: UnixNanos, price: Option<Price>, qty: Qty) -> Option<OrderChange> {
+    let same_price = |have: Option<Price>| price.is_none() || price == have;
+    let as_asked =
+        order.amending.is_some_and(|a| a.qty.is_none_or(|q| q == qty) && a.price.is_none_or(|p| same_price(Some(p))));
+    let as_before = qty == order.size && same_price(order.limit_price());
+    // Late or repeated news of an earlier amend must not undo a later one.
+    if ts_event < order.amended_at || (ts_event == order.amended_at && as_before && !as_asked) {
+        return None;
+    }
+    order.amended_at = ts_event;
+    if let Some(px) = price {
+        order.set_limit_price(px);
+    }
+    order.size = qty;
+    if let OrderQty::Size(size) = &mut order.request.qty {
+        *size = qty;
+    }
+    end_amend(order);
+    Some(if close_if_done(order) { OrderChange::Filled } else { OrderChange::Amended })
+}
+
+fn end_amend(order: &mut Order) {
+    order.pending_amend = false;
+    order.amending = None;
+}
+
+/// Closes a live order that has nothing left, also not by an amend under way.
+fn close_if_done(order: &mut Order) -> bool {
+    let done = order.cum_qty.0 > 0 && order.cum_qty >= order.ceiling() && order.is_open();
+    if done {
+        close(order, OrderStatus::Filled, OrderChange::Filled);
+    }
+    done
+}
+
+/// `amending` stays: fills of the amended size may still be on their way.
 fn close(order: &mut Order, status: OrderStatus, change: OrderChange) -> Option<OrderChange> {
     order.status = status;
     order.pending_cancel = false;
@@ -282,50 +381,84 @@ fn close(order: &mut Order, status: OrderStatus, change: OrderChange) -> Option<
 
 fn rejected(order: &mut Order, request: Request, reason: RejectReason, code: Text<31>) -> Option<OrderChange> {
     match request {
+        // The id is never reused, so the venue has this very order from an earlier try: alive or closed, not refused.
+        Request::Place if reason == RejectReason::DuplicateClientOrderId => unknown(order, Request::Place),
         Request::Place => {
             order.reject = Some((reason, code));
             close(order, OrderStatus::Rejected, OrderChange::Rejected)
         }
         Request::Amend => {
-            order.pending_amend = false;
+            end_amend(order);
             order.reject = Some((reason, code));
-            Some(OrderChange::AmendRejected)
+            if close_if_done(order) {
+                return Some(OrderChange::Filled);
+            }
+            if reason == RejectReason::UnknownOrder { lost(order) } else { Some(OrderChange::AmendRejected) }
         }
         Request::Cancel => {
             order.pending_cancel = false;
-            // "No such order" while we hold it open may mean that it filled: not known until reconciled.
-            if reason == RejectReason::UnknownOrder {
-                order.status = OrderStatus::Unknown;
-                return Some(OrderChange::Unknown);
-            }
-            Some(OrderChange::CancelRejected)
+            if reason == RejectReason::UnknownOrder { lost(order) } else { Some(OrderChange::CancelRejected) }
+        }
+    }
+}
+
+/// "No such order" while we hold it open may mean that it filled: not known until reconciled.
+fn lost(order: &mut Order) -> Option<OrderChange> {
+    order.status = OrderStatus::Unknown;
+    Some(OrderChange::Unknown)
+}
+
+fn unknown(order: &mut Order, request: Request) -> Option<OrderChange> {
+    match request {
+        Request::Place if order.status == OrderStatus::PendingNew => lost(order),
+        // The venue has spoken about the order since: the answer that got lost is no news.
+        Request::Place => None,
+        // The order itself is as it was; whether the amend took effect will show in later reports.
+        Request::Amend => Some(OrderChange::Unknown),
+        // A cancel may be repeated without harm.
+        Request::Cancel => {
+            order.pending_cancel = false;
+            Some(OrderChange::Unknown)
         }
     }
 }
 
 fn filled(order: &mut Order, fill: &Fill, value: Decimal, mut outcome: Outcome) -> Outcome {
-    if order.exec_ids.contains(&fill.exec_id) {
+    if !fill.exec_id.is_empty() && order.exec_ids.contains(&fill.exec_id) {
         outcome.alarm = Some(Alarm::DuplicateFill { order: Some(order.id()), instrument: order.request.instrument });
         return outcome;
     }
-    let by_amount = matches!(order.request.qty, OrderQty::Quote(_));
-    let left = order.size.0 - order.cum_qty.0;
-    if left <= 0 && !by_amount {
+    // An order by amount is bounded by its money, every other by its size.
+    let (exhausted, over) = match order.request.qty {
+        OrderQty::Quote(amount) => {
+            (order.cum_value >= amount, order.cum_value.checked_add(value).is_ok_and(|v| v > amount))
+        }
+        OrderQty::Size(_) => {
+            let left = order.ceiling().0 - order.cum_qty.0;
+            (left <= 0, fill.last_qty.0 > left)
+        }
+    };
+    if exhausted {
         outcome.alarm = Some(Alarm::FillAboveCeiling { order: order.id() });
         return outcome;
     }
-    order.exec_ids.push(fill.exec_id);
-    order.cum_qty.0 += fill.last_qty.0;
-    order.cum_value += value;
-    if by_amount {
-        // The size of an order by amount is whatever it bought; it closes by the venue's word.
-        order.size = order.size.max(order.cum_qty);
-    } else if fill.last_qty.0 > left {
+    if over {
         outcome.alarm = Some(Alarm::OverFill { order: order.id() });
     }
-    if order.cum_qty >= order.size && !by_amount {
+    order.exec_ids.push(fill.exec_id);
+    order.cum_qty.0 = order.cum_qty.0.saturating_add(fill.last_qty.0);
+    order.cum_value = order.cum_value.checked_add(value).unwrap_or(Decimal::MAX);
+    if let OrderQty::Quote(amount) = order.request.qty {
+        // Its size is whatever it bought. Unless the money went to the last atom, it closes by the venue's word.
+        order.size = order.size.max(order.cum_qty);
+        if order.cum_value >= amount {
+            close(order, OrderStatus::Filled, OrderChange::Filled);
+        } else if order.is_open() {
+            order.status = OrderStatus::PartiallyFilled;
+        }
+    } else if order.cum_qty >= order.ceiling() {
         close(order, OrderStatus::Filled, OrderChange::Filled);
-    } else if !order.status.is_closed() {
+    } else if order.is_open() {
         order.status = OrderStatus::PartiallyFilled;
     }
     outcome.change = Some(OrderChange::Filled);

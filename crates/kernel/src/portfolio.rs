@@ -68,18 +68,22 @@ impl Portfolio {
         fill: &Fill,
     ) -> Result<Decimal, NumberError> {
         let (px, qty, leg) = (fill.last_px, fill.last_qty, fill.leg);
-        let position = self.positions.entry((account, instrument.id, leg)).or_default();
-        let realized = position.apply(instrument, fill.side, px, qty)?;
         let value = instrument.value(px, qty)?;
-
+        let volume = instrument.notional(px, qty)?;
+        // Both sides are worked out before either is written: a sum that overflows must not book half a fill.
+        let mut position = self.position(account, instrument.id, leg);
+        let realized = position.apply(instrument, fill.side, px, qty)?;
         let ledger = self.ledgers.entry((strategy, account, instrument.id, leg)).or_default();
-        let own = ledger.position.apply(instrument, fill.side, px, qty)?;
-        ledger.realized = ledger.realized.checked_add(own)?;
-        ledger.volume = ledger.volume.checked_add(instrument.notional(px, qty)?)?;
-        ledger.fills += 1;
+        let mut own = ledger.position;
+        let own_realized = ledger.realized.checked_add(own.apply(instrument, fill.side, px, qty)?)?;
+        let own_volume = ledger.volume.checked_add(volume)?;
         if !fill.fee.is_zero() {
-            *ledger.fees.entry(fill.fee_currency).or_default() += fill.fee;
+            let fees = ledger.fees.entry(fill.fee_currency).or_default();
+            *fees = fees.checked_add(fill.fee)?;
         }
+        (ledger.position, ledger.realized, ledger.volume) = (own, own_realized, own_volume);
+        ledger.fills += 1;
+        self.positions.insert((account, instrument.id, leg), position);
 
         if instrument.is_spot() {
             let (base, quote) = (instrument.qty_decimal(qty), value);
@@ -89,7 +93,9 @@ impl Portfolio {
         } else {
             self.flow(account, instrument.settle(), realized)?;
         }
-        self.flow(account, fill.fee_currency, -fill.fee)?;
+        if !fill.fee.is_zero() {
+            self.flow(account, fill.fee_currency, -fill.fee)?;
+        }
         Ok(realized)
     }
 
@@ -114,16 +120,17 @@ impl Portfolio {
         let Some((last, others)) = holders.split_last_mut().filter(|_| total != 0) else {
             // Paid on a position that closed meanwhile: no strategy holds it any more.
             let key = (StrategyId::EXTERNAL, account, instrument, leg);
-            self.ledgers.entry(key).or_default().funding += amount;
+            let ledger = self.ledgers.entry(key).or_default();
+            ledger.funding = ledger.funding.checked_add(amount)?;
             return Ok(());
         };
         let mut rest = amount;
         for held in others {
             let share = amount.mul_ratio(held.position.qty.0, total, Rounding::HalfEven)?;
-            held.funding += share;
-            rest -= share;
+            held.funding = held.funding.checked_add(share)?;
+            rest = rest.checked_sub(share)?;
         }
-        last.funding += rest;
+        last.funding = last.funding.checked_add(rest)?;
         Ok(())
     }
 
@@ -136,7 +143,11 @@ impl Portfolio {
 
     /// Takes in the venue's balance. The first one of a currency without cash flows is the starting balance.
     pub fn venue_balance(&mut self, account: AccountId, currency: Currency, balance: Balance) -> Option<Drift> {
-        let net = balance.total - balance.borrowed - balance.interest;
+        let net = balance.total.checked_sub(balance.borrowed).and_then(|n| n.checked_sub(balance.interest));
+        // Beyond every real amount: shown as the drift it is, and never taken over.
+        let Ok(net) = net else {
+            return Some(Drift { venue: balance.total, ours: self.cash(account, currency).ours });
+        };
         let fresh = !self.cash.contains_key(&(account, currency));
         let cash = self.cash.entry((account, currency)).or_default();
         if fresh {
@@ -177,6 +188,17 @@ impl Portfolio {
         leg: Leg,
     ) -> Position {
         self.ledgers.get(&(strategy, account, instrument, leg)).map(|l| l.position).unwrap_or_default()
+    }
+
+    /// One strategy's position in an instrument, all legs together.
+    pub fn strategy_net(&self, strategy: StrategyId, account: AccountId, instrument: InstrumentId) -> Position {
+        let legs = (strategy, account, instrument, Leg::Net)..=(strategy, account, instrument, Leg::Short);
+        let mut sum = Position::default();
+        for (_, ledger) in self.ledgers.range(legs) {
+            sum.qty.0 = sum.qty.0.saturating_add(ledger.position.qty.0);
+            sum.cost = sum.cost.checked_add(ledger.position.cost).unwrap_or(sum.cost);
+        }
+        sum
     }
 
     pub fn ledgers(&self) -> impl Iterator<Item = (LedgerKey, &Ledger)> + '_ {

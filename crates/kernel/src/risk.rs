@@ -240,6 +240,10 @@ pub(crate) struct Check<'a> {
     /// Signed position of the account in the instrument.
     pub position: Qty,
     pub exposure: Exposure,
+    /// Signed position that the order can shrink: the account's, or in hedge mode that of the order's leg.
+    pub leg_position: Qty,
+    /// Size of open orders that would shrink it too.
+    pub leg_waiting: i64,
     pub open_orders: u32,
     /// Worth of all other instruments' positions with their open orders, quote currency.
     pub other_notional: Decimal,
@@ -284,6 +288,10 @@ impl Check<'_> {
     pub fn approve(self) -> Result<Approved<Command>, Denied> {
         let reducing = self.is_reducing();
         self.switches(reducing)?;
+        if matches!(self.order.qty, OrderQty::Quote(_)) {
+            // Without a price there is no size to check.
+            self.fresh_reference()?;
+        }
         self.venue_rules()?;
         let reference = self.fresh_reference()?;
         self.price_band(reference)?;
@@ -299,11 +307,13 @@ impl Check<'_> {
 
     /// Whether the order can only shrink the account's position, whatever else of it fills.
     fn is_reducing(&self) -> bool {
-        let (position, waiting) = match self.order.side {
-            Side::Buy => (-self.position.0, self.exposure.buy),
-            Side::Sell => (self.position.0, self.exposure.sell),
+        let position = match self.order.side {
+            Side::Buy => self.leg_position.0.saturating_neg(),
+            Side::Sell => self.leg_position.0,
         };
-        position > 0 && (self.order.reduce_only || self.size.0 <= position - waiting)
+        // A spot venue knows no reduce-only.
+        let reduce_only = self.order.reduce_only && !self.instrument.is_spot();
+        position > 0 && (reduce_only || self.size.0 <= position.saturating_sub(self.leg_waiting))
     }
 
     fn switches(&self, reducing: bool) -> Verdict {
@@ -342,6 +352,11 @@ impl Check<'_> {
         if prices.into_iter().flatten().any(|px| !on_grid(px)) {
             return fail(RejectReason::BadPrice);
         }
+        // Sums of open size and position must stay in range, or nothing below could be computed.
+        let waiting = self.exposure.buy.max(self.exposure.sell).checked_add(self.size.0);
+        if waiting.and_then(|w| w.checked_add(self.position.0.saturating_abs())).is_none() {
+            return fail(RejectReason::BadQty);
+        }
         self.instrument.check(prices[0], self.size).or_else(fail)
     }
 
@@ -349,7 +364,8 @@ impl Check<'_> {
         let never = Denied { gate: Gate::StaleMarket, limit: Decimal::ZERO, asked: Decimal::MAX, rule: None };
         let reference = self.market.reference(self.instrument).filter(|r| r.is_positive()).ok_or(never)?;
         if let Some(span) = self.limits.stale_after {
-            let age = self.now - self.market.updated();
+            // On our own clock throughout: a venue clock that runs ahead makes nothing look fresh or old.
+            let age = Nanos(self.now.0.saturating_sub(self.market.updated().0));
             if age > span {
                 return Err(Denied { limit: Decimal::new(span.0, 9), asked: Decimal::new(age.0, 9), ..never });
             }
@@ -359,7 +375,14 @@ impl Check<'_> {
 
     fn price_band(&self, reference: Decimal) -> Verdict {
         let (Some(band), Some(px)) = (self.limits.price_band_bps, self.order.kind.limit_price()) else { return Ok(()) };
-        let distance = (self.instrument.price_decimal(px) - reference).abs();
+        // A conditional order meets the market at its trigger, wherever the market is now.
+        let reference = match self.order.kind {
+            OrderKind::StopLimit { trigger, .. } | OrderKind::TakeProfitLimit { trigger, .. } => {
+                self.instrument.price_decimal(trigger)
+            }
+            _ => reference,
+        };
+        let distance = or_max(self.instrument.price_decimal(px).checked_sub(reference)).abs();
         let bps =
             or_max(distance.div(reference, Rounding::Up).and_then(|d| d.mul(Decimal::from_int(10_000), Rounding::Up)));
         at_most(Gate::PriceBand, Some(band), bps)
@@ -382,7 +405,9 @@ impl Check<'_> {
         if let Some(min) = self.limits.min_qty.filter(|min| size < *min && !reducing) {
             return deny(Gate::MinQty, min, size);
         }
-        at_most(Gate::MaxQty, self.limits.max_qty, size)?;
+        if !reducing {
+            at_most(Gate::MaxQty, self.limits.max_qty, size)?;
+        }
         let notional = self.order_notional(reference);
         if let Some(min) = self.limits.min_notional.filter(|min| notional < *min && !reducing) {
             return deny(Gate::MinNotional, min, notional);
@@ -390,23 +415,27 @@ impl Check<'_> {
         if reducing { Ok(()) } else { at_most(Gate::MaxNotional, self.limits.max_notional, notional) }
     }
 
-    fn exposures(&self, reference: Decimal) -> Verdict {
+    /// Unsigned position if everything open on the order's side fills with it, and the worse of the two sides.
+    /// `venue_rules` has checked that the sums stay in range.
+    fn outlook(&self) -> (i64, i64) {
         let Exposure { buy, sell, orders: _ } = self.exposure;
-        let (mut up, mut down) = (self.position.0 as i128 + buy as i128, self.position.0 as i128 - sell as i128);
-        let here = match self.order.side {
-            Side::Buy => {
-                up += self.size.0 as i128;
-                up
-            }
-            Side::Sell => {
-                down -= self.size.0 as i128;
-                down
-            }
+        let (up, down) = match self.order.side {
+            Side::Buy => (self.position.0 + buy + self.size.0, self.position.0 - sell),
+            Side::Sell => (self.position.0 + buy, self.position.0 - sell - self.size.0),
         };
-        let clamp = |q: i128| q.unsigned_abs().min(i64::MAX as u128) as i64;
-        at_most(Gate::MaxPosition, self.limits.max_position_notional, self.worth(reference, clamp(here)))?;
-        let worst = self.worth(reference, clamp(up).max(clamp(down)));
-        let total = or_max(self.other_notional.checked_add(worst));
+        let here = if self.order.side == Side::Buy { up } else { down };
+        (here.abs(), up.abs().max(down.abs()))
+    }
+
+    /// Worth of all positions if the worst comes to pass.
+    fn total_notional(&self, reference: Decimal, worst: i64) -> Decimal {
+        or_max(self.other_notional.checked_add(self.worth(reference, worst)))
+    }
+
+    fn exposures(&self, reference: Decimal) -> Verdict {
+        let (here, worst) = self.outlook();
+        at_most(Gate::MaxPosition, self.limits.max_position_notional, self.worth(reference, here))?;
+        let total = self.total_notional(reference, worst);
         at_most(Gate::MaxTotalNotional, self.limits.max_total_notional, total)?;
         let Some(max) = self.limits.max_leverage else { return Ok(()) };
         let leverage =
@@ -444,21 +473,18 @@ impl Check<'_> {
             (OrderKind::Market, Side::Sell) => touch.map(|q| q.bid_px),
             _ => None,
         };
-        let mine =
-            |o: &&Order| o.request.account == self.order.account && o.request.instrument == self.order.instrument;
-        for other in self.orders.open().filter(mine).filter(|o| Some(o.id()) != self.replaced) {
-            if let (true, true, Some(px), Some(resting)) = (cross, other.may_rest(), reach, other.limit_price()) {
-                let crosses = match self.order.side {
-                    Side::Buy => px >= resting,
-                    Side::Sell => px <= resting,
-                };
-                if other.request.side != self.order.side && crosses {
-                    return deny(
-                        Gate::SelfCross,
-                        self.instrument.price_decimal(resting),
-                        self.instrument.price_decimal(px),
-                    );
-                }
+        // An order whose cancellation has been sent is on its way out ahead of this one.
+        let mine = |o: &&Order| {
+            o.request.account == self.order.account
+                && o.request.instrument == self.order.instrument
+                && Some(o.id()) != self.replaced
+                && !o.pending_cancel
+        };
+        for other in self.orders.open().filter(mine) {
+            let met = reach.filter(|_| cross).and_then(|px| self.crossing(px, other).map(|resting| (px, resting)));
+            if let Some((px, resting)) = met {
+                let (limit, asked) = (self.instrument.price_decimal(resting), self.instrument.price_decimal(px));
+                return deny(Gate::SelfCross, limit, asked);
             }
             if let Some(window) = window {
                 let age = self.now - other.created;
@@ -470,6 +496,17 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// The price of a resting order of the other side that one at `px` would trade with.
+    fn crossing(&self, px: Price, other: &Order) -> Option<Price> {
+        if other.request.side == self.order.side || !other.may_rest() {
+            return None;
+        }
+        other.possible_prices().find(|resting| match self.order.side {
+            Side::Buy => px >= *resting,
+            Side::Sell => px <= *resting,
+        })
+    }
+
     fn funds(&self, reference: Decimal, reducing: bool) -> Verdict {
         if let Some(free) = self.free {
             let need = self.spot_need(reference);
@@ -478,9 +515,7 @@ impl Check<'_> {
         if reducing {
             return Ok(());
         }
-        let waiting = self.exposure.buy.max(self.exposure.sell).saturating_add(self.size.0);
-        let held = self.position.0.abs().saturating_add(waiting);
-        let total = or_max(self.other_notional.checked_add(self.worth(reference, held)));
+        let total = self.total_notional(reference, self.outlook().1);
         let need = or_max(total.div(self.account_leverage, Rounding::Up));
         if need > self.equity { deny(Gate::Balance, self.equity, need) } else { Ok(()) }
     }
@@ -516,9 +551,11 @@ pub(crate) fn approve_amend(checked: Approved<Command>, amend: ctos_types::Amend
     Approved(Command::Amend(amend))
 }
 
-/// An amend that only makes the order smaller.
-pub(crate) fn approve_shrink(order: &Order, amend: ctos_types::AmendOrder) -> Option<Approved<Command>> {
-    let shrinks = amend.price.is_none() && amend.qty.is_some_and(|q| q < order.size);
+/// An amend that only makes the order smaller, and leaves something of it.
+pub(crate) fn approve_shrink(order: &Order, amend: ctos_types::AmendOrder, lot: Qty) -> Option<Approved<Command>> {
+    let by_size = matches!(order.request.qty, OrderQty::Size(_));
+    let smaller = |q: Qty| q < order.size && q > order.cum_qty && q.0 % lot.0 == 0;
+    let shrinks = by_size && amend.price.is_none() && amend.qty.is_some_and(smaller);
     shrinks.then_some(Approved(Command::Amend(amend)))
 }
 

@@ -39,11 +39,18 @@ impl Kernel {
     }
 
     /// Goes back to a saved state. The kernel must have been built from the same configuration.
+    ///
+    /// Latches are those of the snapshot, not those of the configuration: inputs that follow the snapshot must have
+    /// the effect they had. A latch from elsewhere comes as a `Control::Halt` after them.
+    /// After an error the kernel is unusable.
     pub fn restore(&mut self, saved: &Value) -> Result<(), RestoreError> {
         let malformed = |e: serde_json::Error| RestoreError::Malformed(e.to_string());
         let schema = saved["schema"].as_u64().unwrap_or(0) as u32;
         if schema != SCHEMA {
             return Err(RestoreError::Schema { found: schema });
+        }
+        if saved["tag"] != json!(self.core.tag) {
+            return Err(RestoreError::Mismatch("other instance tag: its orders would count as somebody else's".into()));
         }
         let state: State = State::deserialize(&saved["state"]).map_err(malformed)?;
         if state.markets.len() != self.core.instruments.len() || state.traffic.len() != self.core.accounts.len() {
@@ -60,7 +67,6 @@ impl Kernel {
                 .map_err(|why| RestoreError::Strategy { label: p.label, why })?;
         }
         self.core.s = state;
-        self.core.refresh_deadline();
         Ok(())
     }
 }
