@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Compares the output of `ctos bench --json` with the floors the project promises on one core of a 2.6 GHz server.
+
+Usage: floors.py FILE          check a benchmark result
+       floors.py --self-test   show that a slow result is caught
+"""
+
+import json
+import sys
+
+# Benchmark -> (unit, "under" or "over", limit). Latencies are compared by their p50 where they give one.
+FLOORS = {
+    "step_top_of_book_1": ("ns", "under", 150),
+    "step_top_of_book_10": ("ns", "under", 400),
+    "frames_decoded": ("frames/s", "over", 1_000_000),
+    "frames_from_file": ("frames/s", "over", 300_000),
+    "order_round_trips": ("orders/s", "over", 100_000),
+}
+
+
+def wrong(results):
+    by_name = {r["name"]: r for r in results}
+    problems = []
+    for name, (unit, side, limit) in FLOORS.items():
+        result = by_name.get(name)
+        if result is None:
+            problems.append(f"{name} was not measured")
+            continue
+        if result["unit"] != unit:
+            problems.append(f"{name} is measured in {result['unit']}, its floor in {unit}")
+            continue
+        value = result.get("p50", result["median"])
+        if not (value < limit if side == "under" else value >= limit):
+            problems.append(f"{name}: {value:,.0f} {unit}, must be {side} {limit:,}")
+    return problems
+
+
+def self_test():
+    def result(side_by, name, unit, limit):
+        return {"name": name, "unit": unit, "median": limit * side_by}
+
+    good = [result(0.5 if s == "under" else 2, n, u, limit) for n, (u, s, limit) in FLOORS.items()]
+    slow = [result(2 if s == "under" else 0.5, n, u, limit) for n, (u, s, limit) in FLOORS.items()]
+    assert wrong(good) == [] and len(wrong(slow)) == len(FLOORS) and len(wrong([])) == len(FLOORS)
+    assert "measured in" in wrong([{**good[0], "unit": "us"}, *good[1:]])[0]
+    assert wrong([{**good[0], "p50": 1e9}, *good[1:]]) != []
+
+
+if __name__ == "__main__":
+    if "--self-test" in sys.argv:
+        self_test()
+        print("floors: a slow result is caught")
+    elif len(sys.argv) != 2:
+        sys.exit("usage: floors.py FILE | --self-test")
+    else:
+        with open(sys.argv[1], encoding="utf-8") as f:
+            problems = wrong(json.load(f))
+        for problem in problems:
+            print(f"floors: {problem}", file=sys.stderr)
+        print("floors: all met" if not problems else f"floors: {len(problems)} missed")
+        sys.exit(1 if problems else 0)
