@@ -1,1 +1,244 @@
-//! The paper driver: the simulated exchange and its latency behind the driver contract.
+//! The paper driver: a simulated exchange, its market and its latency behind the driver contract, on one queue of time.
+//! Never: threads, clocks, sockets. Everything happens when the caller asks what comes next.
+
+mod queue;
+
+use crate::queue::TimedQueue;
+use ctos_kernel::Approved;
+use ctos_types::{AccountId, Command, EventBuf, InstrumentId, Instruments, UnixNanos};
+use ctos_venue::{Exchange, Latency, MarketSource, Private};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Market data on its way to the kernel is behind this source number in the tie order; the venue's answers follow.
+const MARKET: u8 = 0;
+const ANSWERS: u8 = 1;
+
+/// How long each way takes, as seeded samplers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Latencies {
+    /// Added to a market event's own receive time.
+    pub feed: Latency,
+    /// From the kernel's command to the venue.
+    pub entry: Latency,
+    /// From the venue's answer to the kernel.
+    pub response: Latency,
+}
+
+/// The venue, its market and everything in flight between it and the kernel.
+///
+/// One order of time: of what is due, the venue's own affairs come first (market, expiries, arriving commands), then
+/// market data for the kernel, then answers. The caller steps the kernel with each delivery before asking for the
+/// next, so a command can never arrive in the venue's past.
+pub struct PaperDriver {
+    source: Box<dyn MarketSource>,
+    exchange: Exchange,
+    accounts: Vec<AccountId>,
+    latencies: Latencies,
+    /// Venue time reached.
+    venue_now: UnixNanos,
+    feed: TimedQueue,
+    answers: TimedQueue,
+    entries: TimedQueue<Command>,
+    incoming: EventBuf,
+    private: Vec<Private>,
+    market_events: u64,
+}
+
+impl std::fmt::Debug for PaperDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PaperDriver").field("venue_now", &self.venue_now).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    exchange: Exchange,
+    latencies: Latencies,
+    venue_now: UnixNanos,
+    feed: TimedQueue,
+    answers: TimedQueue,
+    entries: TimedQueue<Command>,
+    market_events: u64,
+}
+
+impl PaperDriver {
+    /// `accounts` are those of the exchange.
+    pub fn new(
+        source: Box<dyn MarketSource>,
+        exchange: Exchange,
+        accounts: Vec<AccountId>,
+        latencies: Latencies,
+    ) -> PaperDriver {
+        PaperDriver {
+            source,
+            exchange,
+            accounts,
+            latencies,
+            venue_now: UnixNanos::MIN,
+            feed: TimedQueue::default(),
+            answers: TimedQueue::default(),
+            entries: TimedQueue::default(),
+            incoming: EventBuf::default(),
+            private: Vec::new(),
+            market_events: 0,
+        }
+    }
+
+    pub fn instruments(&self) -> &Instruments {
+        self.exchange.instruments()
+    }
+
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Market events taken from the source so far.
+    pub fn market_events(&self) -> u64 {
+        self.market_events
+    }
+
+    /// Digest of the market data handed out so far.
+    pub fn source_digest(&self) -> [u8; 32] {
+        self.source.digest()
+    }
+
+    /// Takes a command that left the kernel at `now`.
+    pub fn send(&mut self, now: UnixNanos, command: &Approved<Command>) {
+        let at = now.after(self.latencies.entry.sample());
+        // One session: a command never overtakes the one before it.
+        self.entries.push_in_order(at, *command.get());
+    }
+
+    /// When the source's next event happens: what a run without a clock starts at.
+    pub fn first_event(&mut self) -> Option<UnixNanos> {
+        self.source.peek()
+    }
+
+    /// Moves the next event for the kernel that arrives not later than `until` into `out` and says when it arrives.
+    /// The old contents of `out` are kept as storage.
+    ///
+    /// `None`: nothing arrives until then, and the venue has lived up to `until` (or to its next delivery).
+    pub fn poll(&mut self, until: UnixNanos, out: &mut EventBuf) -> Option<UnixNanos> {
+        loop {
+            let (due, which) = self.next_delivery();
+            match self.next_venue_event() {
+                Some((at, event)) if at <= due && at <= until => self.venue_step(at, event),
+                _ if due <= until => {
+                    let queue = if which == MARKET { &mut self.feed } else { &mut self.answers };
+                    return queue.pop_into(out);
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Whether commands or answers are under way.
+    pub fn in_flight(&self) -> bool {
+        !self.entries.is_empty() || !self.answers.is_empty()
+    }
+
+    /// Whether nothing more can ever come: the source has ended and nothing is in flight.
+    pub fn is_finished(&mut self) -> bool {
+        self.feed.is_empty() && self.answers.is_empty() && self.entries.is_empty() && self.source.peek().is_none()
+    }
+
+    fn next_delivery(&self) -> (UnixNanos, u8) {
+        let (market, answer) = (self.feed.due(), self.answers.due());
+        if market <= answer { (market, MARKET) } else { (answer, ANSWERS) }
+    }
+
+    fn next_venue_event(&mut self) -> Option<(UnixNanos, VenueEvent)> {
+        let market = self.source.peek().unwrap_or(UnixNanos::MAX);
+        let deadline = self.exchange.next_deadline().unwrap_or(UnixNanos::MAX);
+        let entry = self.entries.due();
+        let first = market.min(deadline).min(entry);
+        if first == UnixNanos::MAX {
+            return None;
+        }
+        let event = if market == first {
+            VenueEvent::Market
+        } else if deadline == first {
+            VenueEvent::Deadline
+        } else {
+            VenueEvent::Entry
+        };
+        Some((first, event))
+    }
+
+    fn venue_step(&mut self, at: UnixNanos, event: VenueEvent) {
+        // A deadline that was set in the past happens now.
+        self.venue_now = self.venue_now.max(at);
+        let now = self.venue_now;
+        match event {
+            VenueEvent::Market => {
+                let Some(times) = self.source.next(&mut self.incoming) else { return };
+                self.market_events += 1;
+                if let ctos_types::Event::Market(market) = self.incoming.as_event() {
+                    self.exchange.on_market(now, &market, &mut self.private);
+                }
+                let recv = times.recv.max(now).after(self.latencies.feed.sample());
+                self.feed.push_sorted(recv, &self.incoming);
+            }
+            VenueEvent::Deadline => self.exchange.on_time(now, &mut self.private),
+            VenueEvent::Entry => {
+                if let Some((_, command)) = self.entries.pop() {
+                    self.exchange.on_command(now, &command, &mut self.private);
+                }
+            }
+        }
+        for answer in self.private.drain(..) {
+            let at = now.after(self.latencies.response.sample());
+            let event = match answer {
+                Private::Report(report) => EventBuf::from(report),
+                Private::Account(event) => EventBuf::from(event),
+            };
+            self.answers.push_in_order(at, event);
+        }
+    }
+
+    /// The emergency brake: cancels every open order at the venue at once, past all queues, and forgets commands still
+    /// on their way to it. For a watchdog whose kernel no longer answers. Returns how many orders remain open.
+    pub fn cancel_everything(&mut self) -> usize {
+        self.entries.clear();
+        for account in &self.accounts {
+            let command = Command::CancelAll { account: *account, instrument: None::<InstrumentId> };
+            self.exchange.on_command(self.venue_now, &command, &mut self.private);
+        }
+        self.private.clear();
+        self.accounts.iter().map(|a| self.exchange.open_orders(*a).count()).sum()
+    }
+
+    /// State from which [`PaperDriver::restore`] goes on identically.
+    pub fn save(&self) -> Value {
+        let saved = Saved {
+            exchange: self.exchange.clone(),
+            latencies: self.latencies.clone(),
+            venue_now: self.venue_now,
+            feed: self.feed.clone(),
+            answers: self.answers.clone(),
+            entries: self.entries.clone(),
+            market_events: self.market_events,
+        };
+        json!({ "driver": serde_json::to_value(&saved).expect("state is plain data"), "source": self.source.save() })
+    }
+
+    pub fn restore(&mut self, state: &Value) -> Result<(), String> {
+        let saved = Saved::deserialize(&state["driver"]).map_err(|e| format!("paper venue: {e}"))?;
+        self.source.restore(&state["source"])?;
+        self.exchange = saved.exchange;
+        self.latencies = saved.latencies;
+        self.venue_now = saved.venue_now;
+        (self.feed, self.answers, self.entries) = (saved.feed, saved.answers, saved.entries);
+        self.market_events = saved.market_events;
+        Ok(())
+    }
+}
+
+/// What the venue does next by itself, in the order in which ties are resolved.
+#[derive(Clone, Copy)]
+enum VenueEvent {
+    Market,
+    Deadline,
+    Entry,
+}
