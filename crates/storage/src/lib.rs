@@ -5,7 +5,9 @@ pub mod bars;
 pub mod capture;
 pub mod codec;
 pub mod fs;
+pub mod home;
 pub mod journal;
+pub mod projection;
 pub mod sim_fs;
 pub mod snapshot;
 
