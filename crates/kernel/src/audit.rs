@@ -107,11 +107,13 @@ pub enum Audit {
         fill: Fill,
         realized: Decimal,
     },
+    /// `realized` is what all strategies together have realised on it, before fees.
     Position {
         account: AccountId,
         instrument: InstrumentId,
         leg: Leg,
         position: Position,
+        realized: Decimal,
     },
     Balance {
         account: AccountId,

@@ -198,7 +198,10 @@ impl Core {
         let Some(realized) = self.money(booked) else { return };
         self.audit(Audit::Fill { account, strategy, instrument: id, order: report.cl_ord_id, fill: *fill, realized });
         let position = self.s.portfolio.position(account, id, fill.leg);
-        self.audit(Audit::Position { account, instrument: id, leg: fill.leg, position });
+        let ledgers =
+            self.s.portfolio.ledgers().filter(|((_, a, i, leg), _)| (*a, *i, *leg) == (account, id, fill.leg));
+        let realized = ledgers.map(|(_, l)| l.realized).sum();
+        self.audit(Audit::Position { account, instrument: id, leg: fill.leg, position, realized });
     }
 
     pub fn on_account(&mut self, event: &AccountEvent) {

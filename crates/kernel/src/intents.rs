@@ -24,7 +24,7 @@ impl Core {
         let size = self.estimate_size(&order);
         match self.check(&order, size, None) {
             Ok(approved) => {
-                let order = Order::new(order, size, self.s.now);
+                let order = Order::new(order, size, self.s.now).caused_by(self.s.next_input - 1);
                 self.audit(Audit::Order { order: Box::new(order.clone()), change: OrderChange::Sent });
                 self.s.orders.insert(order);
                 self.s.traffic[account.0 as usize].ordered(self.s.now);
@@ -67,7 +67,7 @@ impl Core {
 
     fn deny(&mut self, request: NewOrder, size: Qty, denied: Denied) {
         self.s.denied += 1;
-        let mut order = Order::new(request, size, self.s.now);
+        let mut order = Order::new(request, size, self.s.now).caused_by(self.s.next_input - 1);
         order.status = OrderStatus::Denied;
         self.audit(Audit::Denied { order: Box::new(request), denied });
         let (strategy, order) = (request.strategy, Box::new(order));

@@ -42,6 +42,8 @@ pub struct Order {
     /// Venue time of the last amend that was applied: an older one is late news.
     amended_at: UnixNanos,
     pub created: UnixNanos,
+    /// Input in whose step it was placed.
+    pub created_seq: u64,
     pub updated: UnixNanos,
     pub reject: Option<(RejectReason, Text<31>)>,
     exec_ids: Vec<ExecId>,
@@ -62,10 +64,16 @@ impl Order {
             amending: None,
             amended_at: UnixNanos::MIN,
             created: now,
+            created_seq: 0,
             updated: now,
             reject: None,
             exec_ids: Vec::new(),
         }
+    }
+
+    /// The order as placed in the step of input `seq`.
+    pub fn caused_by(self, seq: u64) -> Order {
+        Order { created_seq: seq, ..self }
     }
 
     pub fn id(&self) -> ClientOrderId {
