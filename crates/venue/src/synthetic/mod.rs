@@ -168,7 +168,7 @@ impl MarketSource for SyntheticMarket {
 }
 
 /// Efficient prices at the end of every minute, one list per selected coin: the price process alone, without books,
-/// thousands of times faster than the events. For statistics; the books of the same seed follow these very prices.
+/// several times faster than the events. For statistics; the books of the same seed follow these very prices.
 pub fn minute_prices(config: &SyntheticConfig, minutes: usize) -> Result<Vec<Vec<f64>>, SyntheticError> {
     let plan = config.plan()?;
     let mut paths = Paths::new(config.seed, plan.coins.iter().map(|&at| &config.coins[at]));
