@@ -6,6 +6,7 @@ pub mod exchange;
 pub mod latency;
 pub mod source;
 pub mod synthetic;
+pub mod tape;
 
 pub use config::{
     AccountConfig, BorrowConfig, ConfigError, ExchangeConfig, FeeCurrency, FeeRates, FeeSchedule, FeeTier, QueueModel,
@@ -15,3 +16,4 @@ pub use exchange::{Exchange, LeverageError, Margin, OpenOrder, Private};
 pub use latency::{Latency, LatencyConfig, LatencyError, LatencyModel};
 pub use source::{MarketSource, SourceTimes};
 pub use synthetic::{SyntheticConfig, SyntheticError, SyntheticMarket};
+pub use tape::{Tape, TapeBuilder};
