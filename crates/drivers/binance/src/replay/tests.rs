@@ -1,1 +1,177 @@
+use super::*;
+use crate::instruments::builtin_all;
+use ctos_types::Instruments;
 
+struct Lines {
+    lines: Vec<(i64, String)>,
+    next: usize,
+}
+
+impl LineSource for Lines {
+    type Error = std::convert::Infallible;
+
+    fn next_line(&mut self) -> Result<Option<SourceLine<'_>>, Self::Error> {
+        self.next += 1;
+        let number = self.next as u64;
+        Ok(self.lines.get(self.next - 1).map(|(ts, text)| match text.as_str() {
+            "bad" => SourceLine::Bad { number },
+            text => SourceLine::Frame { number, ts_recv: UnixNanos(*ts), frame: text.as_bytes() },
+        }))
+    }
+}
+
+fn load(lines: &[&str], product: Option<Product>) -> (Vec<String>, CaptureLoad) {
+    let lines = lines.iter().enumerate().map(|(n, l)| (n as i64, l.to_string())).collect();
+    load_stamped(lines, product)
+}
+
+fn load_stamped(lines: Vec<(i64, String)>, product: Option<Product>) -> (Vec<String>, CaptureLoad) {
+    let instruments = Instruments::new(builtin_all().to_vec()).unwrap();
+    let list: Vec<_> = instruments.iter().cloned().collect();
+    let mut seen = Vec::new();
+    let load = load_capture(&mut Lines { lines, next: 0 }, &list, product, |at, m| {
+        let name = instruments.get(m.instrument).symbol.split().1.to_string();
+        let what = match m.data {
+            MarketData::Quote { update_id, .. } => format!("quote {update_id}"),
+            MarketData::Trade(t) => format!("trade {} of {}", t.id, t.qty.0),
+            MarketData::Depth { snapshot: true, update_id, .. } => format!("snapshot {update_id}"),
+            MarketData::Depth { update_id, .. } => format!("diff {update_id}"),
+            MarketData::Mark(m) => format!("mark {}", m.mark),
+            MarketData::Gap => "gap".into(),
+            other => panic!("no capture has {other:?}"),
+        };
+        seen.push(format!("{} {name} {what}", at.0));
+    });
+    let load = load.unwrap();
+    let unknown: u64 = load.unknown_symbols.values().sum();
+    assert_eq!(load.lines, load.frames.total() + load.bad_lines + unknown, "every line is accounted for");
+    (seen, load)
+}
+
+fn quote(symbol: &str, u: u64) -> String {
+    format!(r#"{{"e":"bookTicker","u":{u},"s":"{symbol}","b":"1.0","B":"1","a":"2.0","A":"1","T":5,"E":6}}"#)
+}
+
+fn diff(symbol: &str, first: u64, last: u64, prev: u64) -> String {
+    format!(
+        r#"{{"e":"depthUpdate","E":6,"T":5,"s":"{symbol}","U":{first},"u":{last},"pu":{prev},"b":[["1.0","1"]],"a":[]}}"#
+    )
+}
+
+fn snapshot(id: u64) -> String {
+    format!(r#"{{"lastUpdateId":{id},"E":6,"T":5,"bids":[["1.0","1"]],"asks":[]}}"#)
+}
+
+fn trade(id: u64, kind: &str) -> String {
+    format!(r#"{{"e":"trade","E":6,"T":5,"s":"BTCUSDT","t":{id},"p":"1.0","q":"1","X":"{kind}","m":false}}"#)
+}
+
+fn agg(first: u64, last: u64) -> String {
+    format!(r#"{{"e":"aggTrade","E":6,"s":"BTCUSDT","a":9,"p":"1.0","q":"2","f":{first},"l":{last},"T":5,"m":false}}"#)
+}
+
+#[test]
+fn events_in_the_order_received() {
+    let (q, d1, s, d2) = (quote("BTCUSDT", 8), diff("BTCUSDT", 5, 9, 4), snapshot(7), diff("BTCUSDT", 12, 15, 9));
+    let (seen, load) = load(&[&q, &d1, "{\"result\":null,\"id\":1}", &s, &d2, &trade(3, "MARKET")], None);
+    assert_eq!(
+        seen,
+        [
+            "0 BTC-USDT-PERP quote 8",
+            "3 BTC-USDT-PERP snapshot 7",
+            "3 BTC-USDT-PERP diff 9",
+            "4 BTC-USDT-PERP diff 15",
+            "5 BTC-USDT-PERP trade 3 of 1000",
+        ]
+    );
+    assert_eq!((load.product, load.bad_lines, load.notices()), (Some(Product::UsdM), 0, vec![]));
+    assert_eq!(load.frames.other, BTreeMap::from([("reply".to_string(), 1)]));
+    assert_eq!((load.symbols.len(), load.symbols[0].symbol.as_str(), load.symbols[0].valid), (1, "BTCUSDT", true));
+}
+
+#[test]
+fn a_lost_diff_is_a_gap_and_the_book_stays_unknown_without_a_snapshot() {
+    let d = |a, b, c| diff("BTCUSDT", a, b, c);
+    let (seen, load) = load(&[&d(5, 9, 4), &snapshot(7), &d(20, 25, 15), &d(26, 30, 25), &quote("BTCUSDT", 30)], None);
+    assert_eq!(
+        seen,
+        ["1 BTC-USDT-PERP snapshot 7", "1 BTC-USDT-PERP diff 9", "2 BTC-USDT-PERP gap", "4 BTC-USDT-PERP quote 30",]
+    );
+    assert_eq!((load.gaps(), load.dropped_diffs(), load.symbols[0].valid), (1, 2, false));
+    assert_eq!(
+        load.notices(),
+        ["BTCUSDT: the chain of depth updates broke 1 times; the book stayed unknown, 2 updates were dropped"]
+    );
+}
+
+#[test]
+fn bad_lines_unknown_symbols_and_other_markets_are_told() {
+    let spot = r#"{"u":5,"s":"BTCUSDT","b":"1.0","B":"1","a":"2.0","A":"1"}"#;
+    let (seen, load) = load(&["bad", &quote("BTCUSDT", 1), "{", spot, &quote("XYZUSDT", 2)], None);
+    assert_eq!(seen, ["1 BTC-USDT-PERP quote 1"]);
+    let told: Vec<_> = load.bad.iter().map(|b| (b.number, b.why.split(':').next().unwrap())).collect();
+    assert_eq!(
+        told,
+        [(1, "unreadable"), (3, "not JSON"), (4, "a frame of another market in a capture of USD-M futures")]
+    );
+    assert_eq!(load.unknown_symbols, BTreeMap::from([("XYZUSDT".to_string(), 1)]));
+    let notices = load.notices();
+    assert!(
+        notices[0].contains("XYZUSDT (1 frames)") && notices[1].starts_with("3 bad lines were skipped"),
+        "{notices:?}"
+    );
+}
+
+#[test]
+fn the_product_can_be_told() {
+    let (seen, load) = load(&[&quote("BTCUSDT", 1)], Some(Product::Spot));
+    assert_eq!((seen, load.product), (vec!["0 BTC-USDT quote 1".to_string()], Some(Product::Spot)));
+    let (seen, load) = super::tests::load(&["{\"result\":null}", "nonsense"], None);
+    assert_eq!((seen.len(), load.product, load.bad_lines, load.frames.total()), (0, None, 1, 1));
+}
+
+#[test]
+fn each_trade_once() {
+    let lines = [
+        &trade(1, "MARKET"),
+        &trade(1, "MARKET"),
+        &agg(1, 1),
+        &agg(2, 4),
+        &trade(3, "MARKET"),
+        &trade(5, "MARKET"),
+        &trade(6, "INSURANCE_FUND"),
+    ];
+    let (seen, load) = load(&lines.map(String::as_str), None);
+    assert_eq!(
+        seen,
+        ["0 BTC-USDT-PERP trade 1 of 1000", "3 BTC-USDT-PERP trade 4 of 2000", "5 BTC-USDT-PERP trade 5 of 1000"]
+    );
+    assert_eq!((load.trades_repeated, load.trades_off_book), (3, 1));
+}
+
+#[test]
+fn time_never_goes_back() {
+    let lines = [(50, quote("BTCUSDT", 1)), (40, quote("BTCUSDT", 2)), (60, quote("BTCUSDT", 3))];
+    let (seen, load) = load_stamped(lines.to_vec(), None);
+    let times: Vec<_> = seen.iter().map(|s| &s[..2]).collect();
+    assert_eq!((times, load.out_of_order), (vec!["50", "50", "60"], 1));
+}
+
+#[test]
+fn a_snapshot_among_several_symbols_must_name_its_own() {
+    let named = snapshot(7).replace("{\"last", "{\"s\":\"ETHUSDT\",\"last");
+    let (b, e) = (diff("BTCUSDT", 5, 9, 4), diff("ETHUSDT", 5, 9, 4));
+    let (seen, load) = load(&[&b, &e, &snapshot(7), &named], None);
+    assert_eq!(seen, ["3 ETH-USDT-PERP snapshot 7", "3 ETH-USDT-PERP diff 9"]);
+    assert_eq!((load.bad_lines, load.bad[0].number), (1, 3));
+    assert!(load.notices()[0].starts_with("BTCUSDT: the capture has no depth snapshot"), "{:?}", load.notices());
+}
+
+#[test]
+fn probing() {
+    let lines = ["{\"result\":null}", &quote("BTCUSDT", 1), &quote("ETHUSDT", 2), &quote("BTCUSDT", 3)];
+    let lines = lines.iter().map(|l| (0, l.to_string())).collect();
+    let probe = probe(&mut Lines { lines, next: 0 }, 3).unwrap();
+    assert_eq!(probe.product, Some(Product::UsdM));
+    assert_eq!(probe.symbols, BTreeMap::from([("BTCUSDT".to_string(), 1), ("ETHUSDT".to_string(), 1)]));
+}
