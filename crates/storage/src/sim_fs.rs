@@ -1,7 +1,12 @@
 //! A disk in memory that loses power and fails on command, repeatably from a seed. For tests of any crate.
 //! Never: touches a real file, or is kinder than a disk: what was not synced may be lost, kept or torn page by page.
 
+mod inode;
+#[cfg(test)]
+mod tests;
+
 use crate::fs::{Fs, FsFile};
+use inode::Inode;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,15 +48,6 @@ enum NameChange {
     Put(PathBuf, Node),
     Remove(PathBuf),
     Rename { from: PathBuf, to: PathBuf, node: Node },
-}
-
-#[derive(Debug, Default)]
-struct Inode {
-    /// What reads see.
-    cached: Vec<u8>,
-    /// What a power loss leaves at least.
-    durable: Vec<u8>,
-    dirty: BTreeSet<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -141,11 +137,7 @@ impl SimFs {
         let mut disk = self.disk();
         let inode = disk.inode_of(path)?;
         let at = usize::try_from(offset).map_err(|_| not_found(path))?;
-        for bytes in [&mut inode.cached, &mut inode.durable] {
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte ^= mask;
-            }
-        }
+        inode.corrupt(at, mask);
         Ok(())
     }
 }
@@ -236,7 +228,7 @@ impl Disk {
         let failing = count_down(&mut self.faults.fail_sync_in);
         let inode = self.files.get_mut(&id).ok_or_else(|| eio("no such inode"))?;
         if failing {
-            inode.dirty.clear();
+            inode.fail_sync();
             return Err(eio("fsync"));
         }
         if off_now {
@@ -310,64 +302,6 @@ fn apply(names: &mut Names, change: &NameChange) {
             names.remove(from);
             names.insert(to.clone(), *node);
         }
-    }
-}
-
-impl Inode {
-    fn put(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset + bytes.len();
-        if bytes.is_empty() {
-            return;
-        }
-        let from = offset.min(self.cached.len());
-        if self.cached.len() < end {
-            self.cached.resize(end, 0);
-        }
-        self.cached[offset..end].copy_from_slice(bytes);
-        self.dirty.extend(from / PAGE..=(end - 1) / PAGE);
-    }
-
-    fn set_len(&mut self, len: usize) {
-        let old = self.cached.len();
-        self.cached.resize(len, 0);
-        if len > old {
-            self.dirty.extend(old / PAGE..=(len - 1) / PAGE);
-        }
-    }
-
-    fn sync(&mut self) {
-        self.durable.resize(self.cached.len(), 0);
-        for page in std::mem::take(&mut self.dirty) {
-            let (from, to) = (page * PAGE, ((page + 1) * PAGE).min(self.cached.len()));
-            if from < to {
-                self.durable[from..to].copy_from_slice(&self.cached[from..to]);
-            }
-        }
-    }
-
-    fn crash(&mut self, rng: &mut Xoshiro256PlusPlus) {
-        let (old, new) = (self.durable.len(), self.cached.len());
-        // The length is metadata of its own: it may be the old one, the new one or, where the file grew, one between.
-        let len = match rng.next_u64() % 3 {
-            0 => old,
-            1 => new,
-            _ if new > old => old + (rng.next_u64() % (new - old + 1) as u64) as usize,
-            _ => new,
-        };
-        self.durable.resize(len, 0);
-        for page in std::mem::take(&mut self.dirty) {
-            let (from, to) = (page * PAGE, ((page + 1) * PAGE).min(len).min(new));
-            if from >= to {
-                continue;
-            }
-            let landed = match rng.next_u64() % 3 {
-                0 => from,
-                1 => to,
-                _ => from + (rng.next_u64() % (to - from + 1) as u64) as usize,
-            };
-            self.durable[from..landed].copy_from_slice(&self.cached[from..landed]);
-        }
-        self.cached = self.durable.clone();
     }
 }
 
@@ -520,99 +454,5 @@ impl Fs for SimFs {
 
     fn len(&self, path: &Path) -> io::Result<u64> {
         Ok(self.disk().inode_of(path)?.cached.len() as u64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fs::{create_dir_durably, write_atomic};
-
-    fn dir() -> PathBuf {
-        PathBuf::from("/d")
-    }
-
-    fn disk(seed: u64) -> SimFs {
-        let fs = SimFs::new(seed);
-        create_dir_durably(&fs, &dir()).unwrap();
-        fs
-    }
-
-    #[test]
-    fn synced_content_survives_and_the_rest_varies_by_seed() {
-        let mut outcomes = BTreeSet::new();
-        for seed in 0..64 {
-            let fs = disk(seed);
-            let path = dir().join("f");
-            let mut file = fs.open(&path).unwrap();
-            file.append(&[1; 700]).unwrap();
-            file.sync_data().unwrap();
-            fs.sync_dir(&dir()).unwrap();
-            file.append(&[2; 2000]).unwrap();
-            fs.crash();
-            let after = fs.read(&path).unwrap();
-            assert!(after.len() >= 700 && after[..700].iter().all(|b| *b == 1), "seed {seed}");
-            assert!(after[700..].iter().all(|b| *b == 2 || *b == 0), "seed {seed}");
-            assert!(file.append(b"x").is_err(), "an old handle must be dead");
-            outcomes.insert(after);
-        }
-        assert!(outcomes.len() > 20, "crashes should differ: {}", outcomes.len());
-    }
-
-    #[test]
-    fn a_name_needs_its_directory_synced() {
-        let kept = (0..32).filter(|seed| {
-            let fs = disk(*seed);
-            let mut file = fs.open(&dir().join("f")).unwrap();
-            file.append(b"x").unwrap();
-            file.sync_data().unwrap();
-            fs.crash();
-            fs.exists(&dir().join("f")).unwrap()
-        });
-        let kept = kept.count();
-        assert!((1..32).contains(&kept), "{kept}");
-    }
-
-    #[test]
-    fn atomic_write_is_old_or_new_at_every_power_off() {
-        for seed in 0..8 {
-            for at in 1..12 {
-                let fs = disk(seed);
-                let path = dir().join("f");
-                write_atomic(&fs, &path, &[1; 1500]).unwrap();
-                fs.power_off_in(at);
-                let done = write_atomic(&fs, &path, &[2; 1800]).is_ok();
-                fs.crash();
-                let now = fs.read(&path).unwrap();
-                assert!(now == [1; 1500] || now == [2; 1800], "seed {seed} at {at}");
-                assert!(!done || now == [2; 1800], "seed {seed} at {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_failed_sync_loses_its_pages_even_if_the_next_succeeds() {
-        let fs = disk(1);
-        let path = dir().join("f");
-        let mut file = fs.open(&path).unwrap();
-        fs.sync_dir(&dir()).unwrap();
-        file.append(&[7; 100]).unwrap();
-        fs.fail_sync(1);
-        assert!(file.sync_data().is_err());
-        assert_eq!(fs.read(&path).unwrap(), [7; 100]);
-        file.sync_data().unwrap();
-        fs.crash();
-        assert_eq!(fs.read(&path).unwrap(), [0; 100]);
-    }
-
-    #[test]
-    fn full_and_read_only() {
-        let fs = disk(1);
-        fs.set_capacity(Some(10));
-        let mut file = fs.open(&dir().join("f")).unwrap();
-        let error = file.append(&[1; 20]).unwrap_err();
-        assert_eq!((error.kind(), fs.used()), (io::ErrorKind::StorageFull, 10));
-        fs.set_read_only(true);
-        assert_eq!(file.append(&[1]).unwrap_err().kind(), io::ErrorKind::ReadOnlyFilesystem);
     }
 }

@@ -27,7 +27,10 @@ impl Writer<'_> {
             n += 1;
         }
         buf[n] = v as u8;
-        self.0.extend_from_slice(&buf[..=n]);
+        // A copy of fixed length, cut afterwards, is a few instructions; one of varying length is a call.
+        let end = self.0.len() + n + 1;
+        self.0.extend_from_slice(&buf);
+        self.0.truncate(end);
     }
 
     pub fn int(&mut self, v: i64) {

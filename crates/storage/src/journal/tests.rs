@@ -286,6 +286,46 @@ fn a_disk_that_fills_up_while_rolling() {
 }
 
 #[test]
+fn rolling_vouches_for_the_old_segment_and_not_for_the_new() {
+    for seed in 0..40 {
+        let fs = SimFs::new(seed);
+        let mut journal = create(&fs);
+        let mut seq = 0;
+        while fs.len(&Path::new(DIR).join("0000000000.seg")).unwrap() < 3000 {
+            append(&mut journal, &wake(seq)).unwrap();
+            journal.sync().unwrap();
+            seq += 1;
+        }
+        for more in 0..20 {
+            append(&mut journal, &wake(seq + more)).unwrap();
+        }
+        journal.flush().unwrap();
+        assert!(fs.exists(&Path::new(DIR).join("0000000001.seg")).unwrap());
+        assert_eq!(journal.synced_seq(), Some(seq - 1));
+        fs.fail_sync(1);
+        assert!(journal.sync().is_err());
+        drop(journal);
+        drop(open(&fs).unwrap());
+        fs.crash();
+        assert_eq!(read(&fs, None).unwrap().len() as u64, seq + 20, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_flush_that_rolls_vouches_for_what_it_synced() {
+    let fs = SimFs::new(1);
+    let mut journal = create(&fs);
+    for seq in 0..200 {
+        append(&mut journal, &wake(seq)).unwrap();
+        journal.flush().unwrap();
+    }
+    let synced = journal.synced_seq().expect("the roll synced the first segment");
+    assert!((100..199).contains(&synced), "{synced}");
+    fs.crash();
+    assert!(read(&fs, None).unwrap().len() as u64 > synced);
+}
+
+#[test]
 fn a_read_only_disk_says_so() {
     let fs = SimFs::new(7);
     let mut journal = create(&fs);

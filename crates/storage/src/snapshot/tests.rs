@@ -94,6 +94,11 @@ fn a_full_disk_leaves_no_trace() {
 
 /// A run of `n` snapshots ten inputs apart, each starting a segment.
 fn history(fs: &SimFs, n: u64) -> SnapshotStore {
+    history_with(fs, n, 0)
+}
+
+/// As [`history`], with segments that start `lag` inputs late.
+fn history_with(fs: &SimFs, n: u64, lag: u64) -> SnapshotStore {
     let store = store(fs);
     let run = RunInfo { shard: 0, epoch: 0, run_id: "r".into(), instance_tag: InstanceTag(1) };
     let options = JournalOptions { reserve_bytes: 0, ..JournalOptions::default() };
@@ -101,8 +106,10 @@ fn history(fs: &SimFs, n: u64) -> SnapshotStore {
     for seq in 0..n * 10 + 5 {
         journal.append_input(&Stamped { seq, at: UnixNanos(seq as i64), event: Event::Wake }).unwrap();
         if seq % 10 == 9 {
-            journal.start_segment(seq + 1).unwrap();
             write(&store, seq);
+        }
+        if seq >= 9 && (seq - lag) % 10 == 9 {
+            journal.start_segment(seq + 1).unwrap();
         }
     }
     journal.close().unwrap();
@@ -137,6 +144,17 @@ fn retention_keeps_what_each_kept_snapshot_needs() {
     }
     let again = store.retain(Path::new(JOURNAL), Retention { snapshots: 3, max_bytes: None }).unwrap();
     assert_eq!((again.removed.len(), again.bytes), (0, done.bytes));
+}
+
+#[test]
+fn segments_that_reach_past_a_snapshot_stay() {
+    for lag in 0..5 {
+        let fs = SimFs::new(1);
+        let store = history_with(&fs, 8, lag);
+        let done = store.retain(Path::new(JOURNAL), Retention { snapshots: 2, max_bytes: None }).unwrap();
+        assert!(done.removed.len() >= 6 + 5, "lag {lag}");
+        assert_eq!(recover(&fs, &store, 75), (70..85).collect::<Vec<_>>(), "lag {lag}");
+    }
 }
 
 #[test]
