@@ -1,0 +1,369 @@
+//! A running instance: one thread that paces the shard by the wall clock, takes requests, and ends the run in order.
+//! Never: decides about trading. How fast the loop turns changes nothing in what the run decides.
+
+use crate::alerts::Alerts;
+use crate::config::{Settings, Speed};
+use crate::runs::{RunDir, RunRecord};
+use crate::shard::{Shard, ShardError};
+use crate::summary::{RunFacts, Summary};
+use crate::view::{View, ViewCell};
+use crate::watchdog::{self, Intervention, Watched};
+use crate::{RunError, UserError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use ctos_kernel::kill::Latch;
+use ctos_storage::home::Home;
+use ctos_types::{Control, HaltScope, Nanos, UnixNanos};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Inputs stepped before requests are looked at again.
+const BATCH: usize = 2_000;
+/// How often faces get a new view, real time.
+const VIEW_EVERY: Duration = Duration::from_millis(200);
+/// Longest sleep while nothing is due.
+const NAP: Duration = Duration::from_millis(5);
+/// Market time the end of a run waits for its cancels to be answered.
+const SETTLE: Nanos = Nanos::from_secs(120);
+
+/// What a face may ask of the shard's thread.
+#[derive(Debug)]
+pub enum Request {
+    /// Step a control input; the answer comes once it is durable.
+    Control { control: Control, reply: Sender<Result<(), String>> },
+    /// End the run: cancel, settle, summarise.
+    Stop { reason: String },
+}
+
+/// Asks things of a running instance. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    requests: Sender<Request>,
+    pub view: ViewCell,
+}
+
+/// Why an instance did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    #[error("the instance has ended")]
+    Ended,
+    #[error("the instance does not answer: its kernel is busy for longer than {} s", .0.as_secs())]
+    Busy(Duration),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Handle {
+    /// Steps a control input and waits until it is durable.
+    pub fn control(&self, control: Control) -> Result<(), AskError> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let (reply, answer) = bounded(1);
+        self.requests.send(Request::Control { control, reply }).map_err(|_| AskError::Ended)?;
+        match answer.recv_timeout(PATIENCE) {
+            Ok(result) => result.map_err(AskError::Refused),
+            Err(RecvTimeoutError::Timeout) => Err(AskError::Busy(PATIENCE)),
+            Err(RecvTimeoutError::Disconnected) => Err(AskError::Ended),
+        }
+    }
+
+    /// Asks the run to end. Returns at once; asking twice does no harm.
+    pub fn stop(&self, reason: &str) {
+        // A full queue holds requests that come first anyway; an ended instance needs no stop.
+        let _ = self.requests.try_send(Request::Stop { reason: reason.into() });
+    }
+}
+
+/// A started run.
+#[derive(Debug)]
+pub struct Instance {
+    pub handle: Handle,
+    pub run_id: String,
+    /// One line each: what recovery did, what the data holds.
+    pub notices: Vec<String>,
+    thread: JoinHandle<Result<Summary, RunError>>,
+}
+
+impl Instance {
+    /// Waits for the end of the run.
+    pub fn join(self) -> Result<Summary, RunError> {
+        match self.thread.join() {
+            Ok(result) => result,
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+                Err(RunError::Internal(format!("the kernel thread panicked: {}", text.unwrap_or("no message"))))
+            }
+        }
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// What the loop needs besides the shard.
+pub(crate) struct Start {
+    pub settings: Settings,
+    pub home: Arc<Home>,
+    pub dir: RunDir,
+    pub record: RunRecord,
+    pub facts: RunFacts,
+    pub notices: Vec<String>,
+    pub alerts: Alerts,
+    /// Called by the watchdog when it had to act; the kernel's thread does not come back.
+    pub on_hang: Box<dyn FnOnce(Intervention) + Send>,
+}
+
+/// Runs the shard on its own thread, with a watchdog beside it.
+pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Recorder) -> Instance {
+    let (requests, inbox) = bounded(64);
+    let view = ViewCell::default();
+    let stop_watchdog = Arc::new(AtomicBool::new(false));
+    let market_time = Arc::new(AtomicI64::new(shard.kernel().now().0));
+    let watched = Watched {
+        progress: shard.kernel().progress(),
+        driver: shard.driver().clone(),
+        journal: shard.journal().clone(),
+        market_time: market_time.clone(),
+        home: start.home.clone(),
+        alerts: start.alerts.clone(),
+        timeout: Duration::from_nanos(start.settings.watchdog.timeout.0 as u64),
+    };
+    let dog = watchdog::start(watched, stop_watchdog.clone(), start.on_hang);
+    let (run_id, notices) = (start.record.run_id.clone(), start.notices);
+    let speed = start.settings.speed;
+    let end = start.settings.duration.map(|d| start.record.start.after(d));
+    let turning = Loop {
+        shard,
+        facts: start.facts,
+        inbox,
+        view: view.clone(),
+        pace: Pace::new(speed),
+        end,
+        market_time,
+        home: start.home.clone(),
+        latches: None,
+        names: Names::of(&start.settings),
+        stop: None,
+        next_view: Instant::now(),
+    };
+    let (dir, record, home) = (start.dir, start.record, start.home);
+    let body = move || {
+        let result = turning.run();
+        stop_watchdog.store(true, Ordering::Release);
+        let _ = dog.join();
+        recorder.finish();
+        let summary = result?;
+        let record = record.finished();
+        dir.write_summary(&summary)?;
+        dir.write_run(&record)?;
+        crate::record::close_run(&home, &record)?;
+        Ok(summary)
+    };
+    let thread =
+        std::thread::Builder::new().name("shard-0".into()).spawn(body).expect("the operating system starts a thread");
+    Instance { handle: Handle { requests, view }, run_id, notices, thread }
+}
+
+/// How far market time may go at a given moment of real time.
+struct Pace {
+    speed: Speed,
+    /// Real and market time that belong together.
+    anchor: Option<(Instant, UnixNanos)>,
+}
+
+impl Pace {
+    fn new(speed: Speed) -> Pace {
+        Pace { speed, anchor: None }
+    }
+
+    fn limit(&mut self, now: Instant, market: UnixNanos) -> UnixNanos {
+        let Speed::Factor(factor) = self.speed else { return UnixNanos::MAX };
+        let (real, begun) = *self.anchor.get_or_insert((now, market));
+        let nanos = (now - real).as_nanos() as f64 * factor.to_f64();
+        begun.after(Nanos(nanos as i64))
+    }
+}
+
+struct Loop {
+    shard: Shard,
+    facts: RunFacts,
+    inbox: Receiver<Request>,
+    view: ViewCell,
+    pace: Pace,
+    end: Option<UnixNanos>,
+    market_time: Arc<AtomicI64>,
+    home: Arc<Home>,
+    /// What was last written to the latch file.
+    latches: Option<BTreeMap<HaltScope, Latch>>,
+    names: Names,
+    stop: Option<String>,
+    next_view: Instant,
+}
+
+impl Loop {
+    fn run(mut self) -> Result<Summary, RunError> {
+        self.publish();
+        if self.shard.stats().stopping.is_none() {
+            self.trade().map_err(RunError::internal)?;
+            let reason = self.stop.clone().unwrap_or_else(|| "end of data".into());
+            let at = if reason == DURATION { self.end.unwrap_or(UnixNanos::MIN) } else { self.shard.kernel().now() };
+            self.shard.control(at, &Control::Stop { reason }).map_err(RunError::internal)?;
+        }
+        self.settle().map_err(RunError::internal)?;
+        self.keep_latches();
+        let ended = self.shard.stats().stopping.clone().unwrap_or_default();
+        let summary = Summary::of(&self.shard, &self.facts, &ended);
+        self.shard.close(&json!({ "end": summary })).map_err(RunError::internal)?;
+        self.publish();
+        match self.shard.degraded() {
+            None => Ok(summary),
+            Some(why) => Err(RunError::User(UserError::new(
+                format!(
+                    "the journal could not be written ({why}): trading was halted, {} open orders left",
+                    summary.open_orders
+                ),
+                "free disk space or make the home directory writable, start again, then release the halt with `ctos resume`",
+            ))),
+        }
+    }
+
+    /// Until something ends the run.
+    fn trade(&mut self) -> Result<(), ShardError> {
+        while self.stop.is_none() {
+            let limit = self.pace.limit(Instant::now(), self.shard.kernel().now());
+            let until = self.end.map_or(limit, |end| limit.min(end));
+            let idle = self.turn(until)?;
+            self.keep_latches();
+            if Instant::now() >= self.next_view {
+                self.publish();
+            }
+            if !idle {
+                self.requests(Duration::ZERO, limit)?;
+            } else if self.end.is_some_and(|end| until >= end) {
+                self.stop = Some(DURATION.into());
+            } else if self.shard.is_finished() || self.gave_up() {
+                self.stop = Some(if self.gave_up() { "journal failed" } else { "end of data" }.into());
+            } else {
+                self.shard.flush()?;
+                self.requests(NAP, limit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After the journal failed and the cancels are answered there is nothing left to wait for.
+    fn gave_up(&self) -> bool {
+        self.shard.degraded().is_some() && self.shard.kernel().orders().open_count() == 0
+    }
+
+    /// Steps what is due. True when nothing was left.
+    fn turn(&mut self, until: UnixNanos) -> Result<bool, ShardError> {
+        for _ in 0..BATCH {
+            if !self.shard.advance(until)? {
+                return Ok(true);
+            }
+            self.market_time.store(self.shard.kernel().now().0, Ordering::Release);
+            if self.gave_up() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn requests(&mut self, wait: Duration, now: UnixNanos) -> Result<(), ShardError> {
+        let mut next = self.inbox.recv_timeout(wait).ok();
+        while let Some(request) = next {
+            match request {
+                Request::Stop { reason } => self.stop = Some(reason),
+                Request::Control { control, reply } => {
+                    // Market time of a person's word: where the clock has brought the market, or the last input.
+                    let at = if now == UnixNanos::MAX { self.shard.kernel().now() } else { now };
+                    self.shard.control(at, &control)?;
+                    self.keep_latches();
+                    self.publish();
+                    let refused = self.shard.degraded().map(|why| format!("not recorded: {why}"));
+                    let _ = reply.send(refused.map_or(Ok(()), Err));
+                }
+            }
+            next = self.inbox.try_recv().ok();
+        }
+        Ok(())
+    }
+
+    /// Lets the venue answer the last cancels.
+    fn settle(&mut self) -> Result<(), ShardError> {
+        let until = self.shard.kernel().now().after(SETTLE);
+        while self.shard.kernel().orders().open_count() > 0 || self.shard.in_flight() {
+            if !self.shard.advance(until)? {
+                break;
+            }
+        }
+        let left = self.shard.kernel().orders().open_count();
+        if left > 0 {
+            tracing::warn!(left, "orders are still open after the run was settled");
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        self.next_view = Instant::now() + VIEW_EVERY;
+        self.view.publish(View::of(&self.shard, &self.facts));
+    }
+
+    /// Carries latches over to the next run of this home.
+    fn keep_latches(&mut self) {
+        let now = self.shard.kernel().kill().latches();
+        if self.latches.as_ref() == Some(now) {
+            return;
+        }
+        let named = now.iter().map(|(scope, latch)| (self.names.of_scope(*scope), latch.clone())).collect();
+        match crate::runs::write_latches(&self.home, &self.names, &named) {
+            Ok(()) => self.latches = Some(now.clone()),
+            Err(error) => tracing::error!(%error, "the latch file could not be written"),
+        }
+    }
+}
+
+const DURATION: &str = "duration";
+
+/// Account and strategy ids as people know them: the latch file outlives the numbering of one run.
+#[derive(Clone, Debug)]
+pub struct Names {
+    accounts: Vec<String>,
+    strategies: Vec<String>,
+}
+
+impl Names {
+    pub fn of(settings: &Settings) -> Names {
+        Names {
+            accounts: settings.accounts.iter().map(|a| a.id.clone()).collect(),
+            strategies: settings.strategies.iter().map(|s| s.id.clone()).collect(),
+        }
+    }
+
+    /// `system`, `account:NAME` or `strategy:NAME`.
+    pub fn of_scope(&self, scope: HaltScope) -> String {
+        let name = |list: &[String], i: u16| list.get(i as usize).cloned().unwrap_or_else(|| i.to_string());
+        match scope {
+            HaltScope::System => "system".into(),
+            HaltScope::Account(a) => format!("account:{}", name(&self.accounts, a.0)),
+            HaltScope::Strategy(s) => format!("strategy:{}", name(&self.strategies, s.0)),
+        }
+    }
+
+    /// The scope a text names, if this run has it.
+    pub fn scope(&self, text: &str) -> Option<HaltScope> {
+        let find = |list: &[String], name: &str| list.iter().position(|n| n == name).map(|i| i as u16);
+        match text.split_once(':') {
+            None if text == "system" => Some(HaltScope::System),
+            Some(("account", name)) => find(&self.accounts, name).map(|i| HaltScope::Account(ctos_types::AccountId(i))),
+            Some(("strategy", name)) => {
+                find(&self.strategies, name).map(|i| HaltScope::Strategy(ctos_types::StrategyId(i)))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! One shard: kernel, driver and journal on one thread. Stamps every input, journals it, steps the kernel, makes the
+//! cause of each command durable and only then lets the command leave.
+//! Never: reads a clock to decide anything (market time comes from the driver), starts a thread, knows a face.
+
+pub(crate) mod recover;
+
+pub use recover::{RecoverError, Recovery};
+
+use crate::stats::Stats;
+use ctos_driver_paper::PaperDriver;
+use ctos_kernel::{Approved, Audit, Kernel, Output};
+use ctos_storage::journal::{Journal, JournalError};
+use ctos_storage::snapshot::{Retention, SnapshotError, SnapshotStore};
+use ctos_types::{
+    AccountEvent, Command, Control, Event, EventBuf, OrderReport, RejectReason, ReportBody, Request, Stamped, Text,
+    UnixNanos, VenueOrderId,
+};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Hears every step's audit. Called on the shard's thread: hand over and return.
+pub trait Observer: Send {
+    fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>);
+}
+
+/// For shards nobody watches.
+impl Observer for () {
+    fn on_step(&mut self, _: u64, _: UnixNanos, _: &mut Vec<Audit>) {}
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    #[error("a snapshot cannot be written: {0}")]
+    Snapshot(#[from] SnapshotError),
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// Where snapshots go and how long they and the journal stay.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    pub store: SnapshotStore,
+    pub journal_dir: PathBuf,
+    pub retention: Retention,
+    /// Inputs between snapshots.
+    pub every: u64,
+}
+
+/// Version of the snapshot body: kernel, driver, stats.
+pub const SNAPSHOT_SCHEMA: u32 = 1;
+
+/// What a shard is made of.
+pub struct Parts {
+    pub kernel: Kernel,
+    pub driver: PaperDriver,
+    pub journal: Journal,
+    pub snapshots: Keep,
+    /// Whether a command waits until its cause is as durable as the journal promises. Off for `--speed max`.
+    pub sync: bool,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("kernel", &self.kernel).finish_non_exhaustive()
+    }
+}
+
+/// What a snapshot holds.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Body {
+    pub kernel: Value,
+    pub driver: Value,
+    pub stats: Stats,
+}
+
+pub struct Shard {
+    kernel: Kernel,
+    driver: Arc<Mutex<PaperDriver>>,
+    journal: Arc<Mutex<Journal>>,
+    snapshots: Keep,
+    sync: bool,
+    next_snapshot: u64,
+    stats: Stats,
+    latency: Histogram<u64>,
+    observer: Box<dyn Observer>,
+    out: Output,
+    current: EventBuf,
+    /// Inputs that did not come from the driver and must be stepped before anything else.
+    injected: VecDeque<EventBuf>,
+    /// Why the journal is no longer written, if it is not.
+    degraded: Option<String>,
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard").field("kernel", &self.kernel).field("degraded", &self.degraded).finish_non_exhaustive()
+    }
+}
+
+/// A poisoned lock means that a thread died holding plain data: the data is still the best there is.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shard {
+    fn from_parts(parts: Parts, stats: Stats, observer: Box<dyn Observer>) -> Shard {
+        let next_snapshot = parts.kernel.next_input() + parts.snapshots.every;
+        Shard {
+            kernel: parts.kernel,
+            driver: Arc::new(Mutex::new(parts.driver)),
+            journal: Arc::new(Mutex::new(parts.journal)),
+            snapshots: parts.snapshots,
+            sync: parts.sync,
+            next_snapshot,
+            stats,
+            latency: Histogram::new(3).expect("three digits is a valid precision"),
+            observer,
+            out: Output::default(),
+            current: EventBuf::default(),
+            injected: VecDeque::new(),
+            degraded: None,
+        }
+    }
+
+    /// A new run: declares the starting balances and starts the strategies at `start`.
+    pub fn begin(
+        parts: Parts,
+        start: UnixNanos,
+        balances: &[AccountEvent],
+        observer: Box<dyn Observer>,
+    ) -> Result<Shard, ShardError> {
+        let mut shard = Shard::from_parts(parts, Stats::default(), observer);
+        shard.complete_start(start, balances)?;
+        Ok(shard)
+    }
+
+    /// Takes in what is missing of a run's first inputs: the balances in their order, then the start.
+    pub(crate) fn complete_start(&mut self, start: UnixNanos, balances: &[AccountEvent]) -> Result<(), ShardError> {
+        while let Some(balance) = balances.get(self.kernel.next_input() as usize) {
+            self.input(start, Event::Account(balance))?;
+        }
+        if self.kernel.next_input() == balances.len() as u64 {
+            self.input(start, Event::Control(&Control::Start))?;
+        }
+        Ok(())
+    }
+
+    /// Steps the next input that is due not later than `until`. `false` when none is.
+    pub fn advance(&mut self, until: UnixNanos) -> Result<bool, ShardError> {
+        if let Some(event) = self.injected.pop_front() {
+            let at = self.kernel.now();
+            self.input(at, event.as_event())?;
+            return Ok(true);
+        }
+        let deadline = self.kernel.next_deadline().unwrap_or(UnixNanos::MAX);
+        let mut current = std::mem::take(&mut self.current);
+        let polled = lock(&self.driver).poll(until.min(deadline), &mut current);
+        let stepped = match polled {
+            Some(at) => self.input(at, current.as_event()).map(|()| true),
+            None if deadline <= until && deadline < UnixNanos::MAX => self.input(deadline, Event::Wake).map(|()| true),
+            None => Ok(false),
+        };
+        self.current = current;
+        stepped
+    }
+
+    /// Steps an input from outside the market, at market time `at` or the kernel's own time if that is later.
+    /// When this returns, the input is as durable as commands are.
+    pub fn control(&mut self, at: UnixNanos, control: &Control) -> Result<(), ShardError> {
+        self.input(at, Event::Control(control))?;
+        let result = lock(&self.journal).sync();
+        if let Err(error) = result {
+            self.degrade(&error)?;
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, at: UnixNanos, event: Event<'_>) -> Result<(), ShardError> {
+        let stamp = |kernel: &Kernel| Stamped { seq: kernel.next_input(), at: at.max(kernel.now()), event };
+        let mut input = stamp(&self.kernel);
+        if self.degraded.is_none() {
+            let appended = lock(&self.journal).append_input(&input);
+            if let Err(error) = appended {
+                self.degrade(&error)?;
+                input = stamp(&self.kernel);
+            }
+        }
+        self.step(&input)?;
+        if input.seq + 1 >= self.next_snapshot && self.degraded.is_none() {
+            self.snapshot()?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, input: &Stamped<Event<'_>>) -> Result<(), ShardError> {
+        let mut out = std::mem::take(&mut self.out);
+        let begun = Instant::now();
+        self.kernel.step(input, &mut out);
+        let nanos = begun.elapsed().as_nanos() as u64;
+        self.latency.saturating_record(nanos.max(1));
+        self.stats.on_input(&input.event);
+        self.stats.on_audits(&out.audits);
+        if !out.commands.is_empty() {
+            self.release(input, &mut out.commands)?;
+        }
+        if !out.audits.is_empty() {
+            self.observer.on_step(input.seq, input.at, &mut out.audits);
+        }
+        self.out = out;
+        Ok(())
+    }
+
+    /// Lets commands leave, once their cause is durable.
+    fn release(&mut self, input: &Stamped<Event<'_>>, commands: &mut Vec<Approved<Command>>) -> Result<(), ShardError> {
+        if self.degraded.is_none() {
+            let durable = self.journal_commands(input.seq, commands);
+            if let Err(error) = durable {
+                self.withhold(commands, &error);
+                self.degrade(&error)?;
+            }
+        } else {
+            commands.retain(|c| c.get().only_reduces());
+        }
+        let mut driver = lock(&self.driver);
+        for command in commands.iter() {
+            driver.send(input.at, command);
+        }
+        Ok(())
+    }
+
+    fn journal_commands(&self, seq: u64, commands: &[Approved<Command>]) -> Result<(), JournalError> {
+        let mut journal = lock(&self.journal);
+        for command in commands {
+            journal.append_command(seq, command.get())?;
+        }
+        if self.sync { journal.sync() } else { Ok(()) }
+    }
+
+    /// Keeps back what could add risk and tells the kernel that it never left.
+    fn withhold(&mut self, commands: &mut Vec<Approved<Command>>, error: &JournalError) {
+        let code = Text::cut(&error.to_string());
+        for command in commands.iter() {
+            let (order, request) = match command.get() {
+                Command::Place(order) => (Some((order.account, order.instrument, order.cl_ord_id)), Request::Place),
+                Command::Amend(amend) => (Some((amend.account, amend.instrument, amend.cl_ord_id)), Request::Amend),
+                Command::Cancel(_) | Command::CancelAll { .. } => (None, Request::Cancel),
+            };
+            let Some((account, instrument, id)) = order else { continue };
+            let body = ReportBody::Rejected { request, reason: RejectReason::Other, code };
+            let (cl_ord_id, venue_order_id, ts_event) = (Some(id), VenueOrderId::EMPTY, self.kernel.now());
+            self.injected
+                .push_back(OrderReport { account, instrument, cl_ord_id, venue_order_id, ts_event, body }.into());
+        }
+        commands.retain(|c| c.get().only_reduces());
+    }
+
+    /// The journal failed: no new risk from here on. Tries to leave a trace with the reserve that was kept for this.
+    fn degrade(&mut self, error: &JournalError) -> Result<(), ShardError> {
+        if self.degraded.is_some() {
+            return Ok(());
+        }
+        self.degraded = Some(error.to_string());
+        tracing::error!(%error, "the journal cannot be written: no new risk, cancelling open orders");
+        let control = Control::JournalFailed { error: error.to_string() };
+        let at = self.kernel.now();
+        let input = Stamped { seq: self.kernel.next_input(), at, event: Event::Control(&control) };
+        if let Err(second) = last_words(&mut lock(&self.journal), error, &input) {
+            tracing::error!(error = %second, "the halt itself could not be journaled; it holds in memory");
+        }
+        self.step(&input)
+    }
+
+    /// Writes a snapshot after the last input, starts a new segment and lets go of what is no longer needed.
+    pub fn snapshot(&mut self) -> Result<(), ShardError> {
+        let next = self.kernel.next_input();
+        self.next_snapshot = next + self.snapshots.every;
+        let Some(last) = next.checked_sub(1).filter(|_| self.degraded.is_none()) else { return Ok(()) };
+        let body = Body { kernel: self.kernel.save(), driver: lock(&self.driver).save(), stats: self.stats.clone() };
+        match self.write_snapshot(last, &body) {
+            Err(ShardError::Journal(error)) => self.degrade(&error),
+            // A snapshot only shortens recovery: without it the journal still has everything.
+            Err(ShardError::Snapshot(error)) => {
+                tracing::warn!(%error, "snapshot not written; trying again later");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn write_snapshot(&mut self, last: u64, body: &Body) -> Result<(), ShardError> {
+        let mut journal = lock(&self.journal);
+        // The snapshot stands for everything before it, so that must be in the journal's files first.
+        journal.sync()?;
+        self.snapshots.store.write(SNAPSHOT_SCHEMA, last, self.kernel.now(), body)?;
+        journal.start_segment(last + 1)?;
+        let kept = self.snapshots.store.retain(&self.snapshots.journal_dir, self.snapshots.retention)?;
+        if kept.over_budget > 0 {
+            tracing::warn!(
+                bytes = kept.bytes,
+                over = kept.over_budget,
+                "journal.max_mb is too small for what recovery needs"
+            );
+        }
+        Ok(())
+    }
+
+    /// Pushes what is buffered to the operating system. Called when the shard is idle.
+    pub fn flush(&mut self) -> Result<(), ShardError> {
+        if self.degraded.is_some() {
+            return Ok(());
+        }
+        let result = lock(&self.journal).flush();
+        if let Err(error) = result { self.degrade(&error) } else { Ok(()) }
+    }
+
+    /// Ends the run's journal with a note and makes all of it durable.
+    pub fn close(&mut self, end: &Value) -> Result<(), ShardError> {
+        if self.degraded.is_some() {
+            return Ok(());
+        }
+        let mut journal = lock(&self.journal);
+        journal.append_note(end)?;
+        journal.sync()?;
+        Ok(())
+    }
+
+    // ---- views
+
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+    pub fn latency(&self) -> &Histogram<u64> {
+        &self.latency
+    }
+    pub fn degraded(&self) -> Option<&str> {
+        self.degraded.as_deref()
+    }
+    pub fn driver(&self) -> &Arc<Mutex<PaperDriver>> {
+        &self.driver
+    }
+    pub fn journal(&self) -> &Arc<Mutex<Journal>> {
+        &self.journal
+    }
+    pub fn set_observer(&mut self, observer: Box<dyn Observer>) {
+        self.observer = observer;
+    }
+    /// Whether anything is still on its way between kernel and venue.
+    pub fn in_flight(&self) -> bool {
+        !self.injected.is_empty() || lock(&self.driver).in_flight()
+    }
+    /// Whether the market has ended and nothing is on its way any more.
+    pub fn is_finished(&self) -> bool {
+        self.injected.is_empty() && lock(&self.driver).is_finished()
+    }
+}
+
+/// Journals a halt on a full disk, in the space that was kept aside for it. Other failures leave nothing to write to.
+fn last_words(journal: &mut Journal, error: &JournalError, input: &Stamped<Event<'_>>) -> Result<(), JournalError> {
+    if !matches!(error, JournalError::Full { .. }) || !journal.release_reserve()? {
+        return Ok(());
+    }
+    if journal.next_seq() == input.seq {
+        journal.append_input(input)?;
+        journal.sync()?;
+    }
+    Ok(())
+}
