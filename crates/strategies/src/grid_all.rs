@@ -155,6 +155,10 @@ impl Coin {
         self.looked_at = View::of(ctx, self.id);
         let Some(view) = self.looked_at.filter(|_| !self.gap) else {
             self.waiting = true;
+            if self.gap {
+                // A book may come back just as it was, which is no tick.
+                alarm.arm(ctx, ctx.now().after(PAUSE));
+            }
             return;
         };
         if self.init.is_none() {
@@ -339,14 +343,16 @@ impl Strategy for GridAll {
         let Some(at) = self.at(id) else { return };
         let coin = &self.s.coins[at];
         let Tick::Quote(quote) = tick else { return };
-        if (coin.waiting || coin.gap) && View::from_quote(quote).is_some_and(|v| coin.looked_at != Some(v) || coin.gap) {
+        if (coin.waiting || coin.gap) && View::from_quote(quote).is_some_and(|v| coin.looked_at != Some(v) || coin.gap)
+        {
             self.work(ctx, at);
         }
     }
 
-    fn on_gap(&mut self, _: &mut Ctx<'_>, id: InstrumentId) {
+    fn on_gap(&mut self, ctx: &mut Ctx<'_>, id: InstrumentId) {
         if let Some(at) = self.at(id) {
             self.s.coins[at].gap = true;
+            self.work(ctx, at);
         }
     }
 

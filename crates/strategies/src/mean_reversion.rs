@@ -86,7 +86,7 @@ impl MeanReversion {
             return Err(args.error("stop_z", format_args!("{stop} is not above entry_z, which is {entry}")));
         }
         let n = f64::from(lookback);
-        let reach = (n - 1.0) / n.sqrt();
+        let reach = (n - 1.0).sqrt();
         if stop.to_f64() > reach {
             // With the newest value in the window no value can be further out than this.
             let why = format_args!("with a lookback of {lookback} no close is more than {reach:.2} deviations away");

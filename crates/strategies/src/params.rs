@@ -272,7 +272,11 @@ impl<'a> Args<'a> {
     pub fn symbols(&self, name: &str) -> Read<Vec<InstrumentId>> {
         let text = self.text(name).unwrap_or("all");
         let mut ids = if text == "all" {
-            if self.defaults.is_empty() { self.instruments.iter().map(|i| i.id).collect() } else { self.defaults.to_vec() }
+            if self.defaults.is_empty() {
+                self.instruments.iter().map(|i| i.id).collect()
+            } else {
+                self.defaults.to_vec()
+            }
         } else {
             let names = text.split(',').map(str::trim).filter(|t| !t.is_empty());
             names.map(|t| self.find(name, t)).collect::<Read<Vec<_>>>()?

@@ -3,7 +3,7 @@
 
 use crate::params::{Args, ParamError};
 use ctos_kernel::Ctx;
-use ctos_types::{Decimal, Instrument, InstrumentId, Nanos, Price, Qty, Quote, Rounding};
+use ctos_types::{Decimal, Fill, Instrument, InstrumentId, Nanos, Price, Qty, Quote, Rounding, Side};
 use serde::{Deserialize, Serialize};
 
 /// Quote amount per order. When the user left it to us, it rises to the venue's minimum where that is larger.
@@ -35,7 +35,11 @@ fn smallest(instrument: &Instrument, px: Price) -> Option<Qty> {
     let start = by_notional.max(instrument.min_qty.0).max(1);
     let start = start.checked_add(lot - 1)? / lot * lot;
     // Rounding down may leave the notional one lot short.
-    [Some(start), start.checked_add(lot)].into_iter().flatten().map(Qty).find(|q| instrument.check(Some(px), *q).is_ok())
+    [Some(start), start.checked_add(lot)]
+        .into_iter()
+        .flatten()
+        .map(Qty)
+        .find(|q| instrument.check(Some(px), *q).is_ok())
 }
 
 /// `order_amount` with its default, which rises to the venue's minimum.
@@ -51,7 +55,8 @@ pub(crate) fn check_minimum(args: &Args<'_>, amount: OrderAmount, id: Instrument
         return Ok(());
     }
     let (asked, least) = (amount.quote, instrument.min_notional);
-    Err(args.error("order_amount", format_args!("{asked} is below the {least} that {} takes at least", instrument.symbol)))
+    Err(args
+        .error("order_amount", format_args!("{asked} is below the {least} that {} takes at least", instrument.symbol)))
 }
 
 /// How often a market without quotes is looked at: a tape of bars calls no one.
@@ -74,6 +79,15 @@ impl View {
 
     pub fn from_quote(q: &Quote) -> Option<View> {
         q.is_two_sided().then_some(View { bid: q.bid_px, ask: q.ask_px })
+    }
+
+    /// What a fill of an own resting order adds: a sell that was taken was the best ask, so the ask is not below it now.
+    /// Reports may overtake the quotes that belong to them.
+    pub fn after_own(self, fill: &Fill) -> View {
+        match fill.side {
+            Side::Sell => View { ask: self.ask.max(fill.last_px), ..self },
+            Side::Buy => View { bid: self.bid.min(fill.last_px), ..self },
+        }
     }
 
     /// The middle, exact.

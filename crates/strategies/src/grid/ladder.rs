@@ -90,7 +90,9 @@ impl Step {
             (Extent::Between { lower, upper }, Mode::Geometric) => {
                 Step::Times(root(upper.div(lower, Rounding::HalfEven)?, intervals)?)
             }
-            (Extent::Around { center, spacing }, Mode::Arithmetic) => Step::Add(center.mul(spacing, Rounding::HalfEven)?),
+            (Extent::Around { center, spacing }, Mode::Arithmetic) => {
+                Step::Add(center.mul(spacing, Rounding::HalfEven)?)
+            }
             (Extent::Around { spacing, .. }, Mode::Geometric) => Step::Times(Decimal::ONE.checked_add(spacing)?),
         })
     }

@@ -67,6 +67,11 @@ impl Grid {
 
     /// Does whatever can be done now. Safe to call at any time.
     fn work(&mut self, ctx: &mut Ctx<'_>) {
+        self.work_after(ctx, None);
+    }
+
+    /// As [`Grid::work`], right after a fill, which may tell more of the market than the last quote.
+    fn work_after(&mut self, ctx: &mut Ctx<'_>, fill: Option<&Fill>) {
         let id = self.id();
         if ctx.quote(id).is_none() {
             let again = ctx.now().after(POLL);
@@ -76,8 +81,14 @@ impl Grid {
         let Some(view) = View::of(ctx, id).filter(|_| !self.s.gap) else {
             // Whatever was due now is due when the market is back.
             (self.s.waiting, self.s.looked_at) = (true, None);
+            if self.s.gap {
+                // A book may come back just as it was, which is no tick.
+                let again = ctx.now().after(PAUSE);
+                self.s.alarm.arm(ctx, again);
+            }
             return;
         };
+        let view = fill.map_or(view, |fill| view.after_own(fill));
         self.s.looked_at = Some(view);
         if self.s.moving {
             self.move_on(ctx, view);
@@ -184,8 +195,9 @@ impl Strategy for Grid {
         }
     }
 
-    fn on_gap(&mut self, _: &mut Ctx<'_>, _: InstrumentId) {
+    fn on_gap(&mut self, ctx: &mut Ctx<'_>, _: InstrumentId) {
         self.s.gap = true;
+        self.work(ctx);
     }
 
     fn on_order(&mut self, ctx: &mut Ctx<'_>, order: &Order, change: OrderChange) {
@@ -212,7 +224,7 @@ impl Strategy for Grid {
             return;
         }
         self.s.cells[at].finished(is_filled(order));
-        self.work(ctx);
+        self.work_after(ctx, Some(fill));
     }
 
     fn on_timer(&mut self, ctx: &mut Ctx<'_>, _: u64) {

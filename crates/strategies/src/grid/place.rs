@@ -139,8 +139,10 @@ impl Grid {
             let amount = self.settings.amount.quote;
             ctx.note(format!("order_amount {amount} is too small for {} at some levels", instrument.symbol));
         }
-        let narrowest = self.s.cells.first().map(|c| instrument.price_decimal(c.upper) - instrument.price_decimal(c.lower));
-        let fees = instrument.price_decimal(ladder.levels[0]).mul(instrument.maker_fee + instrument.maker_fee, Rounding::Down);
+        let narrowest =
+            self.s.cells.first().map(|c| instrument.price_decimal(c.upper) - instrument.price_decimal(c.lower));
+        let fees =
+            instrument.price_decimal(ladder.levels[0]).mul(instrument.maker_fee + instrument.maker_fee, Rounding::Down);
         if let (Some(gain), Ok(cost)) = (narrowest, fees)
             && gain <= cost
         {
@@ -206,7 +208,14 @@ impl Grid {
         self.s.alarm.arm(ctx, due);
     }
 
-    fn place(&mut self, ctx: &mut Ctx<'_>, i: &Instrument, view: View, resting: &mut Resting, plan: (usize, Side, Qty)) {
+    fn place(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        i: &Instrument,
+        view: View,
+        resting: &mut Resting,
+        plan: (usize, Side, Qty),
+    ) {
         let (at, side, size) = plan;
         let cell = self.s.cells[at];
         let price = safe_price(i, &cell, view).filter(|px| !resting.collides(side, *px));

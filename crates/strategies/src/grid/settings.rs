@@ -122,7 +122,8 @@ impl Settings {
         };
         let levels = args.integer("levels")? as usize;
         let percent = args.number("spacing")?;
-        let spacing = percent.mul_ratio(1, 100, ctos_types::Rounding::HalfEven).map_err(|e| args.error("spacing", e))?;
+        let spacing =
+            percent.mul_ratio(1, 100, ctos_types::Rounding::HalfEven).map_err(|e| args.error("spacing", e))?;
         let amount = order_amount(args, Decimal::from_int(100))?;
         let settings = Settings {
             instrument: args.symbol("symbol")?,
@@ -158,7 +159,8 @@ impl Settings {
         let room = instrument.price_decimal(instrument.tick).mul(steps, ctos_types::Rounding::Up);
         if lower < upper && room.is_ok_and(|room| upper - lower < room) {
             let tick = instrument.price_text(instrument.tick);
-            let why = format_args!("{steps} steps of at least one tick ({tick}) do not fit between {lower} and {upper}");
+            let why =
+                format_args!("{steps} steps of at least one tick ({tick}) do not fit between {lower} and {upper}");
             return Err(args.error("levels", why));
         }
         Ok(())

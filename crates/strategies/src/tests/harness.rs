@@ -186,13 +186,14 @@ impl Rig {
         self.log.push(self.text(&command));
         match command {
             Command::Place(order) => self.on_place(order),
-            Command::Cancel(cancel) if self.answer != Answer::Silent => {
+            Command::Cancel(_) if self.answer == Answer::Silent => {}
+            Command::Cancel(cancel) => {
                 if self.book.remove(&cancel.cl_ord_id.seq).is_some() {
                     let body = ReportBody::Canceled { reason: CancelReason::Requested };
                     self.report(cancel.cl_ord_id, cancel.instrument, body);
                 }
             }
-            _ => {}
+            other => panic!("the built-in strategies do not send {other:?}"),
         }
     }
 

@@ -54,7 +54,11 @@ fn unknown_names_get_the_nearest_one() {
 
 #[test]
 fn wrong_types_and_ranges() {
-    refuses("grid", &[("spacing", "wide")], &["parameter spacing", "not a decimal number", "percent, above 0, up to 50"]);
+    refuses(
+        "grid",
+        &[("spacing", "wide")],
+        &["parameter spacing", "not a decimal number", "percent, above 0, up to 50"],
+    );
     refuses("grid", &[("spacing", "0")], &["out of range"]);
     refuses("grid", &[("levels", "2.5")], &["not a whole number"]);
     refuses("grid", &[("levels", "201")], &["out of range", "1 to 200"]);
@@ -78,7 +82,7 @@ fn inconsistencies() {
     refuses("ma_cross", &[("symbol", "ETH-USDT"), ("direction", "both")], &["spot and cannot be sold short"]);
     refuses("mean_reversion", &[("exit_z", "2")], &["not below entry_z"]);
     refuses("mean_reversion", &[("stop_z", "2")], &["not above entry_z"]);
-    refuses("mean_reversion", &[("lookback", "10")], &["stop_z", "lookback of 10", "2.85"]);
+    refuses("mean_reversion", &[("lookback", "10")], &["stop_z", "lookback of 10", "3.00"]);
 }
 
 #[test]
