@@ -1,0 +1,97 @@
+//! What each kind of market event sets off, and what time alone does.
+//! Never: the rules themselves. An event on a market without orders or positions costs only its book update.
+
+use crate::core::{Core, Cx};
+use ctos_types::{InstrumentId, Market, MarketData, Trade, UnixNanos};
+
+impl Core {
+    pub fn on_market(&mut self, cx: &mut Cx<'_>, event: &Market<'_>) {
+        let id = event.instrument;
+        let model = self.rules.queue;
+        let market = self.market_mut(id);
+        match event.data {
+            MarketData::Quote { quote, update_id } => {
+                market.apply_quote(&quote, update_id, model);
+                self.after_book(cx, id);
+            }
+            MarketData::Depth { bids, asks, snapshot, update_id } => {
+                market.apply_depth(bids, asks, snapshot, update_id, model);
+                self.after_book(cx, id);
+            }
+            MarketData::Trade(trade) => self.on_trade(cx, id, &trade),
+            MarketData::Bar(bar) => {
+                let i = cx.all.get(id);
+                self.on_bar(cx, i, &bar);
+            }
+            MarketData::Mark(mark) => {
+                if mark.mark.is_positive() {
+                    market.mark_feed = Some(mark.mark);
+                    self.after_price(cx, id);
+                }
+            }
+            MarketData::Funding(funding) => {
+                if market.holders > 0 && funding.mark.is_positive() {
+                    self.fund(cx, id, funding.rate, funding.mark);
+                    self.check_margins(cx, id);
+                }
+            }
+            MarketData::Gap => market.apply_gap(),
+        }
+    }
+
+    fn after_book(&mut self, cx: &mut Cx<'_>, id: InstrumentId) {
+        if self.market(id).has_orders() {
+            self.match_crossed(cx, id);
+        }
+        self.after_price(cx, id);
+    }
+
+    fn on_trade(&mut self, cx: &mut Cx<'_>, id: InstrumentId, trade: &Trade) {
+        if trade.qty.0 <= 0 {
+            return;
+        }
+        let market = self.market_mut(id);
+        market.see_book();
+        if market.has_orders() {
+            self.match_trade(cx, id, trade);
+        }
+        self.market_mut(id).set_last(trade.price);
+        self.after_price(cx, id);
+    }
+
+    fn after_price(&mut self, cx: &mut Cx<'_>, id: InstrumentId) {
+        let market = self.market(id);
+        if !market.triggers.is_empty() {
+            self.check_triggers(cx, id);
+        }
+        if self.market(id).holders > 0 {
+            self.check_margins(cx, id);
+        }
+    }
+
+    // ---- time
+
+    /// When something is next due by time alone.
+    pub fn next_deadline(&self) -> Option<UnixNanos> {
+        let expiry = self.expiries.first().map(|(at, ..)| *at);
+        let delivery = self.deliveries.last().map(|(at, _)| *at);
+        [expiry, delivery, self.interest_due].into_iter().flatten().min()
+    }
+
+    /// Does everything due up to `cx.now`, each at its own time.
+    pub fn advance(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        while let Some(at) = self.next_deadline().filter(|at| *at <= now) {
+            cx.now = at.max(self.now);
+            if self.interest_due == Some(at) {
+                self.charge_interest(cx);
+            } else if let Some((_, id)) = self.deliveries.pop_if(|(due, _)| *due == at) {
+                self.deliver(cx, id);
+            } else if let Some((_, seq, slot)) = self.expiries.pop_first() {
+                self.expire(cx, seq, slot);
+            }
+        }
+        cx.now = now;
+        self.now = now;
+    }
+}
