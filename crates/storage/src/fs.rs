@@ -1,6 +1,7 @@
 //! The file-system seam: what the journal and the snapshots need of a disk, and the real disk behind it.
 //! Never: buffers, retries or hides an error; nothing here is durable before the matching sync has returned.
 
+use crate::crash;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -63,6 +64,7 @@ struct RealFile {
 
 impl Fs for RealFs {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let _op = crash::op();
         std::fs::create_dir_all(dir)
     }
 
@@ -92,18 +94,22 @@ impl Fs for RealFs {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        std::fs::write(path, bytes)
+        let op = crash::op();
+        std::fs::write(path, &bytes[..op.torn(bytes.len()).unwrap_or(bytes.len())])
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let _op = crash::op();
         File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _op = crash::op();
         std::fs::rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        let _op = crash::op();
         std::fs::remove_file(path)
     }
 
@@ -136,16 +142,20 @@ impl FsFile for RealFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)?;
+        let op = crash::op();
+        self.file.write_all_at(&bytes[..op.torn(bytes.len()).unwrap_or(bytes.len())], offset)?;
+        drop(op);
         self.end = self.end.max(offset + bytes.len() as u64);
         Ok(())
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
+        let _op = crash::op();
         self.file.sync_data()
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
+        let _op = crash::op();
         self.file.set_len(len)?;
         self.end = len;
         Ok(())

@@ -4,6 +4,7 @@
 pub mod bars;
 pub mod capture;
 pub mod codec;
+mod crash;
 pub mod fs;
 pub mod home;
 pub mod journal;
