@@ -43,6 +43,9 @@ struct Info {
     usdm: Option<Box<Info>>,
 }
 
+/// Decimal places of every spot price and size on the wire.
+const SPOT_PLACES: u8 = 8;
+
 /// Fees that every account starts with, as fractions: maker, taker.
 fn base_fees(product: Product) -> (Decimal, Decimal) {
     let rate = |ten_thousandths| Decimal::new(ten_thousandths, 4);
@@ -161,15 +164,16 @@ impl Row {
         Ok(instrument)
     }
 
-    /// Places that hold the filters' own steps and, on USD-M, whatever the wire writes: it pads prices to
-    /// `pricePrecision`, and history may lie on a finer tick than today's. Spot pads to 8 places, all zeros beyond
-    /// the tick, which parsing accepts.
+    /// Places that hold the filters' own steps and whatever the wire writes: venues coarsen ticks and lots, and old
+    /// orders stay in the book (a level of 191.389006 BTC was recorded when the lot was 0.00001). Spot writes 8 places,
+    /// USD-M `pricePrecision` and `quantityPrecision`.
     fn decimals(&self, product: Product, tick: Decimal, lot: Decimal) -> (u8, u8) {
         let (px, qty) = (places(tick), places(lot));
-        if product == Product::Spot {
-            return (px, qty);
-        }
-        let wide = (px.max(self.price_precision.unwrap_or(0)), qty.max(self.quantity_precision.unwrap_or(0)));
+        let wire = match product {
+            Product::Spot => (SPOT_PLACES, SPOT_PLACES),
+            Product::UsdM => (self.price_precision.unwrap_or(0), self.quantity_precision.unwrap_or(0)),
+        };
+        let wide = (px.max(wire.0), qty.max(wire.1));
         if wide.0.saturating_add(wide.1) <= 18 { wide } else { (px, qty) }
     }
 

@@ -53,8 +53,12 @@ fn book_tickers() {
     assert_eq!((q.update_id, q.quote), (5_123_107_839_020, want));
     assert_eq!((q.ts_engine, q.ts_sent), (Some(ms(1_723_161_256_313)), Some(ms(1_723_161_256_314))));
     let Frame::BookTicker(q) = decode(&decoder(Product::Spot), SPOT_QUOTE).unwrap().0 else { panic!() };
-    let want =
-        Quote { bid_px: Price(6_168_599), bid_qty: Qty(125_869), ask_px: Price(6_168_600), ask_qty: Qty(244_816) };
+    let want = Quote {
+        bid_px: Price(6_168_599_000_000),
+        bid_qty: Qty(125_869_000),
+        ask_px: Price(6_168_600_000_000),
+        ask_qty: Qty(244_816_000),
+    };
     assert_eq!((q.update_id, q.quote, q.ts_engine, q.ts_sent), (50_093_421_613, want, None, None));
 }
 
@@ -69,7 +73,7 @@ fn trades() {
     let insurance = TRADE.replace("MARKET", "INSURANCE_FUND");
     assert!(matches!(usdm(&insurance).unwrap().0, Frame::Trade(TradeTick { on_book: Some(false), .. })));
     let Frame::Trade(t) = decode(&decoder(Product::Spot), SPOT_TRADE).unwrap().0 else { panic!() };
-    assert_eq!((t.trade.aggressor, t.trade.qty, t.on_book), (Side::Sell, Qty(17), None));
+    assert_eq!((t.trade.aggressor, t.trade.qty, t.on_book), (Side::Sell, Qty(17_000), None));
     let Frame::AggTrade(a) = usdm(AGG).unwrap().0 else { panic!() };
     assert_eq!((a.trade.id, a.first_trade, a.last_trade, a.trade.aggressor), (26_129, 100, 105, Side::Sell));
 }
@@ -238,5 +242,43 @@ proptest! {
         let _ = d.decode(&bytes, None, &mut Levels::default());
         let _ = d.decode(&DIFF.as_bytes()[..cut.min(DIFF.len())], None, &mut Levels::default());
         sniff(&bytes);
+    }
+}
+
+/// Every recorded frame, and every fiftieth with one byte changed, through both ways.
+#[test]
+fn scanner_and_parser_agree_on_recorded_traffic() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/data/raw");
+    for (name, product, symbol) in [
+        ("binance_usdm_btcusdt_20240808.jsonl.gz", Product::UsdM, "BTCUSDT"),
+        ("binance_usdm_ethusdt_20240808.jsonl.gz", Product::UsdM, "ETHUSDT"),
+        ("binance_spot_btcusdt_20240809.jsonl.gz", Product::Spot, "BTCUSDT"),
+    ] {
+        let path = folder.join(name);
+        if !path.exists() {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is absent", path.display());
+            println!("skipped: {} is absent", path.display());
+            continue;
+        }
+        let d = decoder(product);
+        let of = Some(id(&d, symbol));
+        let mut reader = ctos_storage::capture::CaptureReader::open(&path).unwrap();
+        let (mut scanned, mut parsed, mut mutated) = (Levels::default(), Levels::default(), Vec::new());
+        while let Some(line) = reader.next_line().unwrap() {
+            let fast = fast::decode(&d.map, line.frame, of, &mut scanned).unwrap_or_else(|| {
+                panic!("line {} is not scanned: {}", line.number, String::from_utf8_lossy(line.frame))
+            });
+            assert_eq!(slow::decode(&d.map, line.frame, of, &mut parsed), Ok(fast), "line {}", line.number);
+            if matches!(fast, Frame::Depth(_) | Frame::Snapshot(_)) {
+                assert_eq!(scanned, parsed, "line {}", line.number);
+            }
+            if line.number % 50 == 0 {
+                mutated.clear();
+                mutated.extend_from_slice(line.frame);
+                let at = (line.number as usize * 7_919) % mutated.len();
+                mutated[at] = b"0\"\\.,:{}[]-9e"[line.number as usize / 50 % 13];
+                check_both(&d, &mutated).unwrap();
+            }
+        }
     }
 }
