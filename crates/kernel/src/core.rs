@@ -207,7 +207,14 @@ impl Core {
     pub fn on_account(&mut self, event: &AccountEvent) {
         match *event {
             AccountEvent::Balance { account, currency, balance } => {
-                if let Some(drift) = self.s.portfolio.venue_balance(account, currency, balance) {
+                let take = |core: &mut Core| core.s.portfolio.venue_balance(account, currency, balance);
+                // Only the first balance of a currency changes what we count.
+                let drift = if self.s.portfolio.knows(account, currency) {
+                    take(self)
+                } else {
+                    self.outside_flow(account, take)
+                };
+                if let Some(drift) = drift {
                     self.alarm(Alarm::BalanceDrift { account, currency, venue: drift.venue, ours: drift.ours });
                 }
                 if self.s.monitor_due == UnixNanos::MAX {
@@ -228,12 +235,8 @@ impl Core {
                 self.money(booked);
             }
             AccountEvent::Adjustment { account, currency, amount } => {
-                let before = self.equity(account);
-                let booked = self.s.portfolio.flow(account, currency, amount);
+                let booked = self.outside_flow(account, |core| core.s.portfolio.flow(account, currency, amount));
                 self.money(booked);
-                if let Ok(by) = self.equity(account).checked_sub(before) {
-                    self.shift_watermark(account, by);
-                }
             }
             AccountEvent::Liquidated { account } => {
                 self.alarm(Alarm::Liquidated { account });

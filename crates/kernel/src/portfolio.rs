@@ -162,6 +162,11 @@ impl Portfolio {
         self.cash.get(&(account, currency)).copied().unwrap_or_default()
     }
 
+    /// Whether the currency has had a balance or a cash flow on the account.
+    pub fn knows(&self, account: AccountId, currency: Currency) -> bool {
+        self.cash.contains_key(&(account, currency))
+    }
+
     pub fn all_cash(&self) -> impl Iterator<Item = (AccountId, Currency, &Cash)> + '_ {
         self.cash.iter().map(|((a, c), cash)| (*a, *c, cash))
     }

@@ -4,6 +4,7 @@
 use crate::audit::{Alarm, Audit};
 use crate::core::Core;
 use crate::kernel::AccountSpec;
+use crate::portfolio::Cash;
 use ctos_types::{
     AccountId, Currency, Decimal, HaltScope, Instrument, InstrumentId, Instruments, KillState, Nanos, Rounding,
 };
@@ -17,36 +18,75 @@ pub(crate) struct Watermark {
     pub peak: Decimal,
     pub day: i64,
     pub day_start: Decimal,
+    /// Equity at the last sample, and how many holdings had no price then.
+    pub last: Decimal,
+    pub unpriced: u32,
     pub set: bool,
+}
+
+impl Watermark {
+    fn shift(&mut self, by: Decimal) {
+        let sums = (self.peak.checked_add(by), self.day_start.checked_add(by), self.last.checked_add(by));
+        if let (Ok(peak), Ok(day_start), Ok(last)) = sums {
+            (self.peak, self.day_start, self.last) = (peak, day_start, last);
+        }
+    }
+
+    fn sample(&mut self, day: i64, equity: Decimal, unpriced: u32) {
+        if !self.set {
+            *self = Watermark { peak: equity, day, day_start: equity, last: equity, unpriced, set: true };
+        }
+        if unpriced < self.unpriced
+            && let Ok(by) = equity.checked_sub(self.last)
+        {
+            // Something that was there all along has its first price: it did not just earn that.
+            self.shift(by);
+        }
+        if self.day != day {
+            (self.day, self.day_start) = (day, equity);
+        }
+        (self.last, self.unpriced) = (equity, unpriced);
+        self.peak = self.peak.max(equity);
+    }
 }
 
 impl Core {
     /// Worth of the account in its reporting currency: cash at current prices plus unrealised profit of derivatives.
     /// Currencies without a price count as nothing.
     pub fn equity(&self, account: AccountId) -> Decimal {
-        let mut sum = Decimal::ZERO;
-        for (_, currency, cash) in self.s.portfolio.all_cash().filter(|(a, ..)| *a == account) {
-            sum = self.add_converted(sum, account, currency, cash.ours);
+        self.valuation(account).0
+    }
+
+    /// Equity, and the number of holdings that are not in it because they have no price.
+    fn valuation(&self, account: AccountId) -> (Decimal, u32) {
+        let (mut sum, mut unpriced) = (Decimal::ZERO, 0);
+        let mut add = |currency, amount: Option<Decimal>| {
+            let converted = amount.and_then(|a| self.convert(account, currency, a));
+            match converted.and_then(|c| sum.checked_add(c).ok()) {
+                Some(more) => sum = more,
+                None => unpriced += 1,
+            }
+        };
+        let held = |(a, _, cash): &(AccountId, Currency, &Cash)| *a == account && !cash.ours.is_zero();
+        for (_, currency, cash) in self.s.portfolio.all_cash().filter(held) {
+            add(currency, Some(cash.ours));
         }
         for ((a, id, _), position) in self.s.portfolio.positions() {
             let instrument = self.instruments.get(id);
             if a != account || instrument.is_spot() || position.is_flat() {
                 continue;
             }
-            if let Some(unrealized) = self.reference(id).and_then(|r| position.unrealized(instrument, r).ok()) {
-                sum = self.add_converted(sum, account, instrument.settle(), unrealized);
-            }
+            let unrealized = self.reference(id).and_then(|r| position.unrealized(instrument, r).ok());
+            add(instrument.settle(), unrealized);
         }
-        sum
+        (sum, unpriced)
     }
 
-    fn add_converted(&self, sum: Decimal, account: AccountId, currency: Currency, amount: Decimal) -> Decimal {
-        let converted = match self.rate(account, currency) {
-            Some(rate) if rate == Decimal::ONE => Some(amount),
-            Some(rate) => amount.mul(rate, Rounding::Down).ok(),
-            None => None,
-        };
-        converted.and_then(|c| sum.checked_add(c).ok()).unwrap_or(sum)
+    fn convert(&self, account: AccountId, currency: Currency, amount: Decimal) -> Option<Decimal> {
+        match self.rate(account, currency)? {
+            rate if rate == Decimal::ONE => Some(amount),
+            rate => amount.mul(rate, Rounding::Down).ok(),
+        }
     }
 
     fn rate(&self, account: AccountId, currency: Currency) -> Option<Decimal> {
@@ -57,12 +97,18 @@ impl Core {
         self.reference(source.2)
     }
 
-    /// A deposit or withdrawal is neither profit nor loss: the marks the breakers measure from move with it.
-    pub fn shift_watermark(&mut self, account: AccountId, by: Decimal) {
-        let Some(mark) = self.s.watermarks.get_mut(account.0 as usize).filter(|m| m.set) else { return };
-        if let (Ok(peak), Ok(day_start)) = (mark.peak.checked_add(by), mark.day_start.checked_add(by)) {
-            (mark.peak, mark.day_start) = (peak, day_start);
+    /// Lets `flow` change what the account owns, by something that is neither profit nor loss (a starting balance, a
+    /// deposit, a withdrawal): the marks that the breakers measure from move with it.
+    pub fn outside_flow<T>(&mut self, account: AccountId, flow: impl FnOnce(&mut Core) -> T) -> T {
+        let before = self.valuation(account);
+        let result = flow(self);
+        let after = self.valuation(account);
+        if let (Some(mark), Ok(by)) = (self.s.watermarks.get_mut(account.0 as usize), after.0.checked_sub(before.0)) {
+            mark.shift(by);
+            // What came without a price is accounted for when it gets one.
+            mark.unpriced = (mark.unpriced + after.1).saturating_sub(before.1);
         }
+        result
     }
 
     /// Samples equity and trips the loss breakers.
@@ -70,16 +116,9 @@ impl Core {
         self.s.monitor_due = self.s.now.after(MONITOR_EVERY);
         for index in 0..self.accounts.len() {
             let account = AccountId(index as u16);
-            let (equity, day) = (self.equity(account), self.s.now.day());
-            let mark = &mut self.s.watermarks[index];
-            if !mark.set {
-                *mark = Watermark { peak: equity, day, day_start: equity, set: true };
-            }
-            if mark.day != day {
-                (mark.day, mark.day_start) = (day, equity);
-            }
-            mark.peak = mark.peak.max(equity);
-            let mark = *mark;
+            let ((equity, unpriced), day) = (self.valuation(account), self.s.now.day());
+            self.s.watermarks[index].sample(day, equity, unpriced);
+            let mark = self.s.watermarks[index];
             self.audit(Audit::Equity { account, currency: self.accounts[index].reporting, equity });
             self.breakers(account, equity, mark);
         }

@@ -1,0 +1,11 @@
+//! The kernel from outside: inputs in, commands and audit out.
+//! Never: reaches into kernel internals; what cannot be seen here, no other room can rely on.
+
+mod gates;
+mod isolation;
+mod kill;
+mod orders;
+mod portfolio;
+mod snapshot;
+mod support;
+mod time;
