@@ -73,6 +73,7 @@ pub struct BookSync {
 }
 
 impl BookSync {
+    /// Without a book: diffs wait for the first snapshot.
     pub fn new(product: Product) -> BookSync {
         BookSync {
             product,
@@ -106,6 +107,7 @@ impl BookSync {
         self.waiting.len()
     }
 
+    /// Takes the next diff received. Applied, ignored, kept for a snapshot, or the end of the chain.
     pub fn on_diff(&mut self, diff: &DepthUpdate, levels: &Levels, out: &mut impl FnMut(SyncOut<'_>)) {
         match self.fit(self.state, diff) {
             None => self.wait(diff, levels),
@@ -120,6 +122,8 @@ impl BookSync {
         }
     }
 
+    /// Takes a snapshot, and with it the waiting diffs behind it. Ignored while the chain is whole, refused where the
+    /// waiting diffs do not reach back to it.
     pub fn on_snapshot(&mut self, snapshot: &Snapshot, levels: &Levels, out: &mut impl FnMut(SyncOut<'_>)) {
         let id = snapshot.last_update_id;
         let needed = match self.state {

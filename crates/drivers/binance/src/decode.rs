@@ -129,6 +129,7 @@ pub struct Levels {
 }
 
 impl Levels {
+    /// Empties both sides and keeps their storage.
     pub fn clear(&mut self) {
         self.bids.clear();
         self.asks.clear();
@@ -157,10 +158,12 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// For the product and the instruments of `map`.
     pub fn new(map: SymbolMap) -> Decoder {
         Decoder { map }
     }
 
+    /// The instruments it knows.
     pub fn symbols(&self) -> &SymbolMap {
         &self.map
     }

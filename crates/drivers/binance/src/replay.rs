@@ -22,6 +22,7 @@ pub enum SourceLine<'a> {
 
 /// Where lines come from: a file's reader, a test's list.
 pub trait LineSource {
+    /// Why reading can fail as a whole; a bad line is no such reason.
     type Error;
 
     /// The next line, `None` at the end.
@@ -90,8 +91,19 @@ pub struct Replayer {
     decoder: Option<Decoder>,
     levels: Levels,
     books: Vec<BookState>,
+    /// Where in `books` an instrument is, by its id.
+    places: Vec<Option<usize>>,
+    seen: Seen,
     last_recv: UnixNanos,
     load: CaptureLoad,
+}
+
+/// Which instruments have had frames: decides whose a nameless snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    None,
+    One(InstrumentId),
+    Several,
 }
 
 /// What is tracked of one instrument.
@@ -106,8 +118,8 @@ struct BookState {
 }
 
 impl Replayer {
-    /// `instruments` are those of the run, spot and futures alike; which product the capture is of shows in its
-    /// frames, unless `product` says it.
+    /// `instruments` are those of the run with the ids they have there, spot and futures alike; which product the
+    /// capture is of shows in its frames, unless `product` says it.
     pub fn new(instruments: &[Instrument], product: Option<Product>) -> Replayer {
         let mut replayer = Replayer {
             instruments: instruments.to_vec(),
@@ -115,6 +127,8 @@ impl Replayer {
             decoder: None,
             levels: Levels::default(),
             books: Vec::new(),
+            places: Vec::new(),
+            seen: Seen::None,
             last_recv: UnixNanos::MIN,
             load: CaptureLoad::default(),
         };
@@ -183,6 +197,11 @@ impl Replayer {
             last_trade: None,
         };
         self.books = map.iter().map(state).collect();
+        let ids = self.books.iter().map(|b| b.instrument.index());
+        self.places = vec![None; ids.max().map_or(0, |last| last + 1)];
+        for (place, book) in self.books.iter().enumerate() {
+            self.places[book.instrument.index()] = Some(place);
+        }
         self.decoder = Some(Decoder::new(map));
     }
 
@@ -207,11 +226,11 @@ impl Replayer {
 
     /// A snapshot does not name its symbol: it is the one that has been seen, where there is only one.
     fn snapshot_of(&self) -> Option<InstrumentId> {
-        if let [only] = &self.books[..] {
-            return Some(only.instrument);
+        match (&self.books[..], self.seen) {
+            ([only], _) => Some(only.instrument),
+            (_, Seen::One(instrument)) => Some(instrument),
+            (_, Seen::None | Seen::Several) => None,
         }
-        let mut seen = self.books.iter().filter(|b| b.frames > 0);
-        seen.next().filter(|_| seen.next().is_none()).map(|b| b.instrument)
     }
 
     fn is_foreign(&self, frame: &Frame) -> bool {
@@ -223,7 +242,13 @@ impl Replayer {
     }
 
     fn book(&mut self, instrument: InstrumentId) -> Option<&mut BookState> {
-        let book = self.books.iter_mut().find(|b| b.instrument == instrument)?;
+        let place = (*self.places.get(instrument.index())?)?;
+        self.seen = match self.seen {
+            Seen::None => Seen::One(instrument),
+            Seen::One(same) if same == instrument => self.seen,
+            Seen::One(_) | Seen::Several => Seen::Several,
+        };
+        let book = self.books.get_mut(place)?;
         book.frames += 1;
         Some(book)
     }

@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Product {
     Spot,
-    /// USD-margined futures.
+    /// USD-margined futures: perpetual and dated.
     UsdM,
 }
 
@@ -85,6 +85,7 @@ impl SymbolMap {
         SymbolMap { product, entries }
     }
 
+    /// Whose symbols these are.
     pub fn product(&self) -> Product {
         self.product
     }
@@ -95,6 +96,7 @@ impl SymbolMap {
         Some(&self.entries[at].1)
     }
 
+    /// The grid of one of our instruments; `None` where it is not of this product.
     pub fn by_id(&self, id: InstrumentId) -> Option<&Grid> {
         self.entries.iter().map(|(_, grid)| grid).find(|grid| grid.id == id)
     }
