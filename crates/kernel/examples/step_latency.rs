@@ -1,4 +1,5 @@
-//! Measures how long one `step` takes for a quote, a trade and a depth diff, with one and with ten strategies.
+//! Measures how long one `step` takes for a quote, a trade and a depth diff, with one and with ten strategies,
+//! and an order from decision to fill.
 //! Never: a test; it reads the clock and prints what it saw.
 //!
 //! Every sample is the mean of a batch of steps, because reading the clock costs as much as half a step; the p99 is
@@ -6,11 +7,13 @@
 //!
 //! `cargo run --release -p ctos-kernel --example step_latency`
 
-use ctos_kernel::{AccountSpec, Ctx, Feeds, Kernel, KernelConfig, Limits, Output, ProcessSpec, Strategy, Tick};
+use ctos_kernel::{
+    AccountSpec, Ctx, Feeds, Kernel, KernelConfig, Limits, OrderRequest, Output, ProcessSpec, Strategy, Tick,
+};
 use ctos_types::{
-    AccountEvent, AccountId, Balance, Control, Currency, Decimal, Event, InstanceTag, Instrument, InstrumentId,
-    InstrumentKind, Instruments, Level, Market, MarketData, Nanos, Price, Qty, Quote, Settlement, Side, Stamped,
-    Symbol, Trade, UnixNanos,
+    AccountEvent, AccountId, Balance, Command, Control, Currency, Decimal, Event, ExecId, Fill, InstanceTag,
+    Instrument, InstrumentId, InstrumentKind, Instruments, Level, Liquidity, Market, MarketData, Nanos, OrderReport,
+    Price, Qty, Quote, ReportBody, Settlement, Side, Stamped, Symbol, Trade, UnixNanos, VenueOrderId,
 };
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -40,6 +43,28 @@ impl Strategy for Looker {
             ctx.note("far away");
         }
         self.seen += 1;
+    }
+    fn save(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+    fn restore(&mut self, _: &serde_json::Value) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Places an order at each trade, buying and selling in turn.
+struct Placer {
+    buys: bool,
+}
+
+impl Strategy for Placer {
+    fn on_start(&mut self, ctx: &mut Ctx<'_>) {
+        ctx.subscribe(BTC, Feeds::TRADES);
+    }
+    fn on_tick(&mut self, ctx: &mut Ctx<'_>, id: InstrumentId, _: &Tick) {
+        self.buys = !self.buys;
+        let side = if self.buys { Side::Buy } else { Side::Sell };
+        ctx.place(OrderRequest::limit(id, side, Price(600_000), Qty(1)));
     }
     fn save(&self) -> serde_json::Value {
         serde_json::Value::Null
@@ -81,8 +106,14 @@ struct Bench {
 
 impl Bench {
     fn new(strategies: usize) -> Bench {
+        let looker = |_| -> Box<dyn Strategy> { Box::new(Looker { centre: 600_000, seen: 0 }) };
+        Bench::with((0..strategies).map(looker).collect())
+    }
+
+    fn with(strategies: Vec<Box<dyn Strategy>>) -> Bench {
         let currency = Currency::cut("USDT");
-        let limits = Limits::default();
+        // A bench sends more in a second of its time than any sane limit allows.
+        let limits = Limits { max_orders_per_sec: None, max_orders_per_min: None, ..Limits::default() };
         let account = AccountSpec {
             id: AccountId(0),
             name: "paper".into(),
@@ -91,16 +122,16 @@ impl Bench {
             borrow: false,
             limits: limits.clone(),
         };
-        let process = |n: usize| ProcessSpec {
-            label: format!("looker{n}"),
+        let process = |(n, strategy): (usize, Box<dyn Strategy>)| ProcessSpec {
+            label: format!("strategy{n}"),
             account: AccountId(0),
             limits: limits.clone(),
-            strategy: Box::new(Looker { centre: 600_000, seen: 0 }),
+            strategy,
         };
         let kernel = Kernel::new(KernelConfig {
             instruments: Instruments::new(vec![instrument()]).expect("a valid definition"),
             accounts: vec![account],
-            processes: (0..strategies).map(process).collect(),
+            processes: strategies.into_iter().enumerate().map(process).collect(),
             tag: InstanceTag(1),
             latches: BTreeMap::new(),
         });
@@ -152,13 +183,40 @@ fn depth(bench: &mut Bench, n: usize) {
     bench.market(MarketData::Depth { bids: &bids, asks: &asks, snapshot: false, update_id: 0 });
 }
 
+/// A trade that makes the strategy place an order, its acceptance and its fill: three steps.
+fn order(bench: &mut Bench, n: usize) {
+    trade(bench, n);
+    let Some(Command::Place(order)) = bench.out.commands.first().map(|c| *c.get()) else {
+        panic!("the order was denied: {:?}", bench.out.audits);
+    };
+    let report = |body, at| OrderReport {
+        account: order.account,
+        instrument: order.instrument,
+        cl_ord_id: Some(order.cl_ord_id),
+        venue_order_id: VenueOrderId::from_u64(order.cl_ord_id.seq),
+        ts_event: at,
+        body,
+    };
+    bench.step(Event::Report(&report(ReportBody::Accepted, bench.at)));
+    let fill = Fill {
+        exec_id: ExecId::from_u64(order.cl_ord_id.seq),
+        side: order.side,
+        leg: order.leg,
+        last_px: Price(600_000),
+        last_qty: Qty(1),
+        liquidity: Liquidity::Maker,
+        fee: Decimal::ZERO,
+        fee_currency: Currency::cut("USDT"),
+    };
+    bench.step(Event::Report(&report(ReportBody::Fill(fill), bench.at)));
+}
+
 fn percentile(sorted: &[f64], p: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * p) as usize]
 }
 
 /// Nanoseconds per step: mean of each batch, sorted.
-fn batches(strategies: usize, one: fn(&mut Bench, usize)) -> Vec<f64> {
-    let mut bench = Bench::new(strategies);
+fn batches(mut bench: Bench, one: fn(&mut Bench, usize)) -> Vec<f64> {
     (0..SAMPLES).for_each(|n| one(&mut bench, n));
     let mut samples: Vec<f64> = (0..SAMPLES)
         .map(|s| {
@@ -172,8 +230,7 @@ fn batches(strategies: usize, one: fn(&mut Bench, usize)) -> Vec<f64> {
 }
 
 /// Nanoseconds of single steps, sorted; the clock's own cost is in each.
-fn singles(strategies: usize, one: fn(&mut Bench, usize)) -> Vec<f64> {
-    let mut bench = Bench::new(strategies);
+fn singles(mut bench: Bench, one: fn(&mut Bench, usize)) -> Vec<f64> {
     (0..SAMPLES).for_each(|n| one(&mut bench, n));
     let mut samples: Vec<f64> = (0..SAMPLES * 10)
         .map(|n| {
@@ -203,14 +260,19 @@ fn main() {
     let events: [(&str, fn(&mut Bench, usize)); 3] = [("quote", quote), ("trade", trade), ("depth", depth)];
     for (name, one) in events {
         for strategies in [1, 10] {
-            let (batch, single) = (batches(strategies, one), singles(strategies, one));
-            println!(
-                "{name:<8}{strategies:>12}{:>11.1} ns{:>11.1} ns{:>11.0} ns{:>12.0} ns",
-                percentile(&batch, 0.5),
-                percentile(&batch, 0.99),
-                percentile(&single, 0.99),
-                percentile(&single, 0.999)
-            );
+            report(name, strategies, one, || Bench::new(strategies));
         }
     }
+    report("order", 1, order, || Bench::with(vec![Box::new(Placer { buys: false })]));
+}
+
+fn report(name: &str, strategies: usize, one: fn(&mut Bench, usize), bench: impl Fn() -> Bench) {
+    let (batch, single) = (batches(bench(), one), singles(bench(), one));
+    println!(
+        "{name:<8}{strategies:>12}{:>11.1} ns{:>11.1} ns{:>11.0} ns{:>12.0} ns",
+        percentile(&batch, 0.5),
+        percentile(&batch, 0.99),
+        percentile(&single, 0.99),
+        percentile(&single, 0.999)
+    );
 }

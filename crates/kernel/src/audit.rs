@@ -74,7 +74,7 @@ pub enum Alarm {
         limit_pct: Decimal,
         drawdown_pct: Decimal,
     },
-    /// Open orders remained after a halt and are being cancelled again.
+    /// Open orders remained after a halt, a stop or a failure of the scope, and are being cancelled again.
     HaltNotVerified {
         scope: HaltScope,
         open_orders: usize,
@@ -141,7 +141,7 @@ pub enum Audit {
         state: KillState,
         reason: String,
     },
-    /// After a halt: no order of the scope is left open.
+    /// After a halt, or after a strategy stopped or failed: no order of the scope is left open.
     HaltVerified {
         scope: HaltScope,
     },

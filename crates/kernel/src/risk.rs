@@ -221,7 +221,8 @@ impl Traffic {
         self.cancels.push_back(now);
     }
     fn since(list: &VecDeque<UnixNanos>, now: UnixNanos, span: Nanos) -> u32 {
-        list.iter().rev().take_while(|t| t.after(span) > now).count() as u32
+        // Times only grow, so a busy minute costs a few comparisons and not a walk.
+        (list.len() - list.partition_point(|t| t.after(span) <= now)) as u32
     }
 }
 
