@@ -1,0 +1,11 @@
+//! One file for each group of commands.
+
+pub mod completions;
+pub mod config;
+pub mod doctor;
+pub mod look;
+pub mod replay;
+pub mod run;
+pub mod strategies;
+pub mod summary;
+pub mod switch;
