@@ -161,6 +161,9 @@ impl Bench {
     }
 }
 
+/// What is measured: the n-th of its kind.
+type One = fn(&mut Bench, usize);
+
 /// A made-up market that moves a little, without a random source.
 fn quote(bench: &mut Bench, n: usize) {
     let bid = 600_000 + (n as i64 * 7) % 40;
@@ -216,7 +219,7 @@ fn percentile(sorted: &[f64], p: f64) -> f64 {
 }
 
 /// Nanoseconds per step: mean of each batch, sorted.
-fn batches(mut bench: Bench, one: fn(&mut Bench, usize)) -> Vec<f64> {
+fn batches(mut bench: Bench, one: One) -> Vec<f64> {
     (0..SAMPLES).for_each(|n| one(&mut bench, n));
     let mut samples: Vec<f64> = (0..SAMPLES)
         .map(|s| {
@@ -230,7 +233,7 @@ fn batches(mut bench: Bench, one: fn(&mut Bench, usize)) -> Vec<f64> {
 }
 
 /// Nanoseconds of single steps, sorted; the clock's own cost is in each.
-fn singles(mut bench: Bench, one: fn(&mut Bench, usize)) -> Vec<f64> {
+fn singles(mut bench: Bench, one: One) -> Vec<f64> {
     (0..SAMPLES).for_each(|n| one(&mut bench, n));
     let mut samples: Vec<f64> = (0..SAMPLES * 10)
         .map(|n| {
@@ -257,7 +260,7 @@ fn main() {
         "{:<8}{:>12}{:>14}{:>14}{:>14}{:>15}",
         "event", "strategies", "batch p50", "batch p99", "single p99", "single p99.9"
     );
-    let events: [(&str, fn(&mut Bench, usize)); 3] = [("quote", quote), ("trade", trade), ("depth", depth)];
+    let events: [(&str, One); 3] = [("quote", quote), ("trade", trade), ("depth", depth)];
     for (name, one) in events {
         for strategies in [1, 10] {
             report(name, strategies, one, || Bench::new(strategies));
@@ -266,7 +269,7 @@ fn main() {
     report("order", 1, order, || Bench::with(vec![Box::new(Placer { buys: false })]));
 }
 
-fn report(name: &str, strategies: usize, one: fn(&mut Bench, usize), bench: impl Fn() -> Bench) {
+fn report(name: &str, strategies: usize, one: One, bench: impl Fn() -> Bench) {
     let (batch, single) = (batches(bench(), one), singles(bench(), one));
     println!(
         "{name:<8}{strategies:>12}{:>11.1} ns{:>11.1} ns{:>11.0} ns{:>12.0} ns",
