@@ -210,6 +210,13 @@ impl MarketState {
 
     fn apply_side(&mut self, side: Side, levels: &[Level], stale: bool, model: QueueModel) {
         let quoted = self.quoted(side);
+        if quoted.is_none() && !levels.is_empty() {
+            // The newer quote knows of no order on this side; or newer depth knows better than it.
+            if stale {
+                return;
+            }
+            self.last_quote[index(side)] = None;
+        }
         let ours = !self.queue(side).is_empty();
         for l in levels {
             if quoted.is_some_and(|q| reaches(side, l.price, q.price)) {
@@ -236,21 +243,24 @@ impl MarketState {
     }
 
     fn replace(&mut self, bids: &[Level], asks: &[Level], stale: bool) {
-        let kept = [Side::Buy, Side::Sell].map(|side| {
-            let left = |q: Level| Level { price: q.price, qty: self.ambient.qty_at(side, q.price) };
-            if stale && !self.gap { self.quoted(side).map(left) } else { None }
-        });
+        // What newer quotes say of the tops stays, less what we took from them.
+        let stale = stale && !self.gap;
+        let kept = [Side::Buy, Side::Sell]
+            .map(|side| self.quoted(side).map(|q| Level { price: q.price, qty: self.ambient.qty_at(side, q.price) }));
         self.gap = false;
         self.ambient.replace(bids, asks);
         for side in [Side::Buy, Side::Sell] {
-            match kept[index(side)] {
-                Some(top) => {
-                    while let Some(best) = self.ambient.best(side).filter(|b| reaches(side, b.price, top.price)) {
-                        self.ambient.set(side, best.price, Qty(0));
-                    }
+            let top = kept[index(side)];
+            if stale {
+                let beyond = |b: &Level| top.is_none_or(|top| reaches(side, b.price, top.price));
+                while let Some(best) = self.ambient.best(side).filter(beyond) {
+                    self.ambient.set(side, best.price, Qty(0));
+                }
+                if let Some(top) = top {
                     self.ambient.set(side, top.price, top.qty);
                 }
-                None => self.last_quote[index(side)] = None,
+            } else {
+                self.last_quote[index(side)] = None;
             }
             let mut price = None;
             while let Some(p) = self.queue(side).next_price_after(price) {

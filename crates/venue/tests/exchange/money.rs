@@ -6,6 +6,7 @@ use ctos_venue::*;
 use std::collections::BTreeMap;
 
 /// Splitmix: the actions of a seed are the same on every machine.
+#[derive(Clone)]
 pub struct Dice(pub u64);
 
 impl Dice {
@@ -223,11 +224,12 @@ pub fn four_accounts(seed: u64) -> ExchangeConfig {
 }
 
 /// A market and people at random. Prices wander around 100.00 in cents; the inverse contract counts in tenths.
+#[derive(Clone)]
 pub struct World {
-    pub dice: Dice,
+    dice: Dice,
     next_id: u64,
     centre: i64,
-    pub now: i64,
+    now: i64,
 }
 
 impl World {
