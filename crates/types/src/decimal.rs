@@ -242,6 +242,12 @@ fn wide_div(hi: u128, lo: u128, d: u128) -> Option<(u128, u128)> {
     if hi >= d {
         return None;
     }
+    // Every product of decimals divides by 10^18, which fits one limb: two plain divisions, since hi < d < 2^64.
+    if d >> 64 == 0 {
+        let upper = (hi << 64) | (lo >> 64);
+        let lower = ((upper % d) << 64) | (lo & u128::from(u64::MAX));
+        return Some(((upper / d) << 64 | lower / d, lower % d));
+    }
     let (mut rem, mut q) = (hi, 0u128);
     for bit in (0..128).rev() {
         let carry = rem >> 127 == 1;
@@ -461,6 +467,18 @@ mod tests {
             let (sum, carry) = back_lo.overflowing_add(r);
             prop_assert_eq!((back_hi + u128::from(carry), sum), (hi, lo));
             prop_assert_eq!(lo, a.wrapping_mul(b));
+        }
+
+        // One-limb divisors, as above: b < d keeps the quotient within 128 bits.
+        #[test]
+        fn wide_division_by_one_limb_reconstructs(a in any::<u128>(), b in any::<u64>(), d in 1u64..) {
+            let (b, d) = (u128::from(b % d), u128::from(d));
+            let (hi, lo) = wide_mul(a, b);
+            let (q, r) = wide_div(hi, lo, d).unwrap();
+            prop_assert!(r < d);
+            let (back_hi, back_lo) = wide_mul(q, d);
+            let (sum, carry) = back_lo.overflowing_add(r);
+            prop_assert_eq!((back_hi + u128::from(carry), sum), (hi, lo));
         }
 
         #[test]
