@@ -6,12 +6,19 @@ use crate::core::{Core, Cx};
 use crate::exchange::{LeverageError, Margin};
 use crate::orders::Order;
 use ctos_types::{
-    Balance, Currency, Decimal, Instrument, InstrumentId, Instruments, Leg, NumberError, Price, Qty, Rounding, Side,
+    Balance, Currency, Decimal, Instrument, InstrumentId, Instruments, Leg, NumberError, Position, Price, Qty,
+    Rounding, Side,
 };
 
 /// The margin part of a contract position or order, rounded up.
 fn initial_margin(a: &Account, i: &Instrument, value: Decimal) -> Result<Decimal, NumberError> {
-    value.abs().div(a.leverage(i), Rounding::Up)
+    let leverage = a.leverage(i);
+    let one = Decimal::ONE.atoms();
+    match i64::try_from(leverage.atoms() / one) {
+        // Whole leverages are the rule, and dividing by one needs no 256 bits.
+        Ok(whole) if leverage.atoms() % one == 0 => value.abs().mul_ratio(1, whole, Rounding::Up),
+        _ => value.abs().div(leverage, Rounding::Up),
+    }
 }
 
 impl Core {
@@ -106,9 +113,14 @@ impl Core {
                 *closable -= closing;
                 opening -= closing;
             }
-            // It fitted when it was accepted; a price cannot overflow later.
-            if let Ok(hold) = self.margin_hold(i, &o, if o.reduce { 0 } else { opening }) {
+            let opening = if o.reduce { 0 } else { opening };
+            if opening == o.held_for {
+                continue;
+            }
+            // It fitted when it was accepted; a smaller size cannot overflow later.
+            if let Ok(hold) = self.margin_hold(i, &o, opening) {
                 self.set_hold(open.slot, hold);
+                self.orders[open.slot].held_for = opening;
             }
         }
     }
@@ -125,10 +137,7 @@ impl Core {
             if i.settle() != settle {
                 continue;
             }
-            let value = match self.market(i.id).mark(i) {
-                Some(mark) if mark.is_positive() => i.value_at(mark, held.position.qty)?,
-                _ => held.position.cost,
-            };
+            let value = self.worth(i, &held.position)?;
             m.unrealized = m.unrealized.checked_add(value.checked_sub(held.position.cost)?)?;
             m.initial = m.initial.checked_add(initial_margin(a, i, value)?)?;
             m.maintenance = m.maintenance.checked_add(value.abs().mul(i.maintenance_margin, Rounding::Up)?)?;
@@ -138,6 +147,32 @@ impl Core {
         m.equity = net.checked_add(m.unrealized)?;
         m.free = m.equity.checked_sub(m.initial)?.checked_sub(m.orders)?;
         Ok(m)
+    }
+
+    /// Whether the equity behind the contracts that settle in `settle` is below their maintenance margin.
+    pub fn is_below_maintenance(&self, all: &Instruments, account: u16, settle: Currency) -> Result<bool, NumberError> {
+        let a = self.account(account);
+        let cash = a.balance(settle);
+        let mut equity = cash.total.checked_sub(cash.borrowed)?.checked_sub(cash.interest)?;
+        let mut maintenance = Decimal::ZERO;
+        for held in a.held() {
+            let i = all.get(held.instrument);
+            if i.settle() != settle {
+                continue;
+            }
+            let value = self.worth(i, &held.position)?;
+            equity = equity.checked_add(value.checked_sub(held.position.cost)?)?;
+            maintenance = maintenance.checked_add(value.abs().mul(i.maintenance_margin, Rounding::Up)?)?;
+        }
+        Ok(equity < maintenance)
+    }
+
+    /// Signed worth of a position at the mark; without any price yet, its cost.
+    fn worth(&self, i: &Instrument, position: &Position) -> Result<Decimal, NumberError> {
+        match self.market(i.id).mark(i) {
+            Some(mark) if mark.is_positive() => i.value_at(mark, position.qty),
+            _ => Ok(position.cost),
+        }
     }
 
     /// What can be spent of a currency without borrowing. Contract losses and margin in the same currency come first.
@@ -235,14 +270,20 @@ impl Core {
             return Err(LeverageError::Range { asked: leverage, max });
         }
         let before = self.account(account).leverage(i);
-        self.account_mut(account).set_leverage(instrument, leverage);
-        self.refresh_margin_holds(account, i);
+        self.apply_leverage(account, i, leverage);
         let fits = leverage >= before || !self.margin(all, account, i.settle())?.free.is_negative();
         if !fits {
-            self.account_mut(account).set_leverage(instrument, before);
-            self.refresh_margin_holds(account, i);
+            self.apply_leverage(account, i, before);
             return Err(LeverageError::InsufficientMargin);
         }
         Ok(())
+    }
+
+    fn apply_leverage(&mut self, account: u16, i: &Instrument, leverage: Decimal) {
+        self.account_mut(account).set_leverage(i.id, leverage);
+        for slot in self.open_slots(account, Some(i.id)) {
+            self.orders[slot].held_for = -1;
+        }
+        self.refresh_margin_holds(account, i);
     }
 }

@@ -1,7 +1,6 @@
 //! Maintenance margin, liquidation, and the settlement of dated futures.
 //! Never: new risk. What the venue closes is reported as fills without a client order id.
 
-use crate::Margin;
 use crate::config::FeeRates;
 use crate::core::{Core, Cx};
 use crate::ledger::closing_side;
@@ -28,8 +27,7 @@ impl Core {
             if !self.account(account).holds(instrument) {
                 continue;
             }
-            let below = |m: Margin| m.equity < m.maintenance;
-            if self.margin(cx.all, account, i.settle()).is_ok_and(below) {
+            if self.is_below_maintenance(cx.all, account, i.settle()).unwrap_or(false) {
                 self.liquidate(cx, account, i.settle());
             }
         }
@@ -114,6 +112,7 @@ impl Core {
             cum: Qty(0),
             hold: Decimal::ZERO,
             hold_currency: i.settle(),
+            held_for: -1,
             hold_px: None,
             rates,
             reduce: true,

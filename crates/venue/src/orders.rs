@@ -51,6 +51,8 @@ pub(crate) struct Order {
     pub cum: Qty,
     pub hold: Decimal,
     pub hold_currency: Currency,
+    /// The opening size a contract order's hold was worked out for; -1: not worked out.
+    pub held_for: i64,
     /// Price at which its hold is worked out; `None`: nothing is held.
     pub hold_px: Option<Price>,
     /// Rates of the moment it was accepted.

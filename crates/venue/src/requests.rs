@@ -81,6 +81,7 @@ impl Core {
         if let Some(px) = price {
             new.set_limit(px);
             new.hold_px = Some(px);
+            new.held_for = -1;
         }
         if let Some(q) = qty {
             new.set_size(q);
