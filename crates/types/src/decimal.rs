@@ -246,7 +246,7 @@ fn wide_div(hi: u128, lo: u128, d: u128) -> Option<(u128, u128)> {
     if d >> 64 == 0 {
         let upper = (hi << 64) | (lo >> 64);
         let lower = ((upper % d) << 64) | (lo & u128::from(u64::MAX));
-        return Some(((upper / d) << 64 | lower / d, lower % d));
+        return Some((((upper / d) << 64) | (lower / d), lower % d));
     }
     let (mut rem, mut q) = (hi, 0u128);
     for bit in (0..128).rev() {

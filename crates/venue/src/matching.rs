@@ -158,7 +158,10 @@ impl Core {
         o.cum.0 += qty.0;
         o.amount_left = o.amount_left.map(|a| a - notional);
         let leaves = o.leaves();
-        if leaves == 0 {
+        if leaves == 0 && order.amount_left.is_some() {
+            // Cut to a position that is now closed. An order by amount always ends by saying so.
+            self.cancel(cx, slot, CancelReason::NoLiquidity);
+        } else if leaves == 0 {
             self.close(slot);
         } else {
             if let (Stage::Resting, Some(limit)) = (order.stage, order.limit()) {
@@ -198,7 +201,7 @@ impl Core {
             self.cancel(cx, slot, CancelReason::ReduceOnly);
             return false;
         }
-        if order.amount_left.is_some() || order.leaves() <= closable {
+        if order.leaves() <= closable {
             return true;
         }
         self.orders[slot].set_size(Qty(order.cum.0 + closable));
@@ -208,7 +211,10 @@ impl Core {
         }
         self.touch_margin(order.account, order.instrument());
         let order = self.orders[slot];
-        self.report(cx, &order, ReportBody::Amended { price: order.limit(), qty: order.size });
+        // An order by amount has no size to speak of.
+        if order.amount_left.is_none() {
+            self.report(cx, &order, ReportBody::Amended { price: order.limit(), qty: order.size });
+        }
         true
     }
 

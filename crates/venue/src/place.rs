@@ -93,7 +93,7 @@ impl Core {
         if closable == 0 {
             return Err(RejectReason::ReduceOnly);
         }
-        if order.amount_left.is_none() && order.leaves() > closable {
+        if order.leaves() > closable {
             order.set_size(Qty(closable));
         }
         Ok(())

@@ -170,6 +170,8 @@ impl Ledger {
                 .map(|((_, i, l), p)| (*i, *l, *p))
                 .collect();
             assert_eq!(ex.positions(account).collect::<Vec<_>>(), ours);
+            let wrong = |leg: Leg, qty: i64| (leg == Leg::Long && qty < 0) || (leg == Leg::Short && qty > 0);
+            assert!(!ours.iter().any(|(_, leg, p)| wrong(*leg, p.qty.0)), "a leg turned over: {ours:?}");
         }
     }
 }
