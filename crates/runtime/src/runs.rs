@@ -9,7 +9,7 @@ use crate::shard::recover::{Inputs, read_body};
 use crate::shard::{Keep, Parts, RecoverError, Recovery, Shard};
 use crate::summary::{RunFacts, Summary};
 use crate::watchdog::Intervention;
-use crate::world::{self, World};
+use crate::world::{self, Catalog, World};
 use crate::{RunError, UserError};
 use ctos_kernel::Output;
 use ctos_kernel::kill::Latch;
@@ -109,8 +109,17 @@ pub fn record_of(dir: &RunDir) -> Result<RunRecord, RunError> {
 pub struct StartOptions {
     /// Give up a cut-off run instead of continuing it.
     pub fresh: bool,
+    /// Where strategies come from.
+    pub catalog: Catalog,
     /// Called when the watchdog had to act. The process should end.
     pub on_hang: Box<dyn FnOnce(Intervention) + Send>,
+}
+
+impl StartOptions {
+    /// Built-in strategies; a cut-off run is continued.
+    pub fn new(on_hang: impl FnOnce(Intervention) + Send + 'static) -> StartOptions {
+        StartOptions { fresh: false, catalog: ctos_strategies::build, on_hang: Box::new(on_hang) }
+    }
 }
 
 impl std::fmt::Debug for StartOptions {
@@ -138,7 +147,7 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
         Some(record) => (record.tag, BTreeMap::new()),
         None => (new_tag(created), read_latches(&settings.home, &names)?),
     };
-    let world = world::build(&settings, tag, latches)?;
+    let world = world::build(&settings, options.catalog, tag, latches)?;
 
     let home = Arc::new(Home::open(&settings.home)?);
     if options.fresh {
@@ -353,7 +362,7 @@ type FromJournal = (ctos_kernel::Kernel, Option<ctos_storage::snapshot::Snapshot
 /// A kernel for a run's journal, with the snapshot that the kept part of the journal begins after.
 pub(crate) fn from_journal(dir: &RunDir, record: &RunRecord) -> Result<FromJournal, RunError> {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
-    let kernel = world::kernel_only(&record.settings, record.instruments.clone(), record.tag)?;
+    let kernel = world::kernel_only(&record.settings, ctos_strategies::build, record.instruments.clone(), record.tag)?;
     let reader = JournalReader::open(fs.clone(), &dir.journal_dir())?;
     let store = SnapshotStore::read_only(fs, &dir.snapshots_dir());
     let snapshot = match reader.first_seq().checked_sub(1) {

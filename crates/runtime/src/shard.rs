@@ -159,9 +159,15 @@ impl Shard {
         }
         let deadline = self.kernel.next_deadline().unwrap_or(UnixNanos::MAX);
         let mut current = std::mem::take(&mut self.current);
-        let polled = lock(&self.driver).poll(until.min(deadline), &mut current);
+        let (polled, finished) = {
+            let mut driver = lock(&self.driver);
+            let polled = driver.poll(until.min(deadline), &mut current);
+            (polled, polled.is_none() && driver.is_finished())
+        };
         let stepped = match polled {
             Some(at) => self.input(at, current.as_event()).map(|()| true),
+            // Time ends with the market: timers beyond it would fire for ever.
+            None if finished => Ok(false),
             None if deadline <= until && deadline < UnixNanos::MAX => self.input(deadline, Event::Wake).map(|()| true),
             None => Ok(false),
         };

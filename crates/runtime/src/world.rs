@@ -6,7 +6,7 @@ use crate::config::{AccountSettings, LatencySetting, LossLimit, QueueSetting, Ri
 use crate::market;
 use ctos_driver_paper::{Latencies, PaperDriver};
 use ctos_kernel::kill::Latch;
-use ctos_kernel::{AccountSpec, Kernel, KernelConfig, Limits, ProcessSpec};
+use ctos_kernel::{AccountSpec, Kernel, KernelConfig, Limits, ProcessSpec, Strategy};
 use ctos_types::{
     AccountEvent, AccountId, Balance, Currency, HaltScope, InstanceTag, InstrumentId, Instruments, UnixNanos,
 };
@@ -32,17 +32,35 @@ pub struct World {
     pub notices: Vec<String>,
 }
 
+/// Builds a strategy from its name and parameters: [`ctos_strategies::build`], or a caller's own that knows more.
+pub type Catalog = fn(
+    &str,
+    &BTreeMap<String, String>,
+    &Instruments,
+    &[InstrumentId],
+) -> Result<Box<dyn Strategy>, ctos_strategies::ParamError>;
+
 /// The kernel alone, for replaying a journal: no market is opened.
-pub fn kernel_only(settings: &Settings, instruments: Instruments, tag: InstanceTag) -> Result<Kernel, UserError> {
-    kernel(settings, instruments, tag, BTreeMap::new())
+pub fn kernel_only(
+    settings: &Settings,
+    catalog: Catalog,
+    instruments: Instruments,
+    tag: InstanceTag,
+) -> Result<Kernel, UserError> {
+    kernel(settings, catalog, instruments, tag, BTreeMap::new())
 }
 
 /// The whole run. `latches` are those an earlier run in the same home left.
-pub fn build(settings: &Settings, tag: InstanceTag, latches: BTreeMap<HaltScope, Latch>) -> Result<World, UserError> {
+pub fn build(
+    settings: &Settings,
+    catalog: Catalog,
+    tag: InstanceTag,
+    latches: BTreeMap<HaltScope, Latch>,
+) -> Result<World, UserError> {
     let opened = market::open(settings)?;
     let instruments = opened.source.instruments().clone();
     let exchange = exchange(settings, &instruments)?;
-    let kernel = kernel(settings, instruments, tag, latches)?;
+    let kernel = kernel(settings, catalog, instruments, tag, latches)?;
     let accounts = kernel.accounts().iter().map(|a| a.id).collect();
     let mut driver = PaperDriver::new(opened.source, exchange, accounts, latencies(settings)?);
     let start = driver.first_event().ok_or_else(|| {
@@ -54,6 +72,7 @@ pub fn build(settings: &Settings, tag: InstanceTag, latches: BTreeMap<HaltScope,
 
 fn kernel(
     settings: &Settings,
+    catalog: Catalog,
     instruments: Instruments,
     tag: InstanceTag,
     latches: BTreeMap<HaltScope, Latch>,
@@ -63,7 +82,7 @@ fn kernel(
     let symbols = chosen(settings, &instruments)?;
     let mut processes = Vec::new();
     for s in &settings.strategies {
-        let strategy = ctos_strategies::build(&s.name, &s.params, &instruments, &symbols)
+        let strategy = catalog(&s.name, &s.params, &instruments, &symbols)
             .map_err(|e| UserError::new(format!("strategy {}: {}", s.id, e.message), e.hint))?;
         let account = settings.accounts.iter().position(|a| a.id == s.account).ok_or_else(|| {
             UserError::new(format!("strategy {}: there is no account {}", s.id, s.account), "name one of the accounts")

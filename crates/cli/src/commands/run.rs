@@ -45,7 +45,7 @@ fn run_with(settings: &Settings, fresh: bool, tail: Option<Tail>) -> Result<ctos
     let bound = if settings.api.enabled { Some(Bound::bind(settings.api.bind)?) } else { None };
     let names: Vec<String> = settings.strategies.iter().map(|s| s.id.clone()).collect();
     let on_hang = Box::new(move |what| give_up(&what, &names));
-    let (instance, home) = runs::start(settings.clone(), StartOptions { fresh, on_hang })?;
+    let (instance, home) = runs::start(settings.clone(), StartOptions { fresh, ..StartOptions::new(on_hang) })?;
     for notice in &instance.notices {
         tracing::info!("{notice}");
     }
