@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Above what the API allows itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long an instance that has the home but no address yet may take to open its API.
-const OPENING: Duration = Duration::from_secs(10);
+const OPENING: Duration = Duration::from_secs(5);
 
 /// What was found in a home.
 #[derive(Debug)]

@@ -17,12 +17,33 @@ use error::CliError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let matches = match Cli::command().try_get_matches() {
-        Ok(matches) => matches,
-        Err(error) => return usage::report(&error),
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
+    std::panic::set_hook(Box::new(on_panic));
+    match std::panic::catch_unwind(command) {
+        Ok(code) => code,
+        Err(panic) => {
+            live::restore();
+            CliError::Internal(format!("ctos panicked: {}", panic_text(panic.as_ref()))).report()
+        }
+    }
+}
+
+/// Panics of strategies are caught where they happen: they belong into the log, not onto the live view.
+fn on_panic(info: &std::panic::PanicHookInfo) {
+    let thread = std::thread::current();
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let text = panic_text(info.payload());
+    tracing::error!(thread = thread.name().unwrap_or_default(), place, "panic: {text}");
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
+    let owned = payload.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+fn command() -> ExitCode {
+    let parsed = Cli::command().try_get_matches().and_then(|m| Cli::from_arg_matches(&m).map(|cli| (cli, m)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return usage::report(&error),
     };
     match dispatch(&cli, &matches) {

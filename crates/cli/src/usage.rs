@@ -85,6 +85,22 @@ mod tests {
     }
 
     #[test]
+    fn every_command_and_flag_of_run_is_documented() {
+        let docs = include_str!("../../../docs/cli.md");
+        for sub in Cli::command().get_subcommands() {
+            let heading = format!("## `ctos {}", sub.get_name());
+            assert!(docs.contains(&heading), "docs/cli.md has no section {heading}");
+            for long in sub.get_arguments().filter_map(|a| a.get_long()) {
+                assert!(
+                    docs.contains(&format!("`--{long}")),
+                    "docs/cli.md does not mention --{long} of {}",
+                    sub.get_name()
+                );
+            }
+        }
+    }
+
+    #[test]
     fn every_command_shows_an_example() {
         fn check(command: &clap::Command, path: &str) {
             let leaf = command.get_subcommands().next().is_none();

@@ -11,8 +11,7 @@ fn picture() -> Picture {
     layers.flag("--speed", "speed", "max");
     layers.flag("--duration", "duration", "60s");
     let settings = Settings::resolve(&layers).expect("valid settings");
-    let (instance, home) =
-        runs::start(settings, StartOptions { fresh: false, on_hang: Box::new(|_| {}) }).expect("a run");
+    let (instance, home) = runs::start(settings, StartOptions::new(|_| {})).expect("a run");
     let (handle, id) = (instance.handle.clone(), instance.run_id.clone());
     instance.join().expect("a good end");
     let view = handle.view.latest().expect("a view");
