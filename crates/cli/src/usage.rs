@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn mistakes_become_two_lines() {
         for (args, message, hint) in [
-            (vec!["ctos", "rn"], "unrecognized subcommand 'rn'", "a similar subcommand exists: 'run'"),
+            (vec!["ctos", "rum"], "unrecognized subcommand 'rum'", "'run', 'resume'"),
             (
                 vec!["ctos", "run", "--sped", "max"],
                 "unexpected argument '--sped' found",

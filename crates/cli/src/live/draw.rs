@@ -13,50 +13,58 @@ use ratatui::widgets::{Block, Borders, Paragraph, Row, Sparkline, Table};
 const DIM: Style = Style::new().fg(Color::DarkGray);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 
+/// From here on two columns fit beside each other.
+const WIDE: u16 = 120;
+/// Below, what grows shares its lines.
+const LOW: u16 = 34;
+
 pub(super) fn draw(frame: &mut Frame, p: &Picture) {
     let area = frame.area();
-    let [head, body, log, foot] = Layout::vertical([
-        Constraint::Length(4),
-        Constraint::Min(8),
-        Constraint::Length((area.height / 5).clamp(3, 8)),
-        Constraint::Length(1),
-    ])
-    .areas(area);
+    let log_height = if area.height < LOW { 3 } else { area.height / 5 };
+    let lengths =
+        [Constraint::Length(3), Constraint::Min(8), Constraint::Length(log_height.min(8)), Constraint::Length(1)];
+    let [head, body, log, foot] = Layout::vertical(lengths).areas(area);
     header(frame, head, p);
-    if area.width >= 120 {
-        let [left, right] = Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas(body);
-        let [worth_area, positions_area, orders_area] =
-            Layout::vertical([Constraint::Length(8), Constraint::Length(positions_height(p)), Constraint::Min(3)])
-                .areas(left);
-        worth(frame, worth_area, p);
-        positions(frame, positions_area, p);
-        orders(frame, orders_area, p);
-        let [markets_area, fills_area] =
-            Layout::vertical([Constraint::Length(markets_height(p)), Constraint::Min(3)]).areas(right);
-        markets(frame, markets_area, p);
-        fills(frame, fills_area, p);
+    if area.width >= WIDE {
+        two_columns(frame, body, p)
     } else {
-        let [worth_area, markets_area, positions_area, orders_area, fills_area] = Layout::vertical([
-            Constraint::Length(6),
-            Constraint::Length(markets_height(p).min(5)),
-            Constraint::Length(positions_height(p).min(5)),
-            Constraint::Fill(1),
-            Constraint::Fill(1),
-        ])
-        .areas(body);
-        worth(frame, worth_area, p);
-        markets(frame, markets_area, p);
-        positions(frame, positions_area, p);
-        orders(frame, orders_area, p);
-        fills(frame, fills_area, p);
+        one_column(frame, body, p, area.height < LOW)
     }
     logs(frame, log, p);
-    let keys = if p.stopping {
-        " ending: cancelling and settling   q again: abort at once"
-    } else {
-        " q: end the run in order"
-    };
+    let ending = " ending: cancelling and settling   q again: abort at once";
+    let keys = if p.stopping { ending } else { " q: end the run in order" };
     frame.render_widget(Paragraph::new(keys).style(DIM), foot);
+}
+
+fn two_columns(frame: &mut Frame, area: Rect, p: &Picture) {
+    let [left, right] = Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas(area);
+    let lengths = [Constraint::Length(8), Constraint::Length(positions_height(p)), Constraint::Min(3)];
+    let [worth_area, positions_area, orders_area] = Layout::vertical(lengths).areas(left);
+    worth(frame, worth_area, p);
+    positions(frame, positions_area, p);
+    orders(frame, orders_area, p);
+    let lengths = [Constraint::Length(markets_height(p)), Constraint::Min(3)];
+    let [markets_area, fills_area] = Layout::vertical(lengths).areas(right);
+    markets(frame, markets_area, p);
+    fills(frame, fills_area, p);
+}
+
+fn one_column(frame: &mut Frame, area: Rect, p: &Picture, low: bool) {
+    let lengths = [
+        Constraint::Length(if low { 5 } else { 7 }),
+        Constraint::Length(markets_height(p).min(if low { 4 } else { 6 })),
+        Constraint::Length(positions_height(p).min(if low { 4 } else { 6 })),
+        Constraint::Min(3),
+    ];
+    let [worth_area, markets_area, positions_area, below] = Layout::vertical(lengths).areas(area);
+    worth(frame, worth_area, p);
+    markets(frame, markets_area, p);
+    positions(frame, positions_area, p);
+    let halves = [Constraint::Fill(1), Constraint::Fill(1)];
+    let split = if low { Layout::horizontal(halves) } else { Layout::vertical(halves) };
+    let [orders_area, fills_area] = split.areas(below);
+    orders(frame, orders_area, p);
+    fills(frame, fills_area, p);
 }
 
 fn positions_height(p: &Picture) -> u16 {
