@@ -4,8 +4,8 @@ use crate::kernel::ProcessState;
 use crate::orders::Order;
 use crate::risk::Denied;
 use ctos_types::{
-    AccountId, Balance, ClientOrderId, Currency, Decimal, Fill, HaltScope, InstrumentId, KillState, Leg, NewOrder,
-    Position, StrategyId,
+    AccountId, Balance, ClientOrderId, Currency, Decimal, Fill, HaltScope, InstrumentId, Interval, KillState, Leg,
+    NewOrder, Position, StrategyId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,12 @@ pub enum Audit {
     },
     BookInvalid {
         instrument: InstrumentId,
+    },
+    /// A strategy asked for bars that the market's own bars cannot make: it will never get one.
+    BarsUnusable {
+        instrument: InstrumentId,
+        have: Interval,
+        want: Interval,
     },
     Alarm(Alarm),
     Note {

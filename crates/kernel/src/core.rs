@@ -13,7 +13,7 @@ use crate::strategy::Feeds;
 use crate::worth::{Watermark, rate_sources};
 use ctos_types::{
     AccountEvent, AccountId, Bar, Command, Currency, Decimal, Fill, HaltScope, InstanceTag, InstrumentId, Instruments,
-    KillState, Nanos, NumberError, OrderReport, ReportBody, StrategyId, UnixNanos,
+    Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, StrategyId, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
@@ -35,6 +35,20 @@ pub(crate) struct Notice {
 pub(crate) struct BarFeed {
     pub builder: BarBuilder,
     pub listeners: Vec<usize>,
+    /// It was said that the market's bars cannot make the ones asked for.
+    pub told: bool,
+}
+
+impl BarFeed {
+    pub fn new(interval: Interval) -> BarFeed {
+        BarFeed { builder: BarBuilder::new(interval), listeners: Vec::new(), told: false }
+    }
+
+    /// Says once that bars of `have` cannot be put together to the ones asked for.
+    pub fn cannot_use(&mut self, instrument: InstrumentId, have: Interval) -> Option<Audit> {
+        let first = !std::mem::replace(&mut self.told, true);
+        first.then(|| Audit::BarsUnusable { instrument, have, want: self.builder.interval() })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,7 +76,10 @@ pub(crate) struct State {
     pub timer_seq: u64,
     pub notices: VecDeque<Notice>,
     pub watermarks: Vec<Watermark>,
+    /// When equity is sampled next because something has changed since the last time.
     pub monitor_due: UnixNanos,
+    /// Not before this; the end of time until there is a balance.
+    pub monitor_next: UnixNanos,
     /// When something is due even if no input comes. Part of the state, because it decides when a `Wake` is sent.
     pub deadline: UnixNanos,
     pub journal_ok: bool,
@@ -111,6 +128,7 @@ impl Core {
             notices: VecDeque::new(),
             watermarks: vec![Watermark::default(); accounts.len()],
             monitor_due: UnixNanos::MAX,
+            monitor_next: UnixNanos::MAX,
             deadline: UnixNanos::MAX,
             journal_ok: true,
             hash: CommandHash::default(),
@@ -141,6 +159,15 @@ impl Core {
         let halts = self.s.kill.unverified().map(|(_, at)| at).min();
         let due = [timer, bars, halts].into_iter().flatten().min().unwrap_or(UnixNanos::MAX);
         self.s.deadline = due.min(self.s.monitor_due);
+    }
+
+    /// Equity may have changed: it is sampled as soon as the last sample is old enough. Without news there is nothing
+    /// to sample, so a market of bars is not woken every second.
+    pub fn arm_monitor(&mut self) {
+        if self.s.monitor_due == UnixNanos::MAX && self.s.monitor_next != UnixNanos::MAX {
+            self.s.monitor_due = self.s.monitor_next.max(self.s.now);
+            self.s.deadline = self.s.deadline.min(self.s.monitor_due);
+        }
     }
 
     pub fn reference(&self, id: InstrumentId) -> Option<Decimal> {
@@ -217,8 +244,8 @@ impl Core {
                 if let Some(drift) = drift {
                     self.alarm(Alarm::BalanceDrift { account, currency, venue: drift.venue, ours: drift.ours });
                 }
-                if self.s.monitor_due == UnixNanos::MAX {
-                    self.s.monitor_due = self.s.now;
+                if self.s.monitor_next == UnixNanos::MAX {
+                    self.s.monitor_next = self.s.now;
                     self.wake_at(self.s.now);
                 }
                 self.audit(Audit::Balance { account, currency, balance });

@@ -2,7 +2,6 @@
 //! order id at once and their outcome arrives as events.
 
 use crate::audit::Audit;
-use crate::bars::BarBuilder;
 use crate::core::{BarFeed, Core};
 use crate::orders::Order;
 use crate::strategy::{Feeds, OrderRequest};
@@ -153,7 +152,7 @@ impl Ctx<'_> {
         let me = self.me.0 as usize;
         let feeds = &mut self.core.s.bars[id.index()];
         let at = feeds.iter().position(|f| f.builder.interval() == interval).unwrap_or_else(|| {
-            feeds.push(BarFeed { builder: BarBuilder::new(interval), listeners: Vec::new() });
+            feeds.push(BarFeed::new(interval));
             feeds.len() - 1
         });
         if !feeds[at].listeners.contains(&me) {

@@ -169,6 +169,9 @@ impl Kernel {
             Event::Wake => {}
             Event::Control(control) => self.on_control(control),
         }
+        if !matches!(input.event, Event::Wake) {
+            self.core.arm_monitor();
+        }
         if self.core.s.now >= self.core.s.deadline {
             self.on_deadline();
         }
@@ -237,6 +240,10 @@ impl Kernel {
                 MarketData::Bar(bar) if bar.interval == feed.builder.interval() => feed.builder.on_own(bar),
                 MarketData::Bar(bar) if feed.builder.interval().secs() % bar.interval.secs() == 0 => {
                     feed.builder.on_bar(bar)
+                }
+                MarketData::Bar(bar) => {
+                    core.out.audits.extend(feed.cannot_use(id, bar.interval));
+                    continue;
                 }
                 _ => continue,
             };

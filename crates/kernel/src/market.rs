@@ -18,6 +18,8 @@ pub struct MarketState {
     mark_at: UnixNanos,
     /// When the last quote, trade, depth or bar came in, on our clock.
     updated: UnixNanos,
+    /// Until when silence is nothing unusual: the next bar's close on a market of bars.
+    next_expected: UnixNanos,
 }
 
 /// A mark that is this much older than the latest trade or quote no longer speaks for the market.
@@ -34,6 +36,7 @@ impl Default for MarketState {
             mark: None,
             mark_at: UnixNanos::MIN,
             updated: UnixNanos::MIN,
+            next_expected: UnixNanos::MIN,
         }
     }
 }
@@ -70,6 +73,7 @@ impl MarketState {
             MarketData::Depth { bids, asks, snapshot, update_id } => self.depth(now, bids, asks, snapshot, update_id),
             MarketData::Bar(bar) => {
                 self.updated = now;
+                self.next_expected = now.after(bar.interval.as_nanos());
                 self.last = Some(bar.close);
                 MarketChange::None
             }
@@ -134,6 +138,11 @@ impl MarketState {
 
     pub fn mark_price(&self) -> Option<&MarkPrice> {
         self.mark.as_ref()
+    }
+
+    /// How long the market has been silent beyond what it usually is.
+    pub fn silence(&self, now: UnixNanos) -> Nanos {
+        Nanos(now.0.saturating_sub(self.updated.max(self.next_expected).0).max(0))
     }
 
     pub fn updated(&self) -> UnixNanos {

@@ -366,7 +366,7 @@ impl Check<'_> {
         let reference = self.market.reference(self.instrument).filter(|r| r.is_positive()).ok_or(never)?;
         if let Some(span) = self.limits.stale_after {
             // On our own clock throughout: a venue clock that runs ahead makes nothing look fresh or old.
-            let age = Nanos(self.now.0.saturating_sub(self.market.updated().0));
+            let age = self.market.silence(self.now);
             if age > span {
                 return Err(Denied { limit: Decimal::new(span.0, 9), asked: Decimal::new(age.0, 9), ..never });
             }

@@ -7,6 +7,7 @@ use crate::kernel::AccountSpec;
 use crate::portfolio::Cash;
 use ctos_types::{
     AccountId, Currency, Decimal, HaltScope, Instrument, InstrumentId, Instruments, KillState, Nanos, Rounding,
+    UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +114,8 @@ impl Core {
 
     /// Samples equity and trips the loss breakers.
     pub fn monitor(&mut self) {
-        self.s.monitor_due = self.s.now.after(MONITOR_EVERY);
+        self.s.monitor_next = self.s.now.after(MONITOR_EVERY);
+        self.s.monitor_due = UnixNanos::MAX;
         for index in 0..self.accounts.len() {
             let account = AccountId(index as u16);
             let ((equity, unpriced), day) = (self.valuation(account), self.s.now.day());

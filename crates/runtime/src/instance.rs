@@ -158,8 +158,11 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
         let summary = result?;
         let record = record.finished();
         dir.write_summary(&summary)?;
+        // A store that fails costs only itself, and is done before the run's own record says that all is.
+        if let Err(error) = crate::record::close_run(&home, &record) {
+            tracing::error!(%error, "the end of the run is not in the store: rebuild it with `ctos doctor --rebuild-store`");
+        }
         dir.write_run(&record)?;
-        crate::record::close_run(&home, &record)?;
         Ok(summary)
     };
     let thread =
@@ -319,9 +322,14 @@ impl Loop {
         if self.latches.as_ref() == Some(now) {
             return;
         }
+        let now = now.clone();
+        // The file may only be ahead of the journal where the journal is lost: a restart applies what it has more.
+        if let Err(error) = self.shard.sync() {
+            tracing::error!(%error, "the journal cannot be synced for the latch file");
+        }
         let named = now.iter().map(|(scope, latch)| (self.names.of_scope(*scope), latch.clone())).collect();
         match crate::runs::write_latches(&self.home, &self.names, &named) {
-            Ok(()) => self.latches = Some(now.clone()),
+            Ok(()) => self.latches = Some(now),
             Err(error) => tracing::error!(%error, "the latch file could not be written"),
         }
     }
@@ -342,6 +350,11 @@ impl Names {
             accounts: settings.accounts.iter().map(|a| a.id.clone()).collect(),
             strategies: settings.strategies.iter().map(|s| s.id.clone()).collect(),
         }
+    }
+
+    /// Latches by the scopes of this run; what it does not have is left out.
+    pub fn scopes(&self, latches: &crate::runs::NamedLatches) -> BTreeMap<HaltScope, Latch> {
+        latches.iter().filter_map(|(name, latch)| Some((self.scope(name)?, latch.clone()))).collect()
     }
 
     /// `system`, `account:NAME` or `strategy:NAME`.

@@ -236,6 +236,10 @@ impl Worker {
             Audit::BookInvalid { instrument } => {
                 tracing::warn!(symbol = %m.instrument(*instrument).symbol, "book unknown: updates were lost");
             }
+            Audit::BarsUnusable { instrument, have, want } => {
+                let symbol = &m.instrument(*instrument).symbol;
+                tracing::warn!(%symbol, "bars of {want} cannot be made from this market's bars of {have}: set the strategy's interval to {have} or a multiple");
+            }
             Audit::Alarm(Alarm::DuplicateFill { .. }) => tracing::warn!("{}", m.alarm_text(audit)),
             Audit::Alarm(_) => self.alerts.send("alarm", &m.alarm_text(audit)),
             Audit::Note { strategy, text } => tracing::info!(strategy = m.strategy(*strategy), "{text}"),

@@ -91,6 +91,9 @@ pub struct RunRecord {
     pub version: String,
     pub settings: Settings,
     pub instruments: Instruments,
+    /// Latches of earlier runs that it began under: part of what every re-step starts from.
+    #[serde(default)]
+    pub latches: NamedLatches,
 }
 
 impl RunRecord {
@@ -144,10 +147,10 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
     let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
     let names = Names::of(&settings);
     let (tag, latches) = match &resume {
-        Some(record) => (record.tag, BTreeMap::new()),
+        Some(record) => (record.tag, record.latches.clone()),
         None => (new_tag(created), read_latches(&settings.home, &names)?),
     };
-    let world = world::build(&settings, options.catalog, tag, latches)?;
+    let world = world::build(&settings, options.catalog, tag, names.scopes(&latches))?;
 
     let home = Arc::new(Home::open(&settings.home)?);
     if options.fresh {
@@ -156,7 +159,7 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
     let alerts = Alerts::new(settings.alerts.webhook.clone());
     let (dir, record) = match resume {
         Some(record) => (home.run(&record.run_id)?, record),
-        None => new_run(&home, &settings, &world, tag, created)?,
+        None => new_run(&home, &settings, &world, tag, latches, created)?,
     };
     let facts = RunFacts {
         run_id: record.run_id.clone(),
@@ -170,8 +173,9 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
         notices
             .push("speed max: the journal is written but not synced; a power loss may cost the end of this run".into());
     }
-    let recorder = Recorder::start(&home, &record, &settings, alerts.clone())?;
-    let shard = open_shard(&settings, &dir, &record, world, &recorder, &mut notices)?;
+    let recorder = Recorder::start(&home, &record, &settings, options.catalog, alerts.clone())?;
+    let mut shard = open_shard(&settings, &dir, &record, world, &recorder, &mut notices)?;
+    hold_latches(&mut shard, &home, &names)?;
     let start = Start { settings, home: home.clone(), dir, record, facts, notices, alerts, on_hang: options.on_hang };
     Ok((launch(shard, start, recorder), home))
 }
@@ -220,6 +224,7 @@ fn open_shard(
     let mut reader = JournalReader::open(fs, &journal_dir)?;
     if let Some(snapshot) = &latest.snapshot {
         reader.seek_segment_for(snapshot.seq + 1);
+        recorder.catch_up(snapshot.seq);
     }
     let balances = world.balances.clone();
     let (mut shard, Recovery { from_seq, inputs, .. }) =
@@ -254,6 +259,7 @@ fn new_run(
     settings: &Settings,
     world: &World,
     tag: InstanceTag,
+    latches: NamedLatches,
     created: i64,
 ) -> Result<(RunDir, RunRecord), RunError> {
     let created = UnixNanos(created);
@@ -270,6 +276,7 @@ fn new_run(
         version: env!("CARGO_PKG_VERSION").into(),
         settings: settings.clone(),
         instruments: world.kernel.instruments().clone(),
+        latches,
     };
     Ok((home.create_run(&record.run_id, &record)?, record))
 }
@@ -332,23 +339,39 @@ pub fn write_latches(home: &Home, names: &Names, latches: &NamedLatches) -> Resu
     home.write_latches(&all)
 }
 
+/// Applies latches that the file has and a continued run has not: those of a halt that could not be journaled.
+fn hold_latches(shard: &mut Shard, home: &Home, names: &Names) -> Result<(), RunError> {
+    for (scope, latch) in names.scopes(&read_latches(home.path(), names)?) {
+        if shard.kernel().kill().state(scope) < latch.state {
+            let control = Control::Halt { scope, state: latch.state, reason: latch.reason };
+            shard.control(shard.kernel().now(), &control).map_err(RunError::internal)?;
+        }
+    }
+    Ok(())
+}
+
 /// The latches of this run's scopes that earlier runs left.
-fn read_latches(home: &Path, names: &Names) -> Result<BTreeMap<HaltScope, Latch>, RunError> {
+fn read_latches(home: &Path, names: &Names) -> Result<NamedLatches, RunError> {
     let all: NamedLatches = match Home::read_only(home) {
         Ok(home) => home.read_latches()?.unwrap_or_default(),
         Err(HomeError::Missing { .. }) => NamedLatches::new(),
         Err(e) => return Err(e.into()),
     };
-    Ok(all.into_iter().filter_map(|(name, latch)| names.scope(&name).map(|scope| (scope, latch))).collect())
+    Ok(all.into_iter().filter(|(name, _)| names.scope(name).is_some()).collect())
 }
 
 // ---- replay
 
-/// Re-steps a run from its journal and compares.
+/// Re-steps a run of built-in strategies from its journal and compares.
 pub fn replay(home: &Home, run_id: &str) -> Result<crate::replay::ReplayReport, RunError> {
+    replay_with(home, run_id, ctos_strategies::build)
+}
+
+/// Re-steps a run from its journal with strategies from `catalog` and compares.
+pub fn replay_with(home: &Home, run_id: &str, catalog: Catalog) -> Result<crate::replay::ReplayReport, RunError> {
     let dir = home.run(run_id)?;
     let record = record_of(&dir)?;
-    let (kernel, snapshot, reader) = from_journal(&dir, &record)?;
+    let (kernel, snapshot, reader) = from_journal(&dir, &record, catalog)?;
     let summary: Option<Summary> = dir.read_summary()?;
     let hash = summary.map(|s| s.command_hash);
     crate::replay::replay(run_id, kernel, snapshot.as_ref(), reader, hash).map_err(|e| match e {
@@ -360,9 +383,10 @@ pub fn replay(home: &Home, run_id: &str) -> Result<crate::replay::ReplayReport, 
 type FromJournal = (ctos_kernel::Kernel, Option<ctos_storage::snapshot::Snapshot>, JournalReader);
 
 /// A kernel for a run's journal, with the snapshot that the kept part of the journal begins after.
-pub(crate) fn from_journal(dir: &RunDir, record: &RunRecord) -> Result<FromJournal, RunError> {
+pub(crate) fn from_journal(dir: &RunDir, record: &RunRecord, catalog: Catalog) -> Result<FromJournal, RunError> {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
-    let kernel = world::kernel_only(&record.settings, ctos_strategies::build, record.instruments.clone(), record.tag)?;
+    let latches = Names::of(&record.settings).scopes(&record.latches);
+    let kernel = world::kernel_only(&record.settings, catalog, record.instruments.clone(), record.tag, latches)?;
     let reader = JournalReader::open(fs.clone(), &dir.journal_dir())?;
     let store = SnapshotStore::read_only(fs, &dir.snapshots_dir());
     let snapshot = match reader.first_seq().checked_sub(1) {
@@ -417,7 +441,7 @@ fn append_control(dir: &RunDir, record: &RunRecord, control: &Control) -> Result
     if recovered.next_seq == 0 {
         return Ok(record.start);
     }
-    let (mut kernel, _, mut reader) = from_journal(dir, record)?;
+    let (mut kernel, _, mut reader) = from_journal(dir, record, ctos_strategies::build)?;
     let store = SnapshotStore::read_only(Arc::new(RealFs), &dir.snapshots_dir());
     if let Some(snapshot) = store.latest(recovered.next_seq - 1)?.snapshot {
         let body = read_body(&snapshot).map_err(RunError::Internal)?;

@@ -26,6 +26,9 @@ use std::time::Instant;
 /// Hears every step's audit. Called on the shard's thread: hand over and return.
 pub trait Observer: Send {
     fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>);
+
+    /// The journal behind older snapshots is about to go: what was told so far should not need it any more.
+    fn before_retention(&mut self) {}
 }
 
 /// For shards nobody watches.
@@ -179,11 +182,7 @@ impl Shard {
     /// When this returns, the input is as durable as commands are.
     pub fn control(&mut self, at: UnixNanos, control: &Control) -> Result<(), ShardError> {
         self.input(at, Event::Control(control))?;
-        let result = lock(&self.journal).sync();
-        if let Err(error) = result {
-            self.degrade(&error)?;
-        }
-        Ok(())
+        self.sync()
     }
 
     fn input(&mut self, at: UnixNanos, event: Event<'_>) -> Result<(), ShardError> {
@@ -304,6 +303,7 @@ impl Shard {
         journal.sync()?;
         self.snapshots.store.write(SNAPSHOT_SCHEMA, last, self.kernel.now(), body)?;
         journal.start_segment(last + 1)?;
+        self.observer.before_retention();
         let kept = self.snapshots.store.retain(&self.snapshots.journal_dir, self.snapshots.retention)?;
         if kept.over_budget > 0 {
             tracing::warn!(
@@ -329,10 +329,20 @@ impl Shard {
         if self.degraded.is_some() {
             return Ok(());
         }
-        let mut journal = lock(&self.journal);
-        journal.append_note(end)?;
-        journal.sync()?;
-        Ok(())
+        let result = {
+            let mut journal = lock(&self.journal);
+            journal.append_note(end).and_then(|()| journal.sync())
+        };
+        if let Err(error) = result { self.degrade(&error) } else { Ok(()) }
+    }
+
+    /// Makes everything up to the last input as durable as the journal promises.
+    pub fn sync(&mut self) -> Result<(), ShardError> {
+        if self.degraded.is_some() {
+            return Ok(());
+        }
+        let result = lock(&self.journal).sync();
+        if let Err(error) = result { self.degrade(&error) } else { Ok(()) }
     }
 
     // ---- views

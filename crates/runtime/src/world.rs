@@ -46,8 +46,9 @@ pub fn kernel_only(
     catalog: Catalog,
     instruments: Instruments,
     tag: InstanceTag,
+    latches: BTreeMap<HaltScope, Latch>,
 ) -> Result<Kernel, UserError> {
-    kernel(settings, catalog, instruments, tag, BTreeMap::new())
+    kernel(settings, catalog, instruments, tag, latches)
 }
 
 /// The whole run. `latches` are those an earlier run in the same home left.

@@ -443,3 +443,18 @@ fn shrinks_pass_and_leave_something() {
     rig.act(0, move |ctx| ctx.amend(id, None, Some(Qty(501))));
     assert!(rig.denial().is_none() && rig.commands.len() == 1);
 }
+
+#[test]
+fn a_market_of_bars_is_not_stale_between_two_bars() {
+    use ctos_types::{Bar, Event, Interval, Market, MarketData};
+    let mut rig = Rig::new(Limits { stale_after: Some(Nanos::from_secs(10)), ..off() }, 1);
+    let (px, interval, ts_event) = (Price(1000), Interval::M1, rig.now);
+    let open_time = rig.now - interval.as_nanos();
+    let bar = Bar { interval, open_time, open: px, high: px, low: px, close: px, volume: Qty(1) };
+    rig.step(Event::Market(Market { instrument: PERP, ts_event, data: MarketData::Bar(bar) }));
+    // The next bar is due a minute later; it may be late by the limit, and not by more.
+    rig.pass(Nanos::from_secs(70));
+    rig.place(0, buy(1000, 1000)).unwrap();
+    rig.pass(Nanos(1));
+    refused(rig.place(0, buy(1000, 1000)), Gate::StaleMarket, "10", "10.000000001");
+}

@@ -81,7 +81,7 @@ fn timers_of_a_stopped_strategy_are_gone() {
 }
 
 #[test]
-fn the_monitor_samples_equity_every_second() {
+fn the_monitor_samples_equity_once_a_second_while_there_is_news() {
     let mut rig = rig();
     let sampled = |rig: &Rig| rig.audits.iter().filter(|a| matches!(a, Audit::Equity { .. })).count();
     let due = rig.kernel.next_deadline().unwrap();
@@ -90,10 +90,19 @@ fn the_monitor_samples_equity_every_second() {
     assert_eq!(sampled(&rig), 0);
     wake(&mut rig, due);
     assert_eq!(sampled(&rig), 1);
-    // Seconds that were slept through are not made up for.
-    wake(&mut rig, due.after(Nanos::from_secs(10)));
+    assert_eq!(rig.kernel.next_deadline(), None, "nothing has happened since");
+    // News soon after a sample waits for the second to pass; news after a long silence is sampled at once.
+    rig.now = due.after(Nanos::from_millis(300));
+    let at = rig.now;
+    trade(&mut rig, at, 1000, 5);
+    assert_eq!(sampled(&rig), 0);
+    assert_eq!(rig.kernel.next_deadline(), Some(due.after(Nanos::from_secs(1))));
+    wake(&mut rig, due.after(Nanos::from_secs(1)));
     assert_eq!(sampled(&rig), 1);
-    assert_eq!(rig.kernel.next_deadline(), Some(due.after(Nanos::from_secs(11))));
+    rig.now = due.after(Nanos::from_secs(60));
+    let at = rig.now;
+    trade(&mut rig, at, 1001, 5);
+    assert_eq!(sampled(&rig), 1);
 }
 
 fn bars(rig: &Rig, who: usize) -> Vec<(i64, i64)> {

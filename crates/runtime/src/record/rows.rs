@@ -139,6 +139,7 @@ impl Mapper {
                 | Audit::Kill { .. }
                 | Audit::HaltVerified { .. }
                 | Audit::BookInvalid { .. }
+                | Audit::BarsUnusable { .. }
                 | Audit::Alarm(_)
                 | Audit::Note { .. } => self.event(audit, seq, &mut events, at),
             };
@@ -266,6 +267,10 @@ impl Mapper {
             Audit::BookInvalid { instrument: i } => {
                 instrument = Some(*i);
                 ("book_invalid", "warning", "updates were lost; the book is unknown until a snapshot".into())
+            }
+            Audit::BarsUnusable { instrument: i, have, want } => {
+                instrument = Some(*i);
+                ("bars_unusable", "warning", format!("bars of {want} cannot be made from bars of {have}"))
             }
             Audit::Note { strategy: s, text } => {
                 strategy = Some(*s);
