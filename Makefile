@@ -2,8 +2,8 @@
 
 CARGO ?= cargo
 PYTHON ?= python3
-# Flags for `ctos run`, for example: make run ARGS="--speed 60x --duration 1h"
-ARGS ?=
+# Flags for `ctos run`. An hour of market a minute, so that the first minute shows fills.
+ARGS ?= --speed 60x
 # On CI the lock file decides; a change of it must be committed.
 LOCKED := $(if $(CI),--locked,)
 CHECKS := boundaries paths licences floors soak

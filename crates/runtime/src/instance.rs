@@ -9,14 +9,14 @@ use crate::summary::{RunFacts, Summary};
 use crate::view::{View, ViewCell};
 use crate::watchdog::{self, Intervention, Watched};
 use crate::{RunError, UserError};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use ctos_kernel::kill::Latch;
 use ctos_storage::home::Home;
 use ctos_types::{Control, HaltScope, Nanos, UnixNanos};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,19 +29,21 @@ const NAP: Duration = Duration::from_millis(5);
 /// Market time the end of a run waits for its cancels to be answered.
 const SETTLE: Nanos = Nanos::from_secs(120);
 
-/// What a face may ask of the shard's thread.
+/// How long a face waits for a busy kernel.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A control input that a face asks the shard's thread to step; the answer comes once it is durable.
 #[derive(Debug)]
-pub enum Request {
-    /// Step a control input; the answer comes once it is durable.
-    Control { control: Control, reply: Sender<Result<(), String>> },
-    /// End the run: cancel, settle, summarise.
-    Stop { reason: String },
+struct Request {
+    control: Control,
+    reply: Sender<Result<(), String>>,
 }
 
 /// Asks things of a running instance. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
     requests: Sender<Request>,
+    stop: Arc<OnceLock<String>>,
     pub view: ViewCell,
 }
 
@@ -59,9 +61,11 @@ pub enum AskError {
 impl Handle {
     /// Steps a control input and waits until it is durable.
     pub fn control(&self, control: Control) -> Result<(), AskError> {
-        const PATIENCE: Duration = Duration::from_secs(10);
         let (reply, answer) = bounded(1);
-        self.requests.send(Request::Control { control, reply }).map_err(|_| AskError::Ended)?;
+        self.requests.send_timeout(Request { control, reply }, PATIENCE).map_err(|e| match e {
+            SendTimeoutError::Timeout(_) => AskError::Busy(PATIENCE),
+            SendTimeoutError::Disconnected(_) => AskError::Ended,
+        })?;
         match answer.recv_timeout(PATIENCE) {
             Ok(result) => result.map_err(AskError::Refused),
             Err(RecvTimeoutError::Timeout) => Err(AskError::Busy(PATIENCE)),
@@ -69,10 +73,9 @@ impl Handle {
         }
     }
 
-    /// Asks the run to end. Returns at once; asking twice does no harm.
+    /// Asks the run to end: cancel, settle, summarise. Never waits and is never lost; the first reason counts.
     pub fn stop(&self, reason: &str) {
-        // A full queue holds requests that come first anyway; an ended instance needs no stop.
-        let _ = self.requests.try_send(Request::Stop { reason: reason.into() });
+        let _ = self.stop.set(reason.into());
     }
 }
 
@@ -119,6 +122,7 @@ pub(crate) struct Start {
 /// Runs the shard on its own thread, with a watchdog beside it.
 pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Recorder) -> Instance {
     let (requests, inbox) = bounded(64);
+    let stop = Arc::<OnceLock<String>>::default();
     let view = ViewCell::default();
     let stop_watchdog = Arc::new(AtomicBool::new(false));
     let market_time = Arc::new(AtomicI64::new(shard.kernel().now().0));
@@ -146,6 +150,7 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
         home: start.home.clone(),
         latches: None,
         names: Names::of(&start.settings),
+        asked_to_stop: stop.clone(),
         stop: None,
         next_view: Instant::now(),
     };
@@ -167,7 +172,7 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     };
     let thread =
         std::thread::Builder::new().name("shard-0".into()).spawn(body).expect("the operating system starts a thread");
-    Instance { handle: Handle { requests, view }, run_id, notices, thread }
+    Instance { handle: Handle { requests, stop, view }, run_id, notices, thread }
 }
 
 /// How far market time may go at a given moment of real time.
@@ -202,6 +207,7 @@ struct Loop {
     /// What was last written to the latch file.
     latches: Option<BTreeMap<HaltScope, Latch>>,
     names: Names,
+    asked_to_stop: Arc<OnceLock<String>>,
     stop: Option<String>,
     next_view: Instant,
 }
@@ -278,19 +284,20 @@ impl Loop {
 
     fn requests(&mut self, wait: Duration, now: UnixNanos) -> Result<(), ShardError> {
         let mut next = self.inbox.recv_timeout(wait).ok();
-        while let Some(request) = next {
-            match request {
-                Request::Stop { reason } => self.stop = Some(reason),
-                Request::Control { control, reply } => {
-                    // Market time of a person's word: where the clock has brought the market, or the last input.
-                    let at = if now == UnixNanos::MAX { self.shard.kernel().now() } else { now };
-                    self.shard.control(at, &control)?;
-                    self.keep_latches();
-                    self.publish();
-                    let refused = self.shard.degraded().map(|why| format!("not recorded: {why}"));
-                    let _ = reply.send(refused.map_or(Ok(()), Err));
-                }
+        if self.stop.is_none() {
+            self.stop = self.asked_to_stop.get().cloned();
+        }
+        while let Some(Request { control, reply }) = next {
+            // Market time of a person's word: where the clock has brought the market, or the last input.
+            let at = if now == UnixNanos::MAX { self.shard.kernel().now() } else { now };
+            // Without a journal only halts are taken: they need no record to be safe.
+            if self.shard.degraded().is_none() || matches!(control, Control::Halt { .. }) {
+                self.shard.control(at, &control)?;
             }
+            self.keep_latches();
+            self.publish();
+            let refused = self.shard.degraded().map(|why| format!("not recorded: {why}"));
+            let _ = reply.send(refused.map_or(Ok(()), Err));
             next = self.inbox.try_recv().ok();
         }
         Ok(())
