@@ -138,6 +138,9 @@ pub enum Command {
         #[arg(long)]
         rebuild_store: bool,
     },
+    /// Measure this machine: steps, frames, durable inputs, order round trips
+    #[command(after_help = "Examples:\n  ctos bench\n  ctos bench --json --filter step\n  ctos bench --quick")]
+    Bench(crate::commands::bench::BenchArgs),
     /// Completion script for a shell
     #[command(after_help = "Example:\n  ctos completions bash > ~/.local/share/bash-completion/completions/ctos")]
     Completions {

@@ -72,6 +72,7 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
         Command::Strategies { name } => commands::strategies::strategies(global, name.as_deref()),
         Command::Config { command: ConfigCommand::Show { resolved } } => commands::config::show(global, *resolved),
         Command::Doctor { rebuild_store } => commands::doctor::doctor(global, *rebuild_store),
+        Command::Bench(args) => commands::bench::bench(global, args),
         Command::Completions { shell } => commands::completions::completions(global, *shell),
     }
 }

@@ -1,5 +1,6 @@
 //! One file for each group of commands.
 
+pub mod bench;
 pub mod completions;
 pub mod config;
 pub mod doctor;

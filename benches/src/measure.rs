@@ -1,0 +1,128 @@
+//! One result, and the arithmetic of its samples.
+//! Never: drops an outlier.
+
+use serde::Serialize;
+
+/// What was measured. The spread is that of the samples; `note` says what one sample is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measure {
+    pub name: &'static str,
+    /// `ns`, `frames/s` or `orders/s`.
+    pub unit: &'static str,
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+    pub samples: usize,
+    /// Latencies only.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub percentiles: Option<Percentiles>,
+    /// The data it was measured on, where there is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How it was measured.
+    pub note: String,
+    pub machine: String,
+}
+
+/// In the unit of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+}
+
+/// Measured values in ascending order; at least one.
+#[derive(Clone, Debug)]
+pub struct Samples(Vec<f64>);
+
+impl Samples {
+    /// Takes the values in any order. Panics without any: every measurement takes at least one.
+    pub fn new(mut values: Vec<f64>) -> Samples {
+        assert!(!values.is_empty(), "a measurement takes samples");
+        values.sort_by(f64::total_cmp);
+        Samples(values)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The value that `share` (0 to 1) of all do not exceed.
+    pub fn at(&self, share: f64) -> f64 {
+        let rank = (self.0.len() as f64 * share).ceil() as usize;
+        self.0[rank.clamp(1, self.0.len()) - 1]
+    }
+
+    pub fn min(&self) -> f64 {
+        self.0[0]
+    }
+
+    pub fn max(&self) -> f64 {
+        self.0[self.0.len() - 1]
+    }
+
+    pub fn percentiles(&self) -> Percentiles {
+        Percentiles { p50: self.at(0.5), p99: self.at(0.99), p999: self.at(0.999) }
+    }
+
+    /// A result without percentiles and source.
+    pub fn measure(&self, name: &'static str, unit: &'static str, machine: &str, note: String) -> Measure {
+        Measure {
+            name,
+            unit,
+            median: tenth(self.at(0.5)),
+            min: tenth(self.min()),
+            max: tenth(self.max()),
+            samples: self.len(),
+            percentiles: None,
+            source: None,
+            note,
+            machine: machine.into(),
+        }
+    }
+}
+
+/// A tenth of a nanosecond is more than any of the clocks can tell.
+fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+impl Measure {
+    pub fn with_percentiles(self, p: Percentiles) -> Measure {
+        let p = Percentiles { p50: tenth(p.p50), p99: tenth(p.p99), p999: tenth(p.p999) };
+        Measure { percentiles: Some(p), ..self }
+    }
+
+    pub fn on(self, source: impl Into<String>) -> Measure {
+        Measure { source: Some(source.into()), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_rank() {
+        let s = Samples::new((1..=1000).rev().map(f64::from).collect());
+        assert_eq!((s.min(), s.at(0.5), s.at(0.99), s.at(0.999), s.max()), (1.0, 500.0, 990.0, 999.0, 1000.0));
+        let one = Samples::new(vec![7.0]);
+        assert_eq!((one.at(0.0), one.at(0.5), one.at(1.0)), (7.0, 7.0, 7.0));
+    }
+
+    #[test]
+    fn shape_of_the_json() {
+        let s = Samples::new(vec![1.26, 3.0, 2.0]);
+        let rate = serde_json::to_value(s.measure("a", "frames/s", "m", "n".into()).on("s")).unwrap();
+        assert_eq!(rate["median"], 2.0);
+        assert_eq!(rate["min"], 1.3);
+        assert_eq!((&rate["source"], rate.get("p50")), (&serde_json::json!("s"), None));
+        let time =
+            serde_json::to_value(s.measure("a", "ns", "m", "n".into()).with_percentiles(s.percentiles())).unwrap();
+        assert_eq!(
+            (&time["p50"], &time["p999"], time.get("source")),
+            (&serde_json::json!(2.0), &serde_json::json!(3.0), None)
+        );
+    }
+}

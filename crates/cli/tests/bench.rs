@@ -1,0 +1,69 @@
+//! `ctos bench`: the shape of what it prints, on the real binary. Never: a time or a rate.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn bench(args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ctos"));
+    // A directory without recorded data beside it: frames come from a generated capture.
+    command.arg("bench").args(args).arg("--home").arg(dir.path().join("home")).current_dir(dir.path());
+    let output = command.output().expect("the binary starts");
+    let left: Vec<_> = std::fs::read_dir(dir.path().join("home")).map(|d| d.flatten().collect()).unwrap_or_default();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    output
+}
+
+#[test]
+fn every_measurement_has_its_shape() {
+    let output = bench(&["--json", "--quick"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let results: Vec<Value> = serde_json::from_slice(&output.stdout).expect("an array of objects");
+    let names: Vec<&str> = results.iter().filter_map(|r| r["name"].as_str()).collect();
+    let want = [
+        "step_top_of_book_1",
+        "step_top_of_book_10",
+        "step_trade_1",
+        "step_trade_10",
+        "step_depth_diff_1",
+        "step_depth_diff_10",
+        "frames_decoded",
+        "frames_from_file",
+        "input_to_durable",
+        "input_to_durable_group",
+        "order_round_trips",
+    ];
+    assert_eq!(names, want);
+    for r in &results {
+        let number = |key: &str| r[key].as_f64().unwrap_or_else(|| panic!("no {key} in {r}"));
+        assert!(number("min") > 0.0 && number("min") <= number("median") && number("median") <= number("max"), "{r}");
+        assert!(number("samples") >= 1.0 && r["machine"].as_str().is_some_and(|m| !m.is_empty()), "{r}");
+        match r["unit"].as_str() {
+            Some("ns") => assert!(number("p99") <= number("p999") && number("p50") > 0.0, "{r}"),
+            Some("frames/s") => assert!(r["source"].as_str().is_some_and(|s| s.contains("generated")), "{r}"),
+            unit => assert_eq!(unit, Some("orders/s"), "{r}"),
+        }
+    }
+}
+
+#[test]
+fn a_table_for_people() {
+    let output = bench(&["--quick", "--filter", "trade_1"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let rows: Vec<&str> = text.lines().take_while(|l| !l.is_empty()).collect();
+    assert!(rows.len() == 3 && rows[0].starts_with("measurement") && rows[1].starts_with("step_trade_1 "), "{text}");
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (args, part) in [
+        (["--filter", "nonsense"], "no measurement has \"nonsense\" in its name"),
+        (["--capture", "absent.jsonl.gz"], "cannot open absent.jsonl.gz"),
+    ] {
+        let output = bench(&args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(part) && stderr.contains("\nhint: "), "{stderr}");
+    }
+}
