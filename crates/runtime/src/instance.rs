@@ -158,6 +158,7 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     let body = move || {
         let result = turning.run();
         stop_watchdog.store(true, Ordering::Release);
+        dog.thread().unpark();
         let _ = dog.join();
         recorder.finish();
         let summary = result?;

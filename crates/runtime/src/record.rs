@@ -9,9 +9,12 @@ use crate::config::{Settings, Speed};
 use crate::runs::{self, RunRecord, RunStatus};
 use crate::shard::Observer;
 use crate::shard::recover::Inputs;
+use crate::world::Catalog;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use ctos_kernel::{Alarm, Audit, Output, ProcessState};
+use ctos_storage::fs::RealFs;
 use ctos_storage::home::{Home, RunDir};
+use ctos_storage::journal::{JournalError, JournalReader};
 use ctos_storage::projection::{Projection, ProjectionError, ProjectionRow, RunRow};
 use ctos_types::{KillState, UnixNanos};
 use rows::Mapper;
@@ -26,6 +29,16 @@ const QUEUE: usize = 1024;
 /// Rows, or time, after which a transaction is committed.
 const COMMIT_ROWS: usize = 5_000;
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How long a store that another process keeps locked is left alone before the next try, and how many rows may wait.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+const MAX_WAITING_ROWS: usize = 200_000;
+
+/// What the shard sends.
+enum Message {
+    Step(Batch),
+    /// Commit what came before, then answer.
+    Commit(Sender<()>),
+}
 
 /// One step's audit on its way to the recorder.
 struct Batch {
@@ -36,7 +49,7 @@ struct Batch {
 
 /// The recorder's end in the shard.
 struct Tap {
-    queue: Sender<Batch>,
+    queue: Sender<Message>,
     /// Wait for room instead of dropping: where real time does not matter.
     wait: bool,
     missed: Arc<AtomicU64>,
@@ -44,7 +57,7 @@ struct Tap {
 
 impl Observer for Tap {
     fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>) {
-        let batch = Batch { seq, at, audits: std::mem::take(audits) };
+        let batch = Message::Step(Batch { seq, at, audits: std::mem::take(audits) });
         if self.wait {
             // Fails only when the recorder is gone; the journal has everything then.
             let _ = self.queue.send(batch);
@@ -52,53 +65,91 @@ impl Observer for Tap {
             self.missed.fetch_add(1, Ordering::AcqRel);
         }
     }
+
+    fn before_retention(&mut self) {
+        let (done, answer) = bounded(1);
+        if self.wait {
+            // Fails only when the recorder is gone: there is nothing to wait for then.
+            let _ = self.queue.send(Message::Commit(done)).and_then(|()| Ok(answer.recv()));
+        } else {
+            // Without an answer: real time gives the recorder a whole snapshot interval, and at least two are kept.
+            let _ = self.queue.try_send(Message::Commit(done));
+        }
+    }
 }
 
 #[derive(Debug)]
 pub struct Recorder {
-    queue: Sender<Batch>,
+    queue: Sender<Message>,
     wait: bool,
     missed: Arc<AtomicU64>,
     thread: JoinHandle<()>,
     home: Arc<Home>,
     run_id: String,
+    catalog: Catalog,
 }
 
 impl Recorder {
-    /// Opens the store, rebuilding it where it is damaged or behind, and starts following.
+    /// Opens the store, a new one where it is damaged, and starts following. A store that cannot be opened now does
+    /// not keep the run from starting; one of a newer program does.
     pub fn start(
         home: &Arc<Home>,
         record: &RunRecord,
         settings: &Settings,
+        catalog: Catalog,
         alerts: Alerts,
     ) -> Result<Recorder, RunError> {
         let path = home.projection_path();
-        let store = open_or_replace(&path)?;
+        let store = match open_or_replace(&path) {
+            Ok(store) => Some(store),
+            Err(StoreError::Projection(error @ ProjectionError::Busy { .. })) => {
+                tracing::warn!(%error, "the run starts without its store; trying again later");
+                None
+            }
+            Err(e) => return Err(e.into()),
+        };
         let (queue, inbox) = bounded(QUEUE);
         let missed = Arc::new(AtomicU64::new(0));
         let mapper = Mapper::of(record);
         let worker = Worker {
-            store: Some(store),
+            store,
+            given_up: false,
+            missed: missed.clone(),
+            retry_at: None,
             path,
             run_id: record.run_id.clone(),
+            row: Some(rows::run_row(record, &home.run(&record.run_id)?, None)),
             mapper,
             alerts,
             pending: Vec::new(),
-            upto: 0,
+            upto: None,
         };
-        let dir = home.run(&record.run_id)?;
-        let row = rows::run_row(record, &dir, None);
         let thread = std::thread::Builder::new()
             .name("recorder".into())
-            .spawn(move || worker.run(&inbox, &row))
+            .spawn(move || worker.run(&inbox))
             .expect("the operating system starts a thread");
         let wait = settings.speed == Speed::Max;
-        Ok(Recorder { queue, wait, missed, thread, home: home.clone(), run_id: record.run_id.clone() })
+        Ok(Recorder { queue, wait, missed, thread, home: home.clone(), run_id: record.run_id.clone(), catalog })
     }
 
     /// The shard's end.
     pub fn observer(&self) -> Box<dyn Observer> {
         Box::new(Tap { queue: self.queue.clone(), wait: self.wait, missed: self.missed.clone() })
+    }
+
+    /// Brings a store that the process left behind up to input `seq`, where the snapshot of a continued run ends: what
+    /// is stepped from there on is all that the recorder will hear of.
+    pub(crate) fn catch_up(&self, seq: u64) {
+        let behind = || -> Result<bool, RunError> {
+            let store = Projection::open(&self.home.projection_path())?;
+            Ok(store.applied_seq(&self.run_id)?.is_none_or(|applied| applied < seq))
+        };
+        let caught_up =
+            behind().and_then(|yes| if yes { refill(&self.home, &self.run_id, self.catalog, false) } else { Ok(()) });
+        if let Err(error) = caught_up {
+            self.missed.fetch_add(1, Ordering::AcqRel);
+            tracing::warn!(%error, "the store lacks a part of the run; it is rebuilt at the end");
+        }
     }
 
     /// Waits until everything is recorded; what was missed is rebuilt from the journal.
@@ -111,27 +162,42 @@ impl Recorder {
         let missed = self.missed.load(Ordering::Acquire);
         if missed > 0 {
             tracing::warn!(missed, "the store did not keep up with the run: rebuilding it from the journal");
-            if let Err(error) = rebuild_run(&self.home, &self.run_id) {
+            if let Err(error) = rebuild_run(&self.home, &self.run_id, self.catalog) {
                 tracing::error!(%error, "the store could not be rebuilt");
             }
         }
     }
 }
 
+/// Why the store cannot be opened.
+enum StoreError {
+    Projection(ProjectionError),
+    Aside(std::io::Error),
+}
+
+impl From<StoreError> for RunError {
+    fn from(e: StoreError) -> RunError {
+        match e {
+            StoreError::Projection(e) => e.into(),
+            StoreError::Aside(e) => RunError::internal(format!("the damaged store cannot be moved aside: {e}")),
+        }
+    }
+}
+
 /// Opens the store. A damaged file is moved aside, because everything in it can be had from the journals.
-fn open_or_replace(path: &Path) -> Result<Projection, RunError> {
+fn open_or_replace(path: &Path) -> Result<Projection, StoreError> {
     match Projection::open(path) {
         Ok(store) => Ok(store),
         Err(ProjectionError::Corrupt { why, .. }) => {
             let aside = path.with_extension("damaged");
             tracing::warn!(%why, kept = %aside.display(), "the store is damaged: starting a new one");
-            std::fs::rename(path, &aside).map_err(RunError::internal)?;
+            std::fs::rename(path, &aside).map_err(StoreError::Aside)?;
             for extra in ["sqlite-wal", "sqlite-shm"] {
                 let _ = std::fs::remove_file(path.with_extension(extra));
             }
-            Ok(Projection::open(path)?)
+            Projection::open(path).map_err(StoreError::Projection)
         }
-        Err(e) => Err(e.into()),
+        Err(e) => Err(StoreError::Projection(e)),
     }
 }
 
@@ -151,60 +217,101 @@ impl From<ProjectionError> for RunError {
 }
 
 struct Worker {
-    /// `None` once the store failed: the log and the alerts go on.
+    /// `None` while it could not be opened yet, and once it failed: the log and the alerts go on.
     store: Option<Projection>,
+    given_up: bool,
+    missed: Arc<AtomicU64>,
+    /// Real time before which a locked store is left alone.
+    retry_at: Option<Instant>,
     path: PathBuf,
     run_id: String,
+    /// The run's own row, until it is written.
+    row: Option<RunRow>,
     mapper: Mapper,
     alerts: Alerts,
     pending: Vec<ProjectionRow>,
-    upto: u64,
+    /// The last input taken in.
+    upto: Option<u64>,
 }
 
 impl Worker {
-    fn run(mut self, inbox: &Receiver<Batch>, row: &RunRow) {
-        let put = self.store.as_mut().map_or(Ok(()), |s| s.put_run(row));
-        self.check(put);
+    fn run(mut self, inbox: &Receiver<Message>) {
+        self.commit();
         let mut last_commit = Instant::now();
         loop {
+            let mut done = None;
             match inbox.recv_timeout(COMMIT_EVERY) {
-                Ok(batch) => self.take(batch),
+                Ok(Message::Step(batch)) => self.take(batch),
+                Ok(Message::Commit(answer)) => done = Some(answer),
                 Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
                 Err(crossbeam_channel::RecvTimeoutError::Disconnected) => break,
             }
-            if self.pending.len() >= COMMIT_ROWS || last_commit.elapsed() >= COMMIT_EVERY {
+            if done.is_some() || self.pending.len() >= COMMIT_ROWS || last_commit.elapsed() >= COMMIT_EVERY {
                 self.commit();
                 last_commit = Instant::now();
             }
+            // A shard that does not wait has let go of its end.
+            let _ = done.map(|answer| answer.try_send(()));
         }
+        self.retry_at = None;
         self.commit();
+        if !self.pending.is_empty() {
+            self.give_up(&"it is still locked by another process");
+        }
     }
 
     fn take(&mut self, batch: Batch) {
         for audit in &batch.audits {
             self.tell(audit);
         }
-        self.upto = batch.seq;
-        if self.store.is_some() {
+        self.upto = Some(batch.seq);
+        if !self.given_up {
             self.mapper.rows(batch.seq, batch.at, &batch.audits, &mut self.pending);
         }
     }
 
     fn commit(&mut self) {
-        if self.pending.is_empty() {
+        if self.given_up || self.retry_at.is_some_and(|at| Instant::now() < at) {
             return;
         }
-        let applied = self.store.as_mut().map_or(Ok(()), |s| s.apply(&self.run_id, self.upto, &self.pending));
-        self.pending.clear();
-        self.check(applied);
+        match self.try_commit() {
+            Ok(()) => {
+                self.pending.clear();
+                self.retry_at = None;
+            }
+            Err(StoreError::Projection(error @ ProjectionError::Busy { .. }))
+                if self.pending.len() < MAX_WAITING_ROWS =>
+            {
+                tracing::warn!(%error, rows = self.pending.len(), "the store has to wait");
+                self.retry_at = Some(Instant::now() + RETRY_AFTER);
+            }
+            Err(StoreError::Projection(error)) => self.give_up(&error),
+            Err(StoreError::Aside(error)) => self.give_up(&error),
+        }
+    }
+
+    fn try_commit(&mut self) -> Result<(), StoreError> {
+        let store = match &mut self.store {
+            Some(store) => store,
+            none => none.insert(open_or_replace(&self.path)?),
+        };
+        if let Some(row) = &self.row {
+            store.put_run(row).map_err(StoreError::Projection)?;
+            self.row = None;
+        }
+        match self.upto.filter(|_| !self.pending.is_empty()) {
+            Some(upto) => store.apply(&self.run_id, upto, &self.pending).map_err(StoreError::Projection),
+            None => Ok(()),
+        }
     }
 
     /// A store that fails costs only itself.
-    fn check(&mut self, result: Result<(), ProjectionError>) {
-        if let Err(error) = result {
-            tracing::error!(%error, path = %self.path.display(), "the store is not written any more; trading goes on, rebuild it later with `ctos doctor --rebuild-store`");
-            self.store = None;
-        }
+    fn give_up(&mut self, error: &dyn std::fmt::Display) {
+        tracing::error!(%error, path = %self.path.display(), "the store is not written any more; trading goes on, the store is rebuilt when the run ends");
+        self.store = None;
+        self.given_up = true;
+        self.pending.clear();
+        self.missed.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What people hear of, as it happens.
@@ -254,25 +361,42 @@ impl Worker {
 
 /// Rebuilds the whole store from what the journals of all runs still hold. Returns the number of runs.
 pub fn rebuild(home: &Home) -> Result<usize, RunError> {
+    rebuild_with(home, ctos_strategies::build)
+}
+
+/// [`rebuild`] for runs whose strategies come from `catalog`.
+pub fn rebuild_with(home: &Home, catalog: Catalog) -> Result<usize, RunError> {
     open_or_replace(&home.projection_path())?;
     let runs = home.runs()?;
     for dir in &runs {
-        rebuild_run(home, &dir.id)?;
+        rebuild_run(home, &dir.id, catalog)?;
     }
     Ok(runs.len())
 }
 
-/// Rebuilds one run's part of the store.
-pub fn rebuild_run(home: &Home, run_id: &str) -> Result<(), RunError> {
+/// Rebuilds one run's part of the store. What is older than the journal's oldest snapshot stays as it is: the journal
+/// does not have it any more.
+pub fn rebuild_run(home: &Home, run_id: &str, catalog: Catalog) -> Result<(), RunError> {
+    refill(home, run_id, catalog, true)
+}
+
+/// Applies what the journal holds; with `anew` over what the store has, else behind it.
+fn refill(home: &Home, run_id: &str, catalog: Catalog, anew: bool) -> Result<(), RunError> {
     let dir = home.run(run_id)?;
     let record = runs::record_of(&dir)?;
     let mut store = Projection::open(&home.projection_path())?;
-    store.reset(run_id)?;
     store.put_run(&rows::run_row(&record, &dir, summary_of(&dir)?))?;
-    let (mut kernel, snapshot, reader) = runs::from_journal(&dir, &record)?;
+    if let Err(JournalError::Missing { .. }) = JournalReader::open(Arc::new(RealFs), &dir.journal_dir()) {
+        // Cut off before its first input.
+        return Ok(store.reset_from(run_id, 0)?);
+    }
+    let (mut kernel, snapshot, reader) = runs::from_journal(&dir, &record, catalog)?;
     if let Some(snapshot) = snapshot {
         let body = crate::shard::recover::read_body(&snapshot).map_err(RunError::Internal)?;
         kernel.restore(&body.kernel).map_err(RunError::internal)?;
+    }
+    if anew {
+        store.reset_from(run_id, kernel.next_input())?;
     }
     let mut mapper = Mapper::of(&record);
     let (mut inputs, mut out, mut rows) = (Inputs::new(reader), Output::default(), Vec::new());
@@ -287,7 +411,9 @@ pub fn rebuild_run(home: &Home, run_id: &str) -> Result<(), RunError> {
             rows.clear();
         }
     }
-    store.apply(run_id, kernel.next_input().saturating_sub(1), &rows)?;
+    if let Some(last) = kernel.next_input().checked_sub(1) {
+        store.apply(run_id, last, &rows)?;
+    }
     Ok(())
 }
 

@@ -382,7 +382,7 @@ pub fn replay_with(home: &Home, run_id: &str, catalog: Catalog) -> Result<crate:
 
 type FromJournal = (ctos_kernel::Kernel, Option<ctos_storage::snapshot::Snapshot>, JournalReader);
 
-/// A kernel for a run's journal, with the snapshot that the kept part of the journal begins after.
+/// A kernel for a run's journal, with the oldest whole snapshot that the kept part of the journal leads on from.
 pub(crate) fn from_journal(dir: &RunDir, record: &RunRecord, catalog: Catalog) -> Result<FromJournal, RunError> {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
     let latches = Names::of(&record.settings).scopes(&record.latches);
@@ -392,8 +392,14 @@ pub(crate) fn from_journal(dir: &RunDir, record: &RunRecord, catalog: Catalog) -
     let snapshot = match reader.first_seq().checked_sub(1) {
         None => None,
         Some(last) => {
-            let oldest = store.list()?.into_iter().find(|seq| *seq >= last).unwrap_or(last);
-            store.latest(oldest)?.snapshot
+            let mut oldest = None;
+            for seq in store.list()?.into_iter().filter(|seq| *seq >= last) {
+                oldest = store.latest(seq)?.snapshot.filter(|s| s.seq >= last);
+                if oldest.is_some() {
+                    break;
+                }
+            }
+            oldest
         }
     };
     Ok((kernel, snapshot, reader))

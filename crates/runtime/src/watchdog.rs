@@ -61,7 +61,8 @@ fn wait_for_hang(watched: &Watched, stop: &AtomicBool) -> Option<(u64, Option<St
     let look_every = (watched.timeout / 10).clamp(Duration::from_millis(5), Duration::from_millis(250));
     let mut since: Option<(u64, Instant)> = None;
     while !stop.load(Ordering::Acquire) {
-        std::thread::sleep(look_every);
+        // Parked rather than asleep: whoever says stop wakes it.
+        std::thread::park_timeout(look_every);
         since = match (watched.progress.in_step(), since) {
             (None, _) => None,
             (Some((seq, strategy)), Some((same, begun))) if same == seq => {

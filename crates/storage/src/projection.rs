@@ -192,6 +192,22 @@ impl Projection {
         })
     }
 
+    /// Forgets what inputs from `seq` on did to a run's history, so that it can be applied again; the rest stays. Rows
+    /// that only hold a present state (positions, balances, strategies) stay until they are replaced. 0 forgets all.
+    pub fn reset_from(&mut self, run_id: &str, seq: u64) -> Result<()> {
+        let Some(last) = seq.checked_sub(1) else { return self.reset(run_id) };
+        let last = i64::try_from(last).map_err(|_| ProjectionError::OutOfRange { column: "applied_seq" })?;
+        self.in_transaction(|tx, path| {
+            for (table, column) in [("orders", "created_seq"), ("fills", "seq"), ("equity", "seq"), ("events", "seq")] {
+                tx.execute(&format!("DELETE FROM {table} WHERE run_id = ?1 AND {column} > ?2"), (run_id, last))
+                    .map_err(|e| sort(path, e))?;
+            }
+            tx.execute("UPDATE meta SET applied_seq = min(applied_seq, ?2) WHERE run_id = ?1", (run_id, last))
+                .map_err(|e| sort(path, e))?;
+            Ok(())
+        })
+    }
+
     fn in_transaction(&mut self, work: impl FnOnce(&Transaction<'_>, &Path) -> Result<()>) -> Result<()> {
         // Immediate: waits for the lock at the start, where the busy timeout works, not in the middle, where it cannot.
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| sort(&self.path, e))?;

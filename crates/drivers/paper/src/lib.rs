@@ -43,6 +43,15 @@ pub struct PaperDriver {
     incoming: EventBuf,
     private: Vec<Private>,
     market_events: u64,
+    taken: Taken,
+}
+
+/// Commands that the driver was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    pub commands: u64,
+    /// Orders and amends among them: what can add risk.
+    pub adding: u64,
 }
 
 impl std::fmt::Debug for PaperDriver {
@@ -60,6 +69,8 @@ struct Saved {
     answers: TimedQueue,
     entries: TimedQueue<Command>,
     market_events: u64,
+    #[serde(default)]
+    taken: Taken,
 }
 
 impl PaperDriver {
@@ -82,6 +93,7 @@ impl PaperDriver {
             incoming: EventBuf::default(),
             private: Vec::new(),
             market_events: 0,
+            taken: Taken::default(),
         }
     }
 
@@ -98,6 +110,11 @@ impl PaperDriver {
         self.market_events
     }
 
+    /// Commands taken so far, over restarts.
+    pub fn taken(&self) -> Taken {
+        self.taken
+    }
+
     /// Digest of the market data handed out so far.
     pub fn source_digest(&self) -> [u8; 32] {
         self.source.digest()
@@ -105,6 +122,8 @@ impl PaperDriver {
 
     /// Takes a command that left the kernel at `now`.
     pub fn send(&mut self, now: UnixNanos, command: &Approved<Command>) {
+        self.taken.commands += 1;
+        self.taken.adding += u64::from(!command.get().only_reduces());
         let at = now.after(self.latencies.entry.sample());
         // One session: a command never overtakes the one before it.
         self.entries.push_in_order(at, *command.get());
@@ -219,6 +238,7 @@ impl PaperDriver {
             answers: self.answers.clone(),
             entries: self.entries.clone(),
             market_events: self.market_events,
+            taken: self.taken,
         };
         json!({ "driver": serde_json::to_value(&saved).expect("state is plain data"), "source": self.source.save() })
     }
@@ -230,7 +250,7 @@ impl PaperDriver {
         self.latencies = saved.latencies;
         self.venue_now = saved.venue_now;
         (self.feed, self.answers, self.entries) = (saved.feed, saved.answers, saved.entries);
-        self.market_events = saved.market_events;
+        (self.market_events, self.taken) = (saved.market_events, saved.taken);
         Ok(())
     }
 }
