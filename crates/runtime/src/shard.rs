@@ -143,7 +143,7 @@ impl Shard {
     }
 
     /// Takes in what is missing of a run's first inputs: the balances in their order, then the start.
-    pub(crate) fn complete_start(&mut self, start: UnixNanos, balances: &[AccountEvent]) -> Result<(), ShardError> {
+    pub fn complete_start(&mut self, start: UnixNanos, balances: &[AccountEvent]) -> Result<(), ShardError> {
         while let Some(balance) = balances.get(self.kernel.next_input() as usize) {
             self.input(start, Event::Account(balance))?;
         }
