@@ -1,6 +1,7 @@
 //! Order states: the one place where an order changes, and the record of what is open.
 
 use crate::audit::{Alarm, OrderChange};
+use crate::index::{Entry, Index};
 use crate::pairs;
 use ctos_types::{
     AccountId, ClientOrderId, Decimal, ExecId, Fill, InstrumentId, NewOrder, OrderKind, OrderQty, OrderReport,
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Closed orders that are still known, so that a late or repeated report finds its order.
-const CLOSED_KEPT: usize = 4096;
+const CLOSED_KEPT: usize = 1024;
 /// Fills of orders that are not ours whose execution ids are remembered against repetition.
 const EXTERNAL_KEPT: usize = 4096;
 
@@ -188,6 +189,9 @@ pub struct OrderStore {
     external: VecDeque<(AccountId, InstrumentId, ExecId)>,
     #[serde(with = "pairs")]
     exposure: BTreeMap<(AccountId, InstrumentId), Exposure>,
+    /// Follows from the open orders: not saved, but built again.
+    #[serde(skip)]
+    index: Index,
     next_seq: u64,
 }
 
@@ -206,6 +210,25 @@ impl OrderStore {
         self.open.iter().map(|seq| &self.orders[seq])
     }
 
+    /// Whether an open order of the same account may be resting where a `side` order of reach `px` would meet it.
+    /// "No" is certain; "yes" may be an order that is being cancelled.
+    pub(crate) fn may_meet(&self, account: AccountId, instrument: InstrumentId, side: Side, px: Price) -> bool {
+        self.index.may_meet(account, instrument, side, px)
+    }
+
+    /// Whether an open order may be the same intent as `order`. "No" is certain.
+    pub(crate) fn may_repeat(&self, order: &NewOrder) -> bool {
+        self.index.may_repeat(order)
+    }
+
+    /// Builds what is not saved, after the rest was read back.
+    pub(crate) fn rebuild_index(&mut self) {
+        self.index = Index::default();
+        for seq in &self.open {
+            self.index.shift(None, Entry::of(&self.orders[seq]));
+        }
+    }
+
     pub fn open_count(&self) -> usize {
         self.open.len()
     }
@@ -221,6 +244,7 @@ impl OrderStore {
     /// Records an approved order before it leaves.
     pub fn insert(&mut self, order: Order) {
         let seq = order.id().seq;
+        self.index.shift(None, Entry::of(&order));
         debug_assert!(self.open.last().is_none_or(|last| *last < seq), "sequences only grow");
         self.exposure.entry(order.market()).or_default().shift(None, Some(&order.claim()));
         self.open.push(seq);
@@ -235,9 +259,10 @@ impl OrderStore {
 
     pub(crate) fn set_pending_amend(&mut self, id: ClientOrderId, asked: Amending) {
         let Some(order) = self.orders.get_mut(&id.seq) else { return };
-        let before = order.claim();
+        let (before, entry) = (order.claim(), Entry::of(order));
         order.pending_amend = true;
         order.amending = Some(asked);
+        self.index.shift(entry, Entry::of(order));
         self.exposure.entry(order.market()).or_default().shift(Some(&before), Some(&order.claim()));
     }
 
@@ -251,9 +276,10 @@ impl OrderStore {
             let outcome = if id.seq <= self.next_seq { Outcome::default() } else { self.external(report) };
             return Outcome { alarm, ..outcome };
         };
-        let before = order.claim();
+        let (before, entry) = (order.claim(), Entry::of(order));
         let outcome = transition(order, now, report, value);
         let after = order.claim();
+        self.index.shift(entry, Entry::of(order));
         self.exposure.entry(order.market()).or_default().shift(Some(&before), Some(&after));
         if before.open && !after.open {
             self.retire(id.seq);

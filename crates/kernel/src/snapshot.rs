@@ -2,6 +2,7 @@
 
 use crate::core::State;
 use crate::kernel::{Kernel, ProcessState};
+use ctos_types::InstanceTag;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,15 +28,29 @@ struct SavedProcess {
     saved: Value,
 }
 
+/// A kernel's state, borrowed: it goes to text without a copy in between.
+#[derive(Serialize)]
+pub struct Saved<'a> {
+    schema: u32,
+    tag: InstanceTag,
+    state: &'a State,
+    processes: Vec<SavedProcess>,
+}
+
+impl std::fmt::Debug for Saved<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Saved").field("next_input", &self.state.next_input).finish_non_exhaustive()
+    }
+}
+
 impl Kernel {
-    /// State after the last input.
-    pub fn save(&self) -> Value {
-        let processes: Vec<SavedProcess> = self
+    /// State after the last input, to be serialised as JSON.
+    pub fn save(&self) -> Saved<'_> {
+        let processes = self
             .process_states()
             .map(|(label, state, saved)| SavedProcess { label: label.into(), state: state.clone(), saved })
             .collect();
-        let state = serde_json::to_value(&self.core.s).expect("state is plain data");
-        json!({ "schema": SCHEMA, "tag": self.core.tag, "state": state, "processes": processes })
+        Saved { schema: SCHEMA, tag: self.core.tag, state: &self.core.s, processes }
     }
 
     /// Goes back to a saved state. The kernel must have been built from the same configuration.
@@ -52,7 +67,8 @@ impl Kernel {
         if saved["tag"] != json!(self.core.tag) {
             return Err(RestoreError::Mismatch("other instance tag: its orders would count as somebody else's".into()));
         }
-        let state: State = State::deserialize(&saved["state"]).map_err(malformed)?;
+        let mut state: State = State::deserialize(&saved["state"]).map_err(malformed)?;
+        state.orders.rebuild_index();
         if state.markets.len() != self.core.instruments.len() || state.traffic.len() != self.core.accounts.len() {
             return Err(RestoreError::Mismatch("other instruments or accounts".into()));
         }

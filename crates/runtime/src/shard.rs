@@ -73,8 +73,16 @@ impl std::fmt::Debug for Parts {
     }
 }
 
+/// What a snapshot is written from.
+#[derive(Serialize)]
+struct BodyRef<'a> {
+    kernel: ctos_kernel::Saved<'a>,
+    driver: ctos_driver_paper::Saved<'a>,
+    stats: &'a Stats,
+}
+
 /// What a snapshot holds.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct Body {
     pub kernel: Value,
     pub driver: Value,
@@ -285,8 +293,7 @@ impl Shard {
         let next = self.kernel.next_input();
         self.next_snapshot = next + self.snapshots.every;
         let Some(last) = next.checked_sub(1).filter(|_| self.degraded.is_none()) else { return Ok(()) };
-        let body = Body { kernel: self.kernel.save(), driver: lock(&self.driver).save(), stats: self.stats.clone() };
-        match self.write_snapshot(last, &body) {
+        match self.write_snapshot(last) {
             Err(ShardError::Journal(error)) => self.degrade(&error),
             // A snapshot only shortens recovery: without it the journal still has everything.
             Err(ShardError::Snapshot(error)) => {
@@ -297,11 +304,15 @@ impl Shard {
         }
     }
 
-    fn write_snapshot(&mut self, last: u64, body: &Body) -> Result<(), ShardError> {
+    fn write_snapshot(&mut self, last: u64) -> Result<(), ShardError> {
         let mut journal = lock(&self.journal);
         // The snapshot stands for everything before it, so that must be in the journal's files first.
         journal.sync()?;
-        self.snapshots.store.write(SNAPSHOT_SCHEMA, last, self.kernel.now(), body)?;
+        {
+            let driver = lock(&self.driver);
+            let body = BodyRef { kernel: self.kernel.save(), driver: driver.save(), stats: &self.stats };
+            self.snapshots.store.write(SNAPSHOT_SCHEMA, last, self.kernel.now(), &body)?;
+        }
         journal.start_segment(last + 1)?;
         self.observer.before_retention();
         let kept = self.snapshots.store.retain(&self.snapshots.journal_dir, self.snapshots.retention)?;

@@ -8,7 +8,8 @@ use ctos_kernel::Approved;
 use ctos_types::{AccountId, Command, EventBuf, InstrumentId, Instruments, UnixNanos};
 use ctos_venue::{Exchange, Latency, MarketSource, Private};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// Market data on its way to the kernel is behind this source number in the tie order; the venue's answers follow.
 const MARKET: u8 = 0;
@@ -60,16 +61,28 @@ impl std::fmt::Debug for PaperDriver {
     }
 }
 
+/// A driver's state, borrowed where it is large: it goes to text without a copy in between.
+#[derive(Serialize)]
+pub struct Saved<'a> {
+    driver: SavedDriver<'a>,
+    source: Value,
+}
+
+impl std::fmt::Debug for Saved<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Saved").field("venue_now", &self.driver.venue_now).finish_non_exhaustive()
+    }
+}
+
 #[derive(Serialize, Deserialize)]
-struct Saved {
-    exchange: Exchange,
-    latencies: Latencies,
+struct SavedDriver<'a> {
+    exchange: Cow<'a, Exchange>,
+    latencies: Cow<'a, Latencies>,
     venue_now: UnixNanos,
-    feed: TimedQueue,
-    answers: TimedQueue,
-    entries: TimedQueue<Command>,
+    feed: Cow<'a, TimedQueue>,
+    answers: Cow<'a, TimedQueue>,
+    entries: Cow<'a, TimedQueue<Command>>,
     market_events: u64,
-    #[serde(default)]
     taken: Taken,
 }
 
@@ -228,28 +241,29 @@ impl PaperDriver {
         self.accounts.iter().map(|a| self.exchange.open_orders(*a).count()).sum()
     }
 
-    /// State from which [`PaperDriver::restore`] goes on identically.
-    pub fn save(&self) -> Value {
-        let saved = Saved {
-            exchange: self.exchange.clone(),
-            latencies: self.latencies.clone(),
+    /// State from which [`PaperDriver::restore`] goes on identically, to be serialised as JSON.
+    pub fn save(&self) -> Saved<'_> {
+        let driver = SavedDriver {
+            exchange: Cow::Borrowed(&self.exchange),
+            latencies: Cow::Borrowed(&self.latencies),
             venue_now: self.venue_now,
-            feed: self.feed.clone(),
-            answers: self.answers.clone(),
-            entries: self.entries.clone(),
+            feed: Cow::Borrowed(&self.feed),
+            answers: Cow::Borrowed(&self.answers),
+            entries: Cow::Borrowed(&self.entries),
             market_events: self.market_events,
             taken: self.taken,
         };
-        json!({ "driver": serde_json::to_value(&saved).expect("state is plain data"), "source": self.source.save() })
+        Saved { driver, source: self.source.save() }
     }
 
     pub fn restore(&mut self, state: &Value) -> Result<(), String> {
-        let saved = Saved::deserialize(&state["driver"]).map_err(|e| format!("paper venue: {e}"))?;
+        let saved = SavedDriver::deserialize(&state["driver"]).map_err(|e| format!("paper venue: {e}"))?;
         self.source.restore(&state["source"])?;
-        self.exchange = saved.exchange;
-        self.latencies = saved.latencies;
+        self.exchange = saved.exchange.into_owned();
+        self.latencies = saved.latencies.into_owned();
         self.venue_now = saved.venue_now;
-        (self.feed, self.answers, self.entries) = (saved.feed, saved.answers, saved.entries);
+        (self.feed, self.answers) = (saved.feed.into_owned(), saved.answers.into_owned());
+        self.entries = saved.entries.into_owned();
         (self.market_events, self.taken) = (saved.market_events, saved.taken);
         Ok(())
     }

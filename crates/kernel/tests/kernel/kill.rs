@@ -137,7 +137,7 @@ fn what_is_left_is_cancelled_again_every_five_seconds() {
 fn the_latch_survives_save_and_restore() {
     let (mut rig, ids) = three();
     rig.halt(A0, KillState::Halted);
-    let saved = rig.kernel.save().to_string();
+    let saved = serde_json::to_string(&rig.kernel.save()).unwrap();
     let specs = vec![account(0, Limits::unlimited()), account(1, Limits::unlimited())];
     let (config, puppets) = config(specs, Limits::unlimited(), &[0, 0, 1]);
     (rig.kernel, rig.puppets) = (Kernel::new(config), puppets);

@@ -297,7 +297,8 @@ proptest! {
                 assert_eq!(out_a.commands, out_b.commands);
             }
             assert_eq!(straight.command_hash(), cut.command_hash());
-            assert_eq!(straight.save().to_string(), cut.save().to_string());
+            let text = |k: &Kernel| serde_json::to_string(&k.save()).unwrap();
+            assert_eq!(text(&straight), text(&cut));
         });
     }
 }
@@ -323,7 +324,7 @@ fn the_play_is_lively() {
 
 #[test]
 fn a_snapshot_of_something_else_is_refused() {
-    let saved = kernel(1).save();
+    let saved = serde_json::to_value(kernel(1).save()).unwrap();
     let mut with_other_tag = saved.clone();
     with_other_tag["tag"] = serde_json::json!(InstanceTag(TAG.0 + 1));
     let mut with_other_schema = saved.clone();
