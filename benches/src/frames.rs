@@ -25,7 +25,7 @@ pub fn decoded(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
     let ready = lab.capture.ready(&lab.dir)?;
     let settings = settings(&ready.path)?;
     let mut world = build(&settings)?;
-    let initial = world.driver.save();
+    let initial = serde_json::to_value(world.driver.save()).map_err(internal)?;
     let instruments = world.driver.instruments().clone();
     let mut check = Check::default();
     let samples = repeat(lab, || {

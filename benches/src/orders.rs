@@ -1,6 +1,6 @@
 //! Orders a second all the way round: strategy, gates, journal with group commit, paper venue, and back until closed.
 //!
-//! A strategy answers each trade with a burst of orders: three in four trade at once, and one in four rests
+//! A strategy answers each trade with a burst of orders: fifteen in sixteen trade at once, the rest waits
 //! and is cancelled by the next burst; one burst buys, the next sells. The shard makes a whole burst durable with one sync before the
 //! venue sees any of it; accepts, fills, cancels and balances come back as journaled inputs. Every gate is on.
 
@@ -25,7 +25,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Orders to one sync.
-const BURST: i64 = 1024;
+const BURST: i64 = 4096;
+/// One in so many orders rests: 256 at a time, about what a busy account has open.
+const RESTING: i64 = 16;
 const START: UnixNanos = UnixNanos::from_secs(1_700_000_000);
 const SECOND: Nanos = Nanos::from_secs(1);
 const BID: i64 = 600_000;
@@ -70,7 +72,7 @@ fn closed(shard: &Shard) -> u64 {
 fn verify(name: &str, shard: &Shard, bursts: u64) -> Result<(), RunError> {
     let orders = &shard.stats().orders;
     let sent = bursts * BURST as u64;
-    let resting = BURST as u64 / 4;
+    let resting = (BURST / RESTING) as u64;
     let as_built = orders.sent == sent
         && orders.accepted == sent
         && orders.filled == sent - bursts * resting
@@ -186,7 +188,7 @@ impl Strategy for Burst {
         for k in 0..BURST {
             // No two are alike, or the gate against doubled intents would refuse the second.
             let (size, ticks) = (Qty(1 + k / 32), k % 32);
-            if k % 4 == 3 {
+            if k % RESTING == 0 {
                 self.resting.push(ctx.place(OrderRequest::limit(id, side, away(50 + ticks), size)));
             } else {
                 ctx.place(OrderRequest::limit(id, side, across(ticks), size));

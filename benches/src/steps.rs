@@ -108,7 +108,7 @@ impl Bench {
 
     /// How often each strategy was called.
     fn calls(&self) -> Vec<u64> {
-        let saved = self.kernel.save();
+        let saved = serde_json::to_value(self.kernel.save()).unwrap_or_default();
         saved["processes"].as_array().into_iter().flatten().filter_map(|p| p["saved"].as_u64()).collect()
     }
 }
