@@ -34,7 +34,7 @@ const BID: i64 = 600_000;
 const ASK: i64 = 600_001;
 
 pub fn round_trips(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
-    let (warm_up, rounds) = if lab.quick { (1, 2) } else { (20, 200) };
+    let (warm_up, rounds) = if lab.quick { (1, 2) } else { (10, 100) };
     let dir = work_dir(&lab.dir)?;
     let mut shard = shard(dir.path())?;
     let mut rates = Vec::new();
