@@ -101,7 +101,8 @@ impl Core {
             if open.instrument != i.id {
                 continue;
             }
-            let o = self.orders[open.slot];
+            // Looked at where it lies: most orders of a long list are as they were.
+            let o = &self.orders[open.slot];
             let mut opening = match (o.amount_left, o.hold_px) {
                 (Some(amount), Some(px)) => i.qty_for_quote(amount, px).map_or(0, |q| q.0),
                 (Some(_), None) => 0,
@@ -118,7 +119,7 @@ impl Core {
                 continue;
             }
             // It fitted when it was accepted; a smaller size cannot overflow later.
-            if let Ok(hold) = self.margin_hold(i, &o, opening) {
+            if let Ok(hold) = self.margin_hold(i, o, opening) {
                 self.set_hold(open.slot, hold);
                 self.orders[open.slot].held_for = opening;
             }
