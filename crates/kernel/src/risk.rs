@@ -477,7 +477,8 @@ impl Check<'_> {
         // Most orders meet no other and repeat none: then the open ones, which may be thousands, need no walk.
         let (account, instrument, side) = (self.order.account, self.order.instrument, self.order.side);
         let meets = reach.filter(|_| cross).is_some_and(|px| self.orders.may_meet(account, instrument, side, px));
-        if !meets && !(window.is_some() && self.orders.may_repeat(self.order)) {
+        let repeats = window.is_some() && self.orders.may_repeat(self.order);
+        if !meets && !repeats {
             return Ok(());
         }
         // An order whose cancellation has been sent is on its way out ahead of this one.
