@@ -15,7 +15,7 @@ use ctos_storage::home::Home;
 use ctos_types::{Control, HaltScope, Nanos, UnixNanos};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -125,12 +125,11 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     let stop = Arc::<OnceLock<String>>::default();
     let view = ViewCell::default();
     let stop_watchdog = Arc::new(AtomicBool::new(false));
-    let market_time = Arc::new(AtomicI64::new(shard.kernel().now().0));
     let watched = Watched {
         progress: shard.kernel().progress(),
         driver: shard.driver().clone(),
         journal: shard.journal().clone(),
-        market_time: market_time.clone(),
+        market_time: shard.clock().clone(),
         home: start.home.clone(),
         alerts: start.alerts.clone(),
         timeout: Duration::from_nanos(start.settings.watchdog.timeout.0 as u64),
@@ -146,7 +145,6 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
         view: view.clone(),
         pace: Pace::new(speed),
         end,
-        market_time,
         home: start.home.clone(),
         latches: None,
         names: Names::of(&start.settings),
@@ -203,7 +201,6 @@ struct Loop {
     view: ViewCell,
     pace: Pace,
     end: Option<UnixNanos>,
-    market_time: Arc<AtomicI64>,
     home: Arc<Home>,
     /// What was last written to the latch file.
     latches: Option<BTreeMap<HaltScope, Latch>>,
@@ -275,7 +272,6 @@ impl Loop {
             if !self.shard.advance(until)? {
                 return Ok(true);
             }
-            self.market_time.store(self.shard.kernel().now().0, Ordering::Release);
             if self.gave_up() {
                 return Ok(true);
             }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -105,6 +106,8 @@ pub struct Shard {
     injected: VecDeque<EventBuf>,
     /// Why the journal is no longer written, if it is not.
     degraded: Option<String>,
+    /// Market time of the input in work or of the last one, for whoever must not wait for this thread.
+    clock: Arc<AtomicI64>,
 }
 
 impl std::fmt::Debug for Shard {
@@ -121,7 +124,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shard {
     fn from_parts(parts: Parts, stats: Stats, observer: Box<dyn Observer>) -> Shard {
         let next_snapshot = parts.kernel.next_input() + parts.snapshots.every;
+        let clock = Arc::new(AtomicI64::new(parts.kernel.now().0));
         Shard {
+            clock,
             kernel: parts.kernel,
             driver: Arc::new(Mutex::new(parts.driver)),
             journal: Arc::new(Mutex::new(parts.journal)),
@@ -212,6 +217,7 @@ impl Shard {
 
     fn step(&mut self, input: &Stamped<Event<'_>>) -> Result<(), ShardError> {
         let mut out = std::mem::take(&mut self.out);
+        self.clock.store(input.at.0, Ordering::Release);
         let begun = Instant::now();
         self.kernel.step(input, &mut out);
         let nanos = begun.elapsed().as_nanos() as u64;
@@ -369,6 +375,10 @@ impl Shard {
     }
     pub fn degraded(&self) -> Option<&str> {
         self.degraded.as_deref()
+    }
+    /// Market time in nanoseconds of the input in work, or of the last one.
+    pub fn clock(&self) -> &Arc<AtomicI64> {
+        &self.clock
     }
     pub fn driver(&self) -> &Arc<Mutex<PaperDriver>> {
         &self.driver

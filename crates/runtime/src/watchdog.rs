@@ -22,7 +22,7 @@ pub struct Watched {
     pub progress: Arc<Progress>,
     pub driver: Arc<Mutex<PaperDriver>>,
     pub journal: Arc<Mutex<Journal>>,
-    /// Market time of the last input, as the shard's loop publishes it.
+    /// Market time of the input in work: what is journaled behind it must not be earlier.
     pub market_time: Arc<AtomicI64>,
     pub home: Arc<Home>,
     pub alerts: Alerts,
