@@ -5,7 +5,7 @@ mod queue;
 
 use crate::queue::TimedQueue;
 use ctos_kernel::Approved;
-use ctos_types::{AccountId, Command, EventBuf, InstrumentId, Instruments, UnixNanos};
+use ctos_types::{AccountId, Command, Event, EventBuf, InstrumentId, Instruments, UnixNanos};
 use ctos_venue::{Exchange, Latency, MarketSource, Private};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +42,9 @@ pub struct PaperDriver {
     answers: TimedQueue,
     entries: TimedQueue<Command>,
     incoming: EventBuf,
+    /// Emptied buffers. Every event under way takes one and gives it back, so a steady stream settles into no
+    /// allocation and the pool is as large as what was ever under way at once.
+    spare: Vec<EventBuf>,
     private: Vec<Private>,
     market_events: u64,
     taken: Taken,
@@ -104,6 +107,7 @@ impl PaperDriver {
             answers: TimedQueue::default(),
             entries: TimedQueue::default(),
             incoming: EventBuf::default(),
+            spare: Vec::new(),
             private: Vec::new(),
             market_events: 0,
             taken: Taken::default(),
@@ -158,7 +162,9 @@ impl PaperDriver {
                 Some((at, event)) if at <= due && at <= until => self.venue_step(at, event),
                 _ if due <= until => {
                     let queue = if which == MARKET { &mut self.feed } else { &mut self.answers };
-                    return queue.pop_into(out);
+                    let (at, event) = queue.pop()?;
+                    self.spare.push(std::mem::replace(out, event));
+                    return Some(at);
                 }
                 _ => return None,
             }
@@ -206,11 +212,12 @@ impl PaperDriver {
             VenueEvent::Market => {
                 let Some(times) = self.source.next(&mut self.incoming) else { return };
                 self.market_events += 1;
-                if let ctos_types::Event::Market(market) = self.incoming.as_event() {
+                if let Event::Market(market) = self.incoming.as_event() {
                     self.exchange.on_market(now, &market, &mut self.private);
                 }
                 let recv = times.recv.max(now).after(self.latencies.feed.sample());
-                self.feed.push_sorted(recv, &self.incoming);
+                let next = self.spare.pop().unwrap_or_default();
+                self.feed.push_sorted(recv, std::mem::replace(&mut self.incoming, next));
             }
             VenueEvent::Deadline => self.exchange.on_time(now, &mut self.private),
             VenueEvent::Entry => {
@@ -219,14 +226,21 @@ impl PaperDriver {
                 }
             }
         }
-        for answer in self.private.drain(..) {
+        let mut private = std::mem::take(&mut self.private);
+        for answer in private.drain(..) {
             let at = now.after(self.latencies.response.sample());
-            let event = match answer {
-                Private::Report(report) => EventBuf::from(report),
-                Private::Account(event) => EventBuf::from(event),
-            };
-            self.answers.push_in_order(at, event);
+            self.answer(at, &answer);
         }
+        self.private = private;
+    }
+
+    fn answer(&mut self, at: UnixNanos, answer: &Private) {
+        let mut event = self.spare.pop().unwrap_or_default();
+        event.set(match answer {
+            Private::Report(report) => Event::Report(report),
+            Private::Account(account) => Event::Account(account),
+        });
+        self.answers.push_in_order(at, event);
     }
 
     /// The emergency brake: cancels every open order at the venue at once, past all queues, and forgets commands still
@@ -275,4 +289,34 @@ enum VenueEvent {
     Market,
     Deadline,
     Entry,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ctos_types::{AccountEvent, Market, MarketData, Nanos, Price, Qty, Side, Trade};
+    use ctos_venue::{ExchangeConfig, LatencyModel, TapeBuilder};
+
+    /// Each answer used to leave a buffer behind: a day of busy trading took a hundred megabytes.
+    #[test]
+    fn answers_give_their_buffers_back() {
+        let instruments = Instruments::default();
+        let mut tape = TapeBuilder::new(instruments.clone());
+        for i in 0..1_000 {
+            let trade = Trade { price: Price(1), qty: Qty(1), aggressor: Side::Buy, id: i };
+            let (instrument, ts_event) = (InstrumentId(0), UnixNanos(i as i64));
+            tape.push(ts_event, &Market { instrument, ts_event, data: MarketData::Trade(trade) });
+        }
+        let exchange = Exchange::new(instruments, ExchangeConfig::default()).expect("an empty exchange");
+        let none = || Latency::new(LatencyModel::Constant(Nanos::ZERO), 0).expect("a constant");
+        let latencies = Latencies { feed: none(), entry: none(), response: none() };
+        let mut driver = PaperDriver::new(Box::new(tape.finish([0; 32])), exchange, Vec::new(), latencies);
+        let mut out = EventBuf::default();
+        let liquidated = AccountEvent::Liquidated { account: AccountId(0) };
+        for at in 0..1_000 {
+            driver.answer(UnixNanos(at), &Private::Account(liquidated));
+            while driver.poll(UnixNanos(at), &mut out).is_some() {}
+        }
+        assert!(driver.spare.len() <= 4, "{} buffers are kept", driver.spare.len());
+    }
 }

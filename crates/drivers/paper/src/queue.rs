@@ -7,14 +7,11 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TimedQueue<T = EventBuf> {
     items: VecDeque<(UnixNanos, T)>,
-    /// Emptied buffers, so that a steady stream settles into no allocation.
-    #[serde(skip, default = "Vec::new")]
-    spare: Vec<T>,
 }
 
 impl<T> Default for TimedQueue<T> {
     fn default() -> Self {
-        TimedQueue { items: VecDeque::new(), spare: Vec::new() }
+        TimedQueue { items: VecDeque::new() }
     }
 }
 
@@ -38,33 +35,22 @@ impl<T> TimedQueue<T> {
         self.items.push_back((at, item));
     }
 
-    pub fn pop(&mut self) -> Option<(UnixNanos, T)> {
-        self.items.pop_front()
-    }
-}
-
-impl TimedQueue<EventBuf> {
     /// For a stream whose parts overtake each other, as recorded feeds do.
-    pub fn push_sorted(&mut self, at: UnixNanos, event: &EventBuf) {
-        let mut buf = self.spare.pop().unwrap_or_default();
-        buf.set(event.as_event());
+    pub fn push_sorted(&mut self, at: UnixNanos, item: T) {
         // Recordings are nearly sorted: the place is at or near the end.
         let mut place = self.items.len();
         while place > 0 && self.items[place - 1].0 > at {
             place -= 1;
         }
         if place == self.items.len() {
-            self.items.push_back((at, buf));
+            self.items.push_back((at, item));
         } else {
-            self.items.insert(place, (at, buf));
+            self.items.insert(place, (at, item));
         }
     }
 
-    /// Moves the first event into `out` and keeps `out`'s old storage for later.
-    pub fn pop_into(&mut self, out: &mut EventBuf) -> Option<UnixNanos> {
-        let (at, buf) = self.items.pop_front()?;
-        self.spare.push(std::mem::replace(out, buf));
-        Some(at)
+    pub fn pop(&mut self) -> Option<(UnixNanos, T)> {
+        self.items.pop_front()
     }
 }
 
@@ -85,17 +71,11 @@ mod tests {
 
     #[test]
     fn recorded_streams_are_sorted_and_stable() {
-        use ctos_types::Control;
         let mut q = TimedQueue::default();
-        let event = |n: u64| EventBuf::from(Control::Watchdog { seq: n, strategy: None });
         for (at, n) in [(5, 0), (9, 1), (7, 2), (7, 3), (1, 4)] {
-            q.push_sorted(UnixNanos(at), &event(n));
+            q.push_sorted(UnixNanos(at), n);
         }
-        let mut out = EventBuf::default();
-        let mut seen = Vec::new();
-        while let Some(at) = q.pop_into(&mut out) {
-            seen.push((at.0, out.clone()));
-        }
-        assert_eq!(seen, [(1, 4), (5, 0), (7, 2), (7, 3), (9, 1)].map(|(at, n)| (at, event(n))));
+        let all: Vec<_> = std::iter::from_fn(|| q.pop()).map(|(at, n)| (at.0, n)).collect();
+        assert_eq!(all, [(1, 4), (5, 0), (7, 2), (7, 3), (9, 1)]);
     }
 }
