@@ -26,30 +26,10 @@ impl L2Book {
 
     /// Sets the absolute size at a price. Zero deletes; deleting an unknown level is normal on every venue.
     pub fn set(&mut self, side: Side, price: Price, qty: Qty) {
-        let (levels, key): (_, fn(Price) -> i64) = match side {
-            Side::Buy => (&mut self.bids, |p| p.0),
-            Side::Sell => (&mut self.asks, |p| -p.0),
-        };
-        let want = key(price);
-        // Most updates touch the last few entries: look there before the binary search.
-        let near = levels.len().saturating_sub(8);
-        let at = if near == 0 || key(levels[near].price) < want {
-            let mut at = levels.len();
-            while at > near && key(levels[at - 1].price) >= want {
-                at -= 1;
-            }
-            at
-        } else {
-            levels[..=near].partition_point(|l| key(l.price) < want)
-        };
-        let found = levels.get(at).is_some_and(|l| l.price == price);
-        match (found, qty.0 > 0) {
-            (true, true) => levels[at].qty = qty,
-            (true, false) => {
-                levels.remove(at);
-            }
-            (false, true) => levels.insert(at, Level { price, qty }),
-            (false, false) => {}
+        // One copy of the code a side: the search then compares without a call.
+        match side {
+            Side::Buy => put(&mut self.bids, price, qty, |p| p.0),
+            Side::Sell => put(&mut self.asks, price, qty, |p| -p.0),
         }
     }
 
@@ -103,6 +83,31 @@ impl L2Book {
 
     pub fn is_crossed(&self) -> bool {
         matches!((self.bids.last(), self.asks.last()), (Some(b), Some(a)) if b.price >= a.price)
+    }
+}
+
+/// Sets a size in levels that are sorted by `key`, ascending.
+fn put(levels: &mut Vec<Level>, price: Price, qty: Qty, key: impl Fn(Price) -> i64) {
+    let want = key(price);
+    // Most updates touch the last few entries: look there before the binary search.
+    let near = levels.len().saturating_sub(8);
+    let at = if near == 0 || key(levels[near].price) < want {
+        let mut at = levels.len();
+        while at > near && key(levels[at - 1].price) >= want {
+            at -= 1;
+        }
+        at
+    } else {
+        levels[..=near].partition_point(|l| key(l.price) < want)
+    };
+    let found = levels.get(at).is_some_and(|l| l.price == price);
+    match (found, qty.0 > 0) {
+        (true, true) => levels[at].qty = qty,
+        (true, false) => {
+            levels.remove(at);
+        }
+        (false, true) => levels.insert(at, Level { price, qty }),
+        (false, false) => {}
     }
 }
 
