@@ -67,6 +67,8 @@ def soak(binary):
             "CTOS__JOURNAL__SEGMENT_MB": "16",
         }
         command = [binary, "run", "--json"]
+        for coin in COINS:
+            command += ["--strategy", "grid", "--set", f"symbol={coin}"]
         start = time.monotonic()
         with open(os.path.join(home, "stderr"), "wb") as log:
             child = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=log)
@@ -76,7 +78,7 @@ def soak(binary):
                 except (FileNotFoundError, ProcessLookupError):
                     break
                 most = max([most, *map(disk, journals(home))])
-                time.sleep(0.2)
+                time.sleep(0.05)
             out, _ = child.communicate()
         if child.returncode != 0:
             with open(os.path.join(home, "stderr"), encoding="utf-8", errors="replace") as f:
@@ -88,8 +90,9 @@ def soak(binary):
     wrong += growth_wrong(samples, HOURS)
     if most > JOURNAL_MB << 20:
         wrong.append(f"the journal took {most >> 20} MiB, its limit is {JOURNAL_MB} MiB")
-    if not summary["fills"]:
-        wrong.append("nothing traded, so nothing was tested")
+    idle = [s["id"] for s in summary["strategies"] if not s["fills"]]
+    if idle:
+        wrong.append(f"without a fill nothing was tested: {', '.join(idle)}")
     events, peak = summary["events_in"], max(size for _, size in samples) >> 20
     print(f"soak: {HOURS} h, {events:,} events, {summary['fills']} fills, {peak} MiB resident, journal {most >> 20} MiB")
     return wrong

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Closed orders that are still known, so that a late or repeated report finds its order.
-const CLOSED_KEPT: usize = 1024;
+const CLOSED_KEPT: usize = 512;
 /// Fills of orders that are not ours whose execution ids are remembered against repetition.
 const EXTERNAL_KEPT: usize = 4096;
 

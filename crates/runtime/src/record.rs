@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 /// Steps waiting to be recorded.
 const QUEUE: usize = 1024;
 /// Rows, or time, after which a transaction is committed.
-const COMMIT_ROWS: usize = 5_000;
+const COMMIT_ROWS: usize = 1_000;
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How long a store that another process keeps locked is left alone before the next try, and how many rows may wait.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

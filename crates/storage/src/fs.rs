@@ -191,10 +191,19 @@ pub fn create_dir_durably(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
 /// Puts `bytes` at `path` so that after any crash the file is whole: the old one or the new one. The caller's
 /// `path` must be on a file system that renames atomically. Leaves no temporary file behind after an error.
 pub fn write_atomic(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_parts(fs, path, &[bytes])
+}
+
+/// As [`write_atomic`], for content that lies in several pieces.
+pub fn write_atomic_parts(fs: &dyn Fs, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let temp = temp_name(path);
     let write = || {
-        fs.write(&temp, bytes)?;
-        fs.open(&temp)?.sync_data()?;
+        fs.write(&temp, parts.first().copied().unwrap_or_default())?;
+        let mut file = fs.open(&temp)?;
+        for part in parts.iter().skip(1) {
+            file.append(part)?;
+        }
+        file.sync_data()?;
         fs.rename(&temp, path)
     };
     if let Err(error) = write() {

@@ -99,7 +99,9 @@ impl Projection {
             // back from the journal.
             db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
             db.pragma_update(None, "synchronous", "NORMAL")?;
-            db.pragma_update(None, "journal_size_limit", 16 << 20)
+            db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+            // In KiB: rows are written once and read by other processes, so a large cache would only be memory.
+            db.pragma_update(None, "cache_size", -512)
         };
         prepare(&this.db).map_err(|e| this.error(e))?;
         this.migrate()?;

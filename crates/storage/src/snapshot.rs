@@ -4,7 +4,7 @@
 //! `snapshot-00000000000000001234.json` holds one JSON object whose last member is the body; the checksum is over
 //! schema, sequence, time and the body's bytes as they stand in the file.
 
-use crate::fs::{Fs, write_atomic};
+use crate::fs::{Fs, write_atomic_parts};
 use crate::journal::{JournalError, segments};
 use ctos_types::UnixNanos;
 use serde::de::DeserializeOwned;
@@ -144,13 +144,11 @@ impl SnapshotStore {
     ) -> Result<PathBuf, SnapshotError> {
         let body = serde_json::to_vec(body)?;
         let head = Head { schema, seq, at, sha256: digest(schema, seq, at, &body), body: None };
-        let mut text = serde_json::to_vec(&head)?;
+        let mut start = serde_json::to_vec(&head)?;
         // Cut `null}` and put the body in its place.
-        text.truncate(text.len() - b"null}".len());
-        text.extend_from_slice(&body);
-        text.extend_from_slice(b"}\n");
+        start.truncate(start.len() - b"null}".len());
         let path = self.dir.join(file_name(seq));
-        write_atomic(&*self.fs, &path, &text).map_err(|e| disk("write", &path, e))?;
+        write_atomic_parts(&*self.fs, &path, &[&start, &body, b"}\n"]).map_err(|e| disk("write", &path, e))?;
         Ok(path)
     }
 
