@@ -4,7 +4,7 @@
 use crate::internal;
 use ctos_runtime::{RunError, UserError};
 use ctos_types::event::EventKind;
-use ctos_types::{EventBuf, Instrument, L2Book, Level, Side, UnixNanos};
+use ctos_types::{Decimal, EventBuf, Instrument, L2Book, Level, Side, UnixNanos};
 use ctos_venue::{MarketSource, SyntheticConfig, SyntheticMarket};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -62,6 +62,12 @@ enum MakeError {
     Market(String),
 }
 
+impl MakeError {
+    fn market(error: impl std::fmt::Display) -> MakeError {
+        MakeError::Market(error.to_string())
+    }
+}
+
 impl From<io::Error> for MakeError {
     fn from(e: io::Error) -> MakeError {
         MakeError::Io(e)
@@ -70,8 +76,14 @@ impl From<io::Error> for MakeError {
 
 /// Writes `lines` frames of the synthetic BTC perpetual as Binance USD-M sends them, receive stamps included.
 fn generate(path: &Path, lines: u64) -> Result<(), MakeError> {
-    let market = SyntheticConfig::for_symbols(1, &["sim:BTC-USDT-PERP"]).and_then(SyntheticMarket::new);
-    let mut market = market.map_err(|e| MakeError::Market(e.to_string()))?;
+    let mut config = SyntheticConfig::for_symbols(1, &["sim:BTC-USDT-PERP"]).map_err(MakeError::market)?;
+    config.coins.retain(|c| c.coin.as_str() == "BTC");
+    for coin in &mut config.coins {
+        // The venue's own grid: its frames say nothing finer.
+        let (tick, lot) = (Decimal::new(1, 1), Decimal::new(1, 3));
+        (coin.price_decimals, coin.tick, coin.qty_decimals, coin.lot, coin.min_qty) = (1, tick, 3, lot, lot);
+    }
+    let mut market = SyntheticMarket::new(config).map_err(MakeError::market)?;
     let mut out = GzEncoder::new(BufWriter::new(File::create(path)?), Compression::new(6));
     let instrument = market.instruments().iter().next().cloned();
     let mut recorder = Recorder::new(instrument.ok_or_else(|| MakeError::Market("no instrument".into()))?);

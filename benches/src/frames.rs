@@ -131,3 +131,25 @@ impl Check {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Capture;
+
+    // A generated capture is as good as a real one: every line is understood and the book never loses its place.
+    #[test]
+    fn a_generated_capture_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let ready = Capture::new(None, true).ready(dir.path()).unwrap();
+        let world = build(&settings(&ready.path).unwrap()).unwrap();
+        let report = &world.source_report;
+        assert_eq!(report["notices"], serde_json::json!([]));
+        assert_eq!(report["bad_lines"], 0);
+        assert!(report["lines"].as_u64() >= Some(5_000), "{report}");
+        for kind in ["depth", "book_ticker", "trade"] {
+            assert!(report["frames"][kind].as_u64() > Some(100), "{report}");
+        }
+        assert_eq!(report["frames"]["snapshot"], 1, "{report}");
+    }
+}
