@@ -181,7 +181,8 @@ pub struct Outcome {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderStore {
     #[serde(serialize_with = "by_sequence", deserialize_with = "pairs::deserialize")]
-    orders: FxHashMap<u64, Order>,
+    /// Boxed, so that the table stays small and a closed order's memory serves the next one.
+    orders: FxHashMap<u64, Box<Order>>,
     /// Sequences of open orders, ascending: the order in which everything walks them.
     open: Vec<u64>,
     closed: VecDeque<u64>,
@@ -203,11 +204,11 @@ impl OrderStore {
     }
 
     pub fn get(&self, id: ClientOrderId) -> Option<&Order> {
-        self.orders.get(&id.seq).filter(|o| o.request.cl_ord_id == id)
+        self.orders.get(&id.seq).map(|o| &**o).filter(|o| o.request.cl_ord_id == id)
     }
 
     pub fn open(&self) -> impl Iterator<Item = &Order> + '_ {
-        self.open.iter().map(|seq| &self.orders[seq])
+        self.open.iter().map(|seq| &*self.orders[seq])
     }
 
     /// Whether an open order of the same account may be resting where a `side` order of reach `px` would meet it.
@@ -248,7 +249,7 @@ impl OrderStore {
         debug_assert!(self.open.last().is_none_or(|last| *last < seq), "sequences only grow");
         self.exposure.entry(order.market()).or_default().shift(None, Some(&order.claim()));
         self.open.push(seq);
-        self.orders.insert(seq, order);
+        self.orders.insert(seq, Box::new(order));
     }
 
     pub(crate) fn set_pending_cancel(&mut self, id: ClientOrderId) {
@@ -327,7 +328,7 @@ impl OrderStore {
 }
 
 /// One text for one state: a snapshot lists orders by sequence, however the map happens to hold them.
-fn by_sequence<S: serde::Serializer>(orders: &FxHashMap<u64, Order>, s: S) -> Result<S::Ok, S::Error> {
+fn by_sequence<S: serde::Serializer>(orders: &FxHashMap<u64, Box<Order>>, s: S) -> Result<S::Ok, S::Error> {
     let mut list: Vec<_> = orders.iter().collect();
     list.sort_unstable_by_key(|(seq, _)| **seq);
     s.collect_seq(list)
