@@ -47,7 +47,7 @@ ROOMS = {
             "ctos-venue",
         ],
     ),
-    "ctos-server": (6, ["ctos-runtime", "ctos-types"]),
+    "ctos-server": (6, ["ctos-runtime", "ctos-storage", "ctos-types"]),
     "ctos-cli": (7, ["ctos-bench", "ctos-runtime", "ctos-server", "ctos-storage", "ctos-strategies", "ctos-types"]),
 }
 

@@ -28,6 +28,10 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 1024;
 /// Rows, or time, after which a transaction is committed.
 const COMMIT_ROWS: usize = 1_000;
+/// Closed orders, fills, equity points and events of a run that the store keeps, each; older ones go, looked for after
+/// this many transactions.
+const KEPT_ROWS: u32 = 200_000;
+const PRUNE_EVERY: u64 = 100;
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How long a store that another process keeps locked is left alone before the next try, and how many rows may wait.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -70,7 +74,9 @@ impl Observer for Tap {
         let (done, answer) = bounded(1);
         if self.wait {
             // Fails only when the recorder is gone: there is nothing to wait for then.
-            let _ = self.queue.send(Message::Commit(done)).and_then(|()| Ok(answer.recv()));
+            if self.queue.send(Message::Commit(done)).is_ok() {
+                let _ = answer.recv();
+            }
         } else {
             // Without an answer: real time gives the recorder a whole snapshot interval, and at least two are kept.
             let _ = self.queue.try_send(Message::Commit(done));
@@ -122,6 +128,7 @@ impl Recorder {
             mapper,
             alerts,
             pending: Vec::new(),
+            commits: 0,
             upto: None,
         };
         let thread = std::thread::Builder::new()
@@ -230,6 +237,8 @@ struct Worker {
     mapper: Mapper,
     alerts: Alerts,
     pending: Vec<ProjectionRow>,
+    /// Transactions so far.
+    commits: u64,
     /// The last input taken in.
     upto: Option<u64>,
 }
@@ -278,6 +287,7 @@ impl Worker {
             Ok(()) => {
                 self.pending.clear();
                 self.retry_at = None;
+                self.prune();
             }
             Err(StoreError::Projection(error @ ProjectionError::Busy { .. }))
                 if self.pending.len() < MAX_WAITING_ROWS =>
@@ -287,6 +297,17 @@ impl Worker {
             }
             Err(StoreError::Projection(error)) => self.give_up(&error),
             Err(StoreError::Aside(error)) => self.give_up(&error),
+        }
+    }
+
+    /// Now and then lets go of what is older than the store keeps. What fails now is done next time.
+    fn prune(&mut self) {
+        self.commits += 1;
+        if !self.commits.is_multiple_of(PRUNE_EVERY) {
+            return;
+        }
+        if let Some(Err(error)) = self.store.as_mut().map(|s| s.prune(&self.run_id, KEPT_ROWS)) {
+            tracing::warn!(%error, "old rows of the store could not be removed");
         }
     }
 

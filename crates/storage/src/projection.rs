@@ -184,6 +184,31 @@ impl Projection {
         applied_seq(&self.db, &self.path, run_id)
     }
 
+    /// Keeps the newest `keep` closed orders, fills, equity points and events of a run and forgets older ones, so that
+    /// the file of a long run stays bounded. Open orders stay. Returns how many rows went.
+    pub fn prune(&mut self, run_id: &str, keep: u32) -> Result<usize> {
+        const TABLES: [(&str, &str, &str); 4] = [
+            ("orders", "created_seq", "AND is_open = 0"),
+            ("fills", "seq", ""),
+            ("equity", "seq", ""),
+            ("events", "seq", ""),
+        ];
+        let mut removed = 0;
+        self.in_transaction(|tx, path| {
+            for (table, seq, only) in TABLES {
+                // Everything older than the input of the first row beyond the newest `keep`.
+                let sql = format!(
+                    "DELETE FROM {table} WHERE run_id = ?1 {only} AND {seq} <= (SELECT {seq} FROM {table} \
+                     WHERE run_id = ?1 {only} ORDER BY {seq} DESC LIMIT 1 OFFSET ?2)"
+                );
+                let run = |s: &mut rusqlite::CachedStatement<'_>| s.execute((run_id, keep));
+                removed += tx.prepare_cached(&sql).and_then(|mut s| run(&mut s)).map_err(|e| sort(path, e))?;
+            }
+            Ok(())
+        })?;
+        Ok(removed)
+    }
+
     /// Forgets everything about a run except its own row, so that it can be rebuilt from the journal.
     pub fn reset(&mut self, run_id: &str) -> Result<()> {
         self.in_transaction(|tx, path| {

@@ -289,3 +289,27 @@ fn versions() {
     assert!(matches!(error, ProjectionError::Newer { found: 99, .. }), "{error}");
     assert!(matches!(Projection::open_read_only(&t.path.join("x")), Err(ProjectionError::Missing { .. })));
 }
+
+#[test]
+fn a_long_run_keeps_its_newest_rows_and_every_open_order() {
+    let t = temp();
+    let mut p = Projection::open(&t.path).unwrap();
+    let mut rows: Vec<ProjectionRow> = (10..30).map(fill).collect();
+    rows.extend((10..30).map(|n| order(n, &format!("c{n}"), if n == 12 { "new" } else { "filled" })));
+    p.apply("r", 30, &rows).unwrap();
+    p.apply("other", 30, &rows).unwrap();
+    assert_eq!(p.prune("r", 5).unwrap(), 15 + 14);
+    let seqs = |run: &str| -> Vec<u64> {
+        let all = FillFilter { run_id: run.into(), ..FillFilter::default() };
+        let mut seqs: Vec<u64> = p.fills(&all).unwrap().iter().map(|f| f.seq).collect();
+        seqs.sort_unstable();
+        seqs
+    };
+    assert_eq!(seqs("r"), [25, 26, 27, 28, 29]);
+    assert_eq!(seqs("other").len(), 20);
+    let orders = p.orders(&OrderFilter { run_id: "r".into(), ..OrderFilter::default() }).unwrap();
+    let mut left: Vec<&str> = orders.iter().map(|o| o.order_key.as_str()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["c12", "c25", "c26", "c27", "c28", "c29"]);
+    assert_eq!(p.prune("r", 5).unwrap(), 0);
+}
