@@ -43,6 +43,7 @@ impl Strategy for Hanging {
             let qty = i.qty_for_quote("200".parse().unwrap(), px).unwrap();
             ctx.place(OrderRequest::limit(id, Side::Buy, px, qty).post_only());
         }
+        #[allow(clippy::while_immutable_condition)] // looping for ever is what this strategy is for
         while self.quotes == QUOTES {
             std::thread::sleep(Duration::from_millis(1));
         }

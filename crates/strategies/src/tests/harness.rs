@@ -355,7 +355,7 @@ impl Rig {
     }
 
     pub fn strategy_state(&self) -> serde_json::Value {
-        self.kernel.save()["processes"][0]["saved"].clone()
+        serde_json::to_value(self.kernel.save()).unwrap()["processes"][0]["saved"].clone()
     }
 
     pub fn order_at(&self, side: Side, px: i64) -> u64 {
