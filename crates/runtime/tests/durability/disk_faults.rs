@@ -79,7 +79,9 @@ fn strike(seed: u64, fault: Fault) -> bool {
     let case = format!("seed={seed} {fault:?}");
     let market = seed % 4 + 1;
     let reserve_bytes = if fault == Fault::FullWithoutReserve { 0 } else { 4_096 };
-    let rules = Rules { reserve_bytes, ..Rules::new(market) };
+    // A failed write of a snapshot costs only the snapshot: this strike is meant for the journal.
+    let snapshot_every = if fault == Fault::Write { 300 } else { 70 };
+    let rules = Rules { reserve_bytes, snapshot_every, ..Rules::new(market) };
     let sim = SimFs::new(seed);
     let fs: Arc<dyn Fs> = Arc::new(sim.clone());
     let log = Log::default();
