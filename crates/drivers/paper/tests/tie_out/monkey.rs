@@ -53,9 +53,21 @@ impl Monkey {
         if self.one_in(40) { Qty(qty.0 / 2 + 1) } else { qty.max(i.min_qty) }
     }
 
-    fn kind(&mut self, i: &Instrument, quote: Quote) -> OrderKind {
-        let (price, trigger) = (self.price(i, quote), self.price(i, quote));
-        match self.draw(14) {
+    /// A step or twenty from the touch, above or below the market; now and then anywhere.
+    fn trigger(&mut self, i: &Instrument, quote: Quote, above: bool) -> Price {
+        if self.one_in(5) {
+            return self.price(i, quote);
+        }
+        let away = (1 + self.draw(20)) * (quote.bid_px.0 / 50_000 / i.tick.0 * i.tick.0).max(i.tick.0);
+        if above { Price(quote.ask_px.0 + away) } else { Price(quote.bid_px.0 - away) }
+    }
+
+    fn kind(&mut self, i: &Instrument, quote: Quote, side: Side) -> OrderKind {
+        let which = self.draw(14);
+        // A stop waits where the market hurts the position, a take-profit where it helps.
+        let is_stop = matches!(which, 2 | 3);
+        let (price, trigger) = (self.price(i, quote), self.trigger(i, quote, is_stop == (side == Side::Buy)));
+        match which {
             0 | 1 => OrderKind::Market,
             2 => OrderKind::StopMarket { trigger },
             3 => OrderKind::StopLimit { trigger, price },
@@ -88,7 +100,7 @@ impl Monkey {
 
     fn place(&mut self, ctx: &mut Ctx<'_>, i: &Instrument, quote: Quote) {
         let side = self.side();
-        let kind = self.kind(i, quote);
+        let kind = self.kind(i, quote, side);
         let size = self.size(i, quote.bid_px);
         let by_amount = kind == OrderKind::Market && self.one_in(2);
         let qty =
@@ -147,7 +159,7 @@ impl Strategy for Monkey {
     fn on_tick(&mut self, ctx: &mut Ctx<'_>, id: InstrumentId, _: &Tick) {
         let Some(quote) = ctx.quote(id).filter(Quote::is_two_sided) else { return };
         // Bursts with silence between, so that both crowds on the way and settled books come about.
-        if self.one_in(4) {
+        if self.one_in(25) {
             for _ in 0..=self.draw(4) {
                 self.act(ctx, id, quote);
             }
@@ -167,6 +179,31 @@ impl Strategy for Monkey {
 
     fn restore(&mut self, state: &Value) -> Result<(), String> {
         self.state = state.as_u64().ok_or("not a number")?;
+        Ok(())
+    }
+}
+
+/// Buys what its leverage allows and holds on to it: what liquidations are for.
+pub struct Gambler;
+
+impl Strategy for Gambler {
+    fn on_start(&mut self, ctx: &mut Ctx<'_>) {
+        ctx.set_timer(Nanos::from_secs(1), 0);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Ctx<'_>, token: u64) {
+        let perps: Vec<InstrumentId> = ctx.instruments().iter().filter(|i| !i.is_spot()).map(|i| i.id).collect();
+        for id in perps {
+            ctx.place(OrderRequest::market_quote(id, Side::Buy, Decimal::from_int(700)));
+        }
+        ctx.set_timer(Nanos::from_secs(1), token);
+    }
+
+    fn save(&self) -> Value {
+        Value::Null
+    }
+
+    fn restore(&mut self, _: &Value) -> Result<(), String> {
         Ok(())
     }
 }
