@@ -22,14 +22,18 @@ COINS = os.environ.get("SOAK_SYMBOLS", "").split(",") if os.environ.get("SOAK_SY
 ]
 
 
-def growth_wrong(samples, hours):
-    """`samples`: (seconds since the start, resident bytes), in order."""
-    if hours < 2 or len(samples) < 2 * hours:
-        return [f"only {len(samples)} memory samples over {hours} hours: too few to judge"]
+def growth(samples, hours):
+    """Most resident bytes in the first hour, and after it. `samples`: (seconds since the start, bytes), in order."""
     end = samples[-1][0]
     first_hour = [size for at, size in samples if at <= end / hours]
     later = [size for at, size in samples if at > end / hours]
-    base, worst = max(first_hour), max(later)
+    return max(first_hour), max(later)
+
+
+def growth_wrong(samples, hours):
+    if hours < 2 or len(samples) < 2 * hours:
+        return [f"only {len(samples)} memory samples over {hours} hours: too few to judge"]
+    base, worst = growth(samples, hours)
     if worst >= base * 1.05:
         return [f"resident memory grew from {base:,} to {worst:,} bytes after the first hour (+{worst / base - 1:.1%})"]
     return []
@@ -93,8 +97,11 @@ def soak(binary):
     idle = [s["id"] for s in summary["strategies"] if not s["fills"]]
     if idle:
         wrong.append(f"without a fill nothing was tested: {', '.join(idle)}")
-    events, peak = summary["events_in"], max(size for _, size in samples) >> 20
-    print(f"soak: {HOURS} h, {events:,} events, {summary['fills']} fills, {peak} MiB resident, journal {most >> 20} MiB")
+    base, worst = growth(samples, HOURS)
+    print(
+        f"soak: {HOURS} h, {summary['events_in']:,} events, {summary['fills']} fills, journal {most >> 20} MiB, "
+        f"memory {base / 2**20:.1f} MiB in the first hour, {worst / 2**20:.1f} MiB after ({worst / base - 1:+.1%})"
+    )
     return wrong
 
 

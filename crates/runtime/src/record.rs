@@ -24,14 +24,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Steps waiting to be recorded.
+/// Steps waiting to be recorded; fewer where the shard waits for room, which then costs nothing but memory.
 const QUEUE: usize = 1024;
+const QUEUE_WAITING: usize = 128;
 /// Rows, or time, after which a transaction is committed.
-const COMMIT_ROWS: usize = 1_000;
+const COMMIT_ROWS: usize = 500;
 /// Closed orders, fills, equity points and events of a run that the store keeps, each; older ones go, looked for after
 /// this many transactions.
 const KEPT_ROWS: u32 = 200_000;
-const PRUNE_EVERY: u64 = 100;
+const PRUNE_EVERY: u64 = 200;
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How long a store that another process keeps locked is left alone before the next try, and how many rows may wait.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -114,7 +115,8 @@ impl Recorder {
             }
             Err(e) => return Err(e.into()),
         };
-        let (queue, inbox) = bounded(QUEUE);
+        let wait = settings.speed == Speed::Max;
+        let (queue, inbox) = bounded(if wait { QUEUE_WAITING } else { QUEUE });
         let missed = Arc::new(AtomicU64::new(0));
         let mapper = Mapper::of(record);
         let worker = Worker {
@@ -127,7 +129,8 @@ impl Recorder {
             row: Some(rows::run_row(record, &home.run(&record.run_id)?, None)),
             mapper,
             alerts,
-            pending: Vec::new(),
+            // Room for what one step adds to the last rows before a commit, so that it is not moved in a long run.
+            pending: Vec::with_capacity(2 * COMMIT_ROWS),
             commits: 0,
             upto: None,
         };
@@ -135,7 +138,6 @@ impl Recorder {
             .name("recorder".into())
             .spawn(move || worker.run(&inbox))
             .expect("the operating system starts a thread");
-        let wait = settings.speed == Speed::Max;
         Ok(Recorder { queue, wait, missed, thread, home: home.clone(), run_id: record.run_id.clone(), catalog })
     }
 

@@ -4,7 +4,7 @@
 use crate::crash;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -191,19 +191,22 @@ pub fn create_dir_durably(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
 /// Puts `bytes` at `path` so that after any crash the file is whole: the old one or the new one. The caller's
 /// `path` must be on a file system that renames atomically. Leaves no temporary file behind after an error.
 pub fn write_atomic(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_atomic_parts(fs, path, &[bytes])
+    write_atomic_with(fs, path, |out| out.write_all(bytes))
 }
 
-/// As [`write_atomic`], for content that lies in several pieces.
-pub fn write_atomic_parts(fs: &dyn Fs, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+/// [`write_atomic`] of what `content` writes, a block at a time: the whole is never in memory.
+pub fn write_atomic_with(
+    fs: &dyn Fs,
+    path: &Path,
+    content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<()> {
     let temp = temp_name(path);
     let write = || {
-        fs.write(&temp, parts.first().copied().unwrap_or_default())?;
-        let mut file = fs.open(&temp)?;
-        for part in parts.iter().skip(1) {
-            file.append(part)?;
-        }
-        file.sync_data()?;
+        fs.write(&temp, &[])?;
+        let mut out = io::BufWriter::with_capacity(BLOCK, Appending(fs.open(&temp)?));
+        content(&mut out)?;
+        out.flush()?;
+        out.get_mut().0.sync_data()?;
         fs.rename(&temp, path)
     };
     if let Err(error) = write() {
@@ -212,6 +215,33 @@ pub fn write_atomic_parts(fs: &dyn Fs, path: &Path, parts: &[&[u8]]) -> io::Resu
         return Err(error);
     }
     fs.sync_dir(parent(path))
+}
+
+/// Calls `take` with the file's content from byte `at` on, a block at a time.
+pub fn read_blocks(fs: &dyn Fs, path: &Path, mut at: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut block = vec![0; BLOCK];
+    loop {
+        let n = fs.read_at(path, at, &mut block)?;
+        take(&block[..n]);
+        at += n as u64;
+        if n < BLOCK {
+            return Ok(());
+        }
+    }
+}
+
+const BLOCK: usize = 64 << 10;
+
+struct Appending(Box<dyn FsFile>);
+
+impl io::Write for Appending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.append(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// `name` → `name.tmp` in the same directory.

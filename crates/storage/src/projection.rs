@@ -79,6 +79,9 @@ pub enum ProjectionError {
 
 type Result<T> = std::result::Result<T, ProjectionError>;
 
+/// Rows that one statement of [`Projection::prune`] removes.
+const PRUNE_ROWS: u32 = 1_000;
+
 /// An open projection.
 #[derive(Debug)]
 pub struct Projection {
@@ -194,18 +197,33 @@ impl Projection {
             ("events", "seq", ""),
         ];
         let mut removed = 0;
-        self.in_transaction(|tx, path| {
-            for (table, seq, only) in TABLES {
-                // Everything older than the input of the first row beyond the newest `keep`.
-                let sql = format!(
-                    "DELETE FROM {table} WHERE run_id = ?1 {only} AND {seq} <= (SELECT {seq} FROM {table} \
-                     WHERE run_id = ?1 {only} ORDER BY {seq} DESC LIMIT 1 OFFSET ?2)"
-                );
-                let run = |s: &mut rusqlite::CachedStatement<'_>| s.execute((run_id, keep));
-                removed += tx.prepare_cached(&sql).and_then(|mut s| run(&mut s)).map_err(|e| sort(path, e))?;
+        for (table, seq, only) in TABLES {
+            let of_run = format!("FROM {table} WHERE run_id = ?1 {only}");
+            // The input of the first row beyond the newest `keep`.
+            let beyond: Option<i64> = self
+                .db
+                .prepare_cached(&format!("SELECT {seq} {of_run} ORDER BY {seq} DESC LIMIT 1 OFFSET ?2"))
+                .and_then(|mut s| s.query_row((run_id, keep), |row| row.get(0)).optional())
+                .map_err(|e| self.error(e))?;
+            let Some(beyond) = beyond else { continue };
+            // In slices: SQLite holds all rows of one DELETE in memory.
+            let slice = format!(
+                "DELETE {of_run} AND {seq} <= min(?2, \
+                 (SELECT max({seq}) FROM (SELECT {seq} {of_run} ORDER BY {seq} LIMIT {PRUNE_ROWS})))"
+            );
+            loop {
+                let mut gone = 0;
+                self.in_transaction(|tx, path| {
+                    let run = |s: &mut rusqlite::CachedStatement<'_>| s.execute((run_id, beyond));
+                    gone = tx.prepare_cached(&slice).and_then(|mut s| run(&mut s)).map_err(|e| sort(path, e))?;
+                    Ok(())
+                })?;
+                removed += gone;
+                if gone == 0 {
+                    break;
+                }
             }
-            Ok(())
-        })?;
+        }
         Ok(removed)
     }
 

@@ -4,13 +4,13 @@
 //! `snapshot-00000000000000001234.json` holds one JSON object whose last member is the body; the checksum is over
 //! schema, sequence, time and the body's bytes as they stand in the file.
 
-use crate::fs::{Fs, write_atomic_parts};
+use crate::fs::{Fs, read_blocks, write_atomic_with};
 use crate::journal::{JournalError, segments};
 use ctos_types::UnixNanos;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -113,6 +113,7 @@ struct Head {
 }
 
 const BODY: &[u8] = br#","body":"#;
+const END: [u8; 2] = *b"}\n";
 
 /// The snapshots of one run.
 #[derive(Clone, Debug)]
@@ -142,13 +143,20 @@ impl SnapshotStore {
         at: UnixNanos,
         body: &T,
     ) -> Result<PathBuf, SnapshotError> {
-        let body = serde_json::to_vec(body)?;
-        let head = Head { schema, seq, at, sha256: digest(schema, seq, at, &body), body: None };
+        // Turned into JSON twice, once for the checksum and once for the file, so that its text is never in memory.
+        let mut hash = hash_of(schema, seq, at);
+        serde_json::to_writer(BufWriter::new(Hashing(&mut hash)), body)?;
+        let head = Head { schema, seq, at, sha256: crate::hex(&hash.finalize()), body: None };
         let mut start = serde_json::to_vec(&head)?;
         // Cut `null}` and put the body in its place.
         start.truncate(start.len() - b"null}".len());
         let path = self.dir.join(file_name(seq));
-        write_atomic_parts(&*self.fs, &path, &[&start, &body, b"}\n"]).map_err(|e| disk("write", &path, e))?;
+        let write = |mut out: &mut dyn Write| {
+            out.write_all(&start)?;
+            serde_json::to_writer(&mut out, body)?;
+            out.write_all(&END)
+        };
+        write_atomic_with(&*self.fs, &path, write).map_err(|e| disk("write", &path, e))?;
         Ok(path)
     }
 
@@ -186,6 +194,27 @@ impl SnapshotStore {
         Ok(parse(&text, seq).map_err(|why| Damaged { path, why }))
     }
 
+    /// Whether [`load`](Self::load) would accept the file, a block at a time.
+    fn is_whole(&self, seq: u64) -> Result<bool, SnapshotError> {
+        let path = self.dir.join(file_name(seq));
+        let read = |e| disk("read", &path, e);
+        let (mut start, mut end) = ([0; 512], [0; END.len()]);
+        let n = self.fs.read_at(&path, 0, &mut start).map_err(read)?;
+        let Ok((head, body)) = head_of(&start[..n]) else { return Ok(false) };
+        let Some(mut left) = self.fs.len(&path).map_err(read)?.checked_sub((body + END.len()) as u64) else {
+            return Ok(false);
+        };
+        self.fs.read_at(&path, body as u64 + left, &mut end).map_err(read)?;
+        let mut hash = hash_of(head.schema, head.seq, head.at);
+        let add = |block: &[u8]| {
+            let take = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            hash.update(&block[..take]);
+            left -= take as u64;
+        };
+        read_blocks(&*self.fs, &path, body as u64, add).map_err(read)?;
+        Ok(head.seq == seq && end == END && crate::hex(&hash.finalize()) == head.sha256)
+    }
+
     /// Removes snapshots and segments of `journal_dir` that `retention` does not ask for, snapshots first, so that a
     /// crash between leaves no snapshot without its segments. Without a good snapshot nothing is removed.
     pub fn retain(&self, journal_dir: &Path, retention: Retention) -> Result<Retained, SnapshotError> {
@@ -194,7 +223,7 @@ impl SnapshotStore {
             if good.len() == retention.snapshots.max(2) {
                 break;
             }
-            if self.load(*seq)?.is_ok() {
+            if self.is_whole(*seq)? {
                 good.push(*seq);
             }
         }
@@ -255,13 +284,20 @@ impl SnapshotStore {
     }
 }
 
-fn parse(text: &[u8], seq: u64) -> Result<Snapshot, String> {
+/// The head, and where the body begins.
+fn head_of(text: &[u8]) -> Result<(Head, usize), String> {
     // Everything before the body is numbers and hex digits, so the first occurrence is the member's own name.
     let at = text.windows(BODY.len()).position(|w| w == BODY).ok_or("no body")? + BODY.len();
-    let body = text[at..].strip_suffix(b"}\n").ok_or("ends early")?;
     let head = [&text[..at], b"null}"].concat();
-    let head: Head = serde_json::from_slice(&head).map_err(|e| format!("bad head: {e}"))?;
-    if head.sha256 != digest(head.schema, head.seq, head.at, body) {
+    Ok((serde_json::from_slice(&head).map_err(|e| format!("bad head: {e}"))?, at))
+}
+
+fn parse(text: &[u8], seq: u64) -> Result<Snapshot, String> {
+    let (head, at) = head_of(text)?;
+    let body = text[at..].strip_suffix(&END).ok_or("ends early")?;
+    let mut hash = hash_of(head.schema, head.seq, head.at);
+    hash.update(body);
+    if head.sha256 != crate::hex(&hash.finalize()) {
         return Err("checksum mismatch".into());
     }
     if head.seq != seq {
@@ -270,11 +306,24 @@ fn parse(text: &[u8], seq: u64) -> Result<Snapshot, String> {
     Ok(Snapshot { schema: head.schema, seq, at: head.at, body: body.to_vec() })
 }
 
-fn digest(schema: u32, seq: u64, at: UnixNanos, body: &[u8]) -> String {
+struct Hashing<'a>(&'a mut Sha256);
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The checksum up to where the body begins.
+fn hash_of(schema: u32, seq: u64, at: UnixNanos) -> Sha256 {
     let mut hash = Sha256::new();
     hash.update(format!("{schema} {seq} {} ", at.0));
-    hash.update(body);
-    crate::hex(&hash.finalize())
+    hash
 }
 
 fn file_name(seq: u64) -> String {

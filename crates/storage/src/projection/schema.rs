@@ -6,7 +6,8 @@ pub(super) const RUN_TABLES: [&str; 8] =
     ["orders", "fills", "positions", "balances", "equity", "events", "strategies", "meta"];
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-pub(super) const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE runs (
   run_id TEXT PRIMARY KEY, number INTEGER NOT NULL, mode TEXT NOT NULL, shard INTEGER NOT NULL,
   started_at INTEGER NOT NULL, ended_at INTEGER, status TEXT NOT NULL, settings TEXT NOT NULL, summary TEXT
@@ -56,4 +57,8 @@ CREATE TABLE strategies (
   PRIMARY KEY (run_id, strategy)
 ) WITHOUT ROWID;
 CREATE TABLE meta (run_id TEXT PRIMARY KEY, applied_seq INTEGER NOT NULL) WITHOUT ROWID;
-"];
+",
+    "
+CREATE INDEX equity_by_time ON equity (run_id, seq);
+",
+];

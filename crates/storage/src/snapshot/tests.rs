@@ -58,6 +58,7 @@ fn every_damaged_byte_is_noticed_and_the_earlier_one_is_used() {
         write(&store, 10);
         let path = write(&store, 20);
         fs.corrupt(&path, offset, 1).unwrap();
+        assert!(store.is_whole(10).unwrap() && !store.is_whole(20).unwrap(), "offset {offset}");
         let latest = store.latest(u64::MAX).unwrap();
         assert_eq!(latest.snapshot.unwrap().seq, 10, "offset {offset}");
         assert_eq!(latest.damaged.len(), 1);
