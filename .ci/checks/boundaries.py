@@ -24,6 +24,7 @@ ROOMS = {
     "ctos-runtime": (
         5,
         [
+            "ctos-data",
             "ctos-driver-binance",
             "ctos-driver-paper",
             "ctos-indicators",
@@ -34,11 +35,19 @@ ROOMS = {
             "ctos-venue",
         ],
     ),
+    "ctos-data": (4, ["ctos-driver-binance", "ctos-storage", "ctos-types", "ctos-venue"]),
+    "ctos-backtest": (
+        6,
+        ["ctos-data", "ctos-kernel", "ctos-runtime", "ctos-storage", "ctos-strategies", "ctos-types", "ctos-venue"],
+    ),
     # The measurements behind `ctos bench`: they put the rooms together as runtime does, and time them.
     "ctos-bench": (
         6,
         [
+            "ctos-backtest",
+            "ctos-data",
             "ctos-driver-paper",
+            "ctos-indicators",
             "ctos-kernel",
             "ctos-runtime",
             "ctos-storage",
@@ -48,7 +57,7 @@ ROOMS = {
         ],
     ),
     "ctos-server": (6, ["ctos-runtime", "ctos-storage", "ctos-types"]),
-    "ctos-cli": (7, ["ctos-bench", "ctos-runtime", "ctos-server", "ctos-storage", "ctos-strategies", "ctos-types"]),
+    "ctos-cli": (7, ["ctos-backtest", "ctos-bench", "ctos-data", "ctos-runtime", "ctos-server", "ctos-storage", "ctos-strategies", "ctos-types"]),
 }
 
 PURE = ["ctos-types", "ctos-venue", "ctos-kernel", "ctos-indicators", "ctos-strategies"]
