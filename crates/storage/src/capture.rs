@@ -3,7 +3,7 @@
 
 mod source;
 
-pub(crate) use source::{Fault, Source};
+pub use source::{Fault, LineSpan, Source};
 
 use ctos_types::UnixNanos;
 use sha2::{Digest, Sha256};

@@ -1,7 +1,8 @@
-//! Bytes of a text file, plain or gzip, cut into lines inside one reused buffer.
+//! Bytes of a text file, plain, gzip or from any other stream, cut into lines inside one reused buffer.
 //! Never: knows what a line means.
 
 use flate2::bufread::MultiGzDecoder;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -10,7 +11,7 @@ const READ_SIZE: usize = 256 << 10;
 
 /// Why the next line is not there.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The compressed stream is cut off or corrupt.
     Damaged(String),
     /// The disk failed.
@@ -21,7 +22,7 @@ pub(crate) enum Fault {
 
 /// Where a line lies in [`Source::buffer`], without newline and carriage return.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LineSpan {
+pub struct LineSpan {
     pub start: usize,
     pub end: usize,
     /// False for a last line that the file ends in without a newline.
@@ -31,9 +32,12 @@ pub(crate) struct LineSpan {
 enum Input {
     Plain(BufReader<File>),
     Gzip(Box<MultiGzDecoder<BufReader<File>>>),
+    /// Somebody else's decoder; it reports damage by the kinds that gzip has.
+    Decoded(Box<dyn Read + Send>),
 }
 
-pub(crate) struct Source {
+/// Lines of a file or stream, one at a time. Memory is bounded by the longest line that the caller allows.
+pub struct Source {
     input: Input,
     buffer: Vec<u8>,
     /// Unread bytes are `buffer[start..end]`.
@@ -46,15 +50,32 @@ pub(crate) struct Source {
     fault: Option<Fault>,
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("unread", &(self.end - self.start)).finish_non_exhaustive()
+    }
+}
+
 impl Source {
-    /// Gzip is told by its magic number.
+    /// Gzip is told by its magic number. Fails where the file cannot be opened or its first bytes cannot be read.
     pub fn open(path: &Path) -> io::Result<Source> {
         let mut file = BufReader::with_capacity(64 << 10, File::open(path)?);
         let gzip = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let input = if gzip { Input::Gzip(Box::new(MultiGzDecoder::new(file))) } else { Input::Plain(file) };
-        Ok(Source { input, buffer: vec![0; READ_SIZE], start: 0, end: 0, taken: (0, 0), ended: false, fault: None })
+        Ok(Source::over(input))
     }
 
+    /// Lines of text that `stream` unpacks. An error of kind `InvalidData`, `InvalidInput` or `UnexpectedEof` is
+    /// [`Fault::Damaged`], any other one the disk's.
+    pub fn decoded(stream: Box<dyn Read + Send>) -> Source {
+        Source::over(Input::Decoded(stream))
+    }
+
+    fn over(input: Input) -> Source {
+        Source { input, buffer: vec![0; READ_SIZE], start: 0, end: 0, taken: (0, 0), ended: false, fault: None }
+    }
+
+    /// What [`LineSpan`] points into.
     pub fn buffer(&self) -> &[u8] {
         &self.buffer
     }
@@ -140,6 +161,7 @@ impl Source {
             let read = match &mut self.input {
                 Input::Plain(file) => file.read(into),
                 Input::Gzip(gzip) => gzip.read(into),
+                Input::Decoded(stream) => stream.read(into),
             };
             match read {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -163,10 +185,9 @@ impl Source {
         let damage =
             matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
         match &self.input {
-            Input::Gzip(_) if damage && e.kind() == io::ErrorKind::UnexpectedEof => {
-                Fault::Damaged("the file was cut off".into())
-            }
-            Input::Gzip(_) if damage => Fault::Damaged(e.to_string()),
+            Input::Plain(_) => Fault::Io(e),
+            _ if e.kind() == io::ErrorKind::UnexpectedEof => Fault::Damaged("the file was cut off".into()),
+            _ if damage => Fault::Damaged(e.to_string()),
             _ => Fault::Io(e),
         }
     }

@@ -135,3 +135,40 @@ fn only_the_first_bad_lines_are_kept_but_all_are_counted() {
     let (_, summary) = read(&b"bad\n".repeat(250));
     assert_eq!((summary.bad_lines, summary.bad.len(), summary.bad[99].line), (250, BAD_LINES_KEPT, 100));
 }
+
+/// A stream that hands out `text` in pieces of three bytes and then fails.
+struct Failing(&'static [u8], std::io::ErrorKind);
+
+impl std::io::Read for Failing {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.len().min(into.len()).min(3);
+        if n == 0 {
+            return Err(self.1.into());
+        }
+        into[..n].copy_from_slice(&self.0[..n]);
+        self.0 = &self.0[n..];
+        Ok(n)
+    }
+}
+
+#[test]
+fn a_decoded_stream_gives_its_lines_before_its_damage_and_a_failing_disk_is_not_damage() {
+    for (kind, damaged) in [
+        (std::io::ErrorKind::InvalidData, true),
+        (std::io::ErrorKind::UnexpectedEof, true),
+        (std::io::ErrorKind::PermissionDenied, false),
+    ] {
+        let mut source = Source::decoded(Box::new(Failing(b"one\ntwo\r\nhalf", kind)));
+        let mut seen = Vec::new();
+        let fault = loop {
+            match source.next_line(64) {
+                Ok(Some(span)) => seen.push((source.buffer()[span.start..span.end].to_vec(), span.terminated)),
+                Ok(None) => panic!("the failure was lost"),
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!(seen, [(b"one".to_vec(), true), (b"two".to_vec(), true), (b"half".to_vec(), false)]);
+        assert_eq!(matches!(fault, Fault::Damaged(_)), damaged, "{fault:?}");
+        assert_eq!(matches!(fault, Fault::Io(_)), !damaged, "{fault:?}");
+    }
+}
