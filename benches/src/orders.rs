@@ -12,7 +12,7 @@ use crate::{Lab, internal};
 use ctos_driver_paper::{Latencies, PaperDriver};
 use ctos_kernel::{Ctx, Feeds, OrderRequest, Strategy, Tick};
 use ctos_runtime::RunError;
-use ctos_runtime::shard::{Keep, Parts, Shard};
+use ctos_runtime::shard::{Durable, Keep, Parts, Shard};
 use ctos_storage::fs::RealFs;
 use ctos_storage::snapshot::{Retention, SnapshotStore};
 use ctos_types::event::EventKind;
@@ -99,14 +99,16 @@ fn shard(dir: &Path) -> Result<Shard, RunError> {
     let parts = Parts {
         kernel: fixture::kernel(vec![Box::new(Burst::default())]),
         driver: PaperDriver::new(Box::new(source), exchange, vec![ACCOUNT], latencies),
-        journal: journal(&journal_dir)?,
-        snapshots: Keep {
-            store: SnapshotStore::open(Arc::new(RealFs), &dir.join("snapshots"))?,
-            journal_dir,
-            retention: Retention { snapshots: 2, max_bytes: None },
-            every: u64::MAX / 2,
-        },
-        sync: true,
+        durable: Some(Durable {
+            journal: journal(&journal_dir)?,
+            snapshots: Keep {
+                store: SnapshotStore::open(Arc::new(RealFs), &dir.join("snapshots"))?,
+                journal_dir,
+                retention: Retention { snapshots: 2, max_bytes: None },
+                every: u64::MAX / 2,
+            },
+            sync: true,
+        }),
     };
     Shard::begin(parts, START, &[fixture::opening_balance()], Box::new(())).map_err(internal)
 }

@@ -26,8 +26,6 @@ const BATCH: usize = 2_000;
 const VIEW_EVERY: Duration = Duration::from_millis(200);
 /// Longest sleep while nothing is due.
 const NAP: Duration = Duration::from_millis(5);
-/// Market time the end of a run waits for its cancels to be answered.
-const SETTLE: Nanos = Nanos::from_secs(120);
 
 /// How long a face waits for a busy kernel.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -128,7 +126,7 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     let watched = Watched {
         progress: shard.kernel().progress(),
         driver: shard.driver().clone(),
-        journal: shard.journal().clone(),
+        journal: shard.journal().expect("a run has a journal").clone(),
         market_time: shard.clock().clone(),
         home: start.home.clone(),
         alerts: start.alerts.clone(),
@@ -219,7 +217,10 @@ impl Loop {
             let at = if reason == DURATION { self.end.unwrap_or(UnixNanos::MIN) } else { self.shard.kernel().now() };
             self.shard.control(at, &Control::Stop { reason }).map_err(RunError::internal)?;
         }
-        self.settle().map_err(RunError::internal)?;
+        let left = self.shard.settle().map_err(RunError::internal)?;
+        if left > 0 {
+            tracing::warn!(left, "orders are still open after the run was settled");
+        }
         self.keep_latches();
         let ended = self.shard.stats().stopping.clone().unwrap_or_default();
         let summary = Summary::of(&self.shard, &self.facts, &ended);
@@ -296,21 +297,6 @@ impl Loop {
             let refused = self.shard.degraded().map(|why| format!("not recorded: {why}"));
             let _ = reply.send(refused.map_or(Ok(()), Err));
             next = self.inbox.try_recv().ok();
-        }
-        Ok(())
-    }
-
-    /// Lets the venue answer the last cancels.
-    fn settle(&mut self) -> Result<(), ShardError> {
-        let until = self.shard.kernel().now().after(SETTLE);
-        while self.shard.kernel().orders().open_count() > 0 || self.shard.in_flight() {
-            if !self.shard.advance(until)? {
-                break;
-            }
-        }
-        let left = self.shard.kernel().orders().open_count();
-        if left > 0 {
-            tracing::warn!(left, "orders are still open after the run was settled");
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::shard::Observer;
 use crate::shard::recover::Inputs;
 use crate::world::Catalog;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use ctos_kernel::{Alarm, Audit, Output, ProcessState};
+use ctos_kernel::{Alarm, Audit, Kernel, Output, ProcessState};
 use ctos_storage::fs::RealFs;
 use ctos_storage::home::{Home, RunDir};
 use ctos_storage::journal::{JournalError, JournalReader};
@@ -61,7 +61,7 @@ struct Tap {
 }
 
 impl Observer for Tap {
-    fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>) {
+    fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>, _: &Kernel) {
         let batch = Message::Step(Batch { seq, at, audits: std::mem::take(audits) });
         if self.wait {
             // Fails only when the recorder is gone; the journal has everything then.
@@ -383,12 +383,7 @@ impl Worker {
 }
 
 /// Rebuilds the whole store from what the journals of all runs still hold. Returns the number of runs.
-pub fn rebuild(home: &Home) -> Result<usize, RunError> {
-    rebuild_with(home, ctos_strategies::build)
-}
-
-/// [`rebuild`] for runs whose strategies come from `catalog`.
-pub fn rebuild_with(home: &Home, catalog: Catalog) -> Result<usize, RunError> {
+pub fn rebuild(home: &Home, catalog: Catalog) -> Result<usize, RunError> {
     open_or_replace(&home.projection_path())?;
     let runs = home.runs()?;
     for dir in &runs {

@@ -6,7 +6,7 @@ use crate::config::{Settings, Speed, SyncSetting};
 use crate::instance::{Instance, Names, Start, launch};
 use crate::record::Recorder;
 use crate::shard::recover::{Inputs, read_body};
-use crate::shard::{Keep, Parts, RecoverError, Recovery, Shard};
+use crate::shard::{Durable, Keep, Parts, RecoverError, Recovery, Shard};
 use crate::summary::{RunFacts, Summary};
 use crate::watchdog::Intervention;
 use crate::world::{self, Catalog, World};
@@ -121,7 +121,7 @@ pub struct StartOptions {
 impl StartOptions {
     /// Built-in strategies; a cut-off run is continued.
     pub fn new(on_hang: impl FnOnce(Intervention) + Send + 'static) -> StartOptions {
-        StartOptions { fresh: false, catalog: ctos_strategies::build, on_hang: Box::new(on_hang) }
+        StartOptions { fresh: false, catalog: Catalog::BUILT_IN, on_hang: Box::new(on_hang) }
     }
 }
 
@@ -195,9 +195,11 @@ fn open_shard(
     let parts = |journal| Parts {
         kernel: world.kernel,
         driver: world.driver,
-        journal,
-        snapshots: keep(settings, store.clone(), &journal_dir),
-        sync: settings.speed != Speed::Max && settings.journal.sync != SyncSetting::Off,
+        durable: Some(Durable {
+            journal,
+            snapshots: keep(settings, store.clone(), &journal_dir),
+            sync: settings.speed != Speed::Max && settings.journal.sync != SyncSetting::Off,
+        }),
     };
     let (journal, recovered) = match Journal::open(fs.clone(), &journal_dir, options.clone()) {
         Ok(opened) => opened,
@@ -362,13 +364,8 @@ fn read_latches(home: &Path, names: &Names) -> Result<NamedLatches, RunError> {
 
 // ---- replay
 
-/// Re-steps a run of built-in strategies from its journal and compares.
-pub fn replay(home: &Home, run_id: &str) -> Result<crate::replay::ReplayReport, RunError> {
-    replay_with(home, run_id, ctos_strategies::build)
-}
-
-/// Re-steps a run from its journal with strategies from `catalog` and compares.
-pub fn replay_with(home: &Home, run_id: &str, catalog: Catalog) -> Result<crate::replay::ReplayReport, RunError> {
+/// Re-steps a run from its journal and compares. Its strategies come from `catalog`.
+pub fn replay(home: &Home, run_id: &str, catalog: Catalog) -> Result<crate::replay::ReplayReport, RunError> {
     let dir = home.run(run_id)?;
     let record = record_of(&dir)?;
     let (kernel, snapshot, reader) = from_journal(&dir, &record, catalog)?;
@@ -406,8 +403,14 @@ pub(crate) fn from_journal(dir: &RunDir, record: &RunRecord, catalog: Catalog) -
 }
 
 /// Latches or releases the kill switch of a home in which nothing runs: in the journal of a cut-off run, so that it
-/// continues that way, and in the latch file, for whatever runs there next.
-pub fn latch_offline(home: &Path, scope: &str, state: KillState, reason: &str) -> Result<(), RunError> {
+/// continues that way, and in the latch file, for whatever runs there next. `catalog` has the strategies of that run.
+pub fn latch_offline(
+    home: &Path,
+    catalog: Catalog,
+    scope: &str,
+    state: KillState,
+    reason: &str,
+) -> Result<(), RunError> {
     let home = Home::open(home)?;
     let latest = home.latest_run()?;
     let record = latest.as_ref().map(record_of).transpose()?;
@@ -425,7 +428,7 @@ pub fn latch_offline(home: &Path, scope: &str, state: KillState, reason: &str) -
             KillState::Active => Control::Resume { scope, reason },
             state => Control::Halt { scope, state, reason },
         };
-        now = append_control(dir, &record, &control)?;
+        now = append_control(dir, &record, catalog, &control)?;
     }
     let mut latches: NamedLatches = home.read_latches()?.unwrap_or_default();
     match state {
@@ -436,7 +439,12 @@ pub fn latch_offline(home: &Path, scope: &str, state: KillState, reason: &str) -
 }
 
 /// Adds a control input at the end of a cut-off run's journal. Returns the market time it got.
-fn append_control(dir: &RunDir, record: &RunRecord, control: &Control) -> Result<UnixNanos, RunError> {
+fn append_control(
+    dir: &RunDir,
+    record: &RunRecord,
+    catalog: Catalog,
+    control: &Control,
+) -> Result<UnixNanos, RunError> {
     let (mut journal, recovered) =
         match Journal::open(Arc::new(RealFs), &dir.journal_dir(), journal_options(&record.settings)) {
             Ok(opened) => opened,
@@ -447,7 +455,7 @@ fn append_control(dir: &RunDir, record: &RunRecord, control: &Control) -> Result
     if recovered.next_seq == 0 {
         return Ok(record.start);
     }
-    let (mut kernel, _, mut reader) = from_journal(dir, record, ctos_strategies::build)?;
+    let (mut kernel, _, mut reader) = from_journal(dir, record, catalog)?;
     let store = SnapshotStore::read_only(Arc::new(RealFs), &dir.snapshots_dir());
     if let Some(snapshot) = store.latest(recovered.next_seq - 1)?.snapshot {
         let body = read_body(&snapshot).map_err(RunError::Internal)?;

@@ -12,12 +12,13 @@ use ctos_kernel::{Approved, Audit, Kernel, Output};
 use ctos_storage::journal::{Journal, JournalError};
 use ctos_storage::snapshot::{Retention, SnapshotError, SnapshotStore};
 use ctos_types::{
-    AccountEvent, Command, Control, Event, EventBuf, OrderReport, RejectReason, ReportBody, Request, Stamped, Text,
-    UnixNanos, VenueOrderId,
+    AccountEvent, Command, Control, Event, EventBuf, OrderReport, Nanos, RejectReason, ReportBody, Request, Stamped,
+    Text, UnixNanos, VenueOrderId,
 };
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::any::Any;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,8 +26,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Hears every step's audit. Called on the shard's thread: hand over and return.
-pub trait Observer: Send {
-    fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>);
+pub trait Observer: Send + Any {
+    /// `kernel` is as it stands after the step.
+    fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>, kernel: &Kernel);
 
     /// The journal behind older snapshots is about to go: what was told so far should not need it any more.
     fn before_retention(&mut self) {}
@@ -34,7 +36,7 @@ pub trait Observer: Send {
 
 /// For shards nobody watches.
 impl Observer for () {
-    fn on_step(&mut self, _: u64, _: UnixNanos, _: &mut Vec<Audit>) {}
+    fn on_step(&mut self, _: u64, _: UnixNanos, _: &mut Vec<Audit>, _: &Kernel) {}
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,11 @@ pub struct Keep {
     pub every: u64,
 }
 
+/// Market time the end of a run waits for its cancels to be answered.
+const SETTLE: Nanos = Nanos::from_secs(120);
+/// A backtest times one step of 64.
+const BACKTEST_UNTIMED: u64 = 63;
+
 /// Version of the snapshot body: kernel, driver, stats.
 pub const SNAPSHOT_SCHEMA: u32 = 1;
 
@@ -62,6 +69,13 @@ pub const SNAPSHOT_SCHEMA: u32 = 1;
 pub struct Parts {
     pub kernel: Kernel,
     pub driver: PaperDriver,
+    /// `None`: a backtest, of which nothing has to survive.
+    pub durable: Option<Durable>,
+}
+
+/// How a run is made to survive.
+#[derive(Debug)]
+pub struct Durable {
     pub journal: Journal,
     pub snapshots: Keep,
     /// Whether a command waits until its cause is as durable as the journal promises. Off for `--speed max`.
@@ -93,12 +107,11 @@ pub(crate) struct Body {
 pub struct Shard {
     kernel: Kernel,
     driver: Arc<Mutex<PaperDriver>>,
-    journal: Arc<Mutex<Journal>>,
-    snapshots: Keep,
-    sync: bool,
-    next_snapshot: u64,
+    disk: Option<Disk>,
     stats: Stats,
     latency: Histogram<u64>,
+    /// Steps whose sequence has one of these bits are not timed.
+    untimed: u64,
     observer: Box<dyn Observer>,
     out: Output,
     current: EventBuf,
@@ -108,6 +121,14 @@ pub struct Shard {
     degraded: Option<String>,
     /// Market time of the input in work or of the last one, for whoever must not wait for this thread.
     clock: Arc<AtomicI64>,
+}
+
+struct Disk {
+    journal: Arc<Mutex<Journal>>,
+    snapshots: Keep,
+    sync: bool,
+    /// The input after which one is due.
+    next_snapshot: u64,
 }
 
 impl std::fmt::Debug for Shard {
@@ -123,16 +144,21 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shard {
     fn from_parts(parts: Parts, stats: Stats, observer: Box<dyn Observer>) -> Shard {
-        let next_snapshot = parts.kernel.next_input() + parts.snapshots.every;
+        let next = parts.kernel.next_input();
+        let disk = parts.durable.map(|Durable { journal, snapshots, sync }| Disk {
+            journal: Arc::new(Mutex::new(journal)),
+            next_snapshot: next + snapshots.every,
+            snapshots,
+            sync,
+        });
         let clock = Arc::new(AtomicI64::new(parts.kernel.now().0));
         Shard {
             clock,
             kernel: parts.kernel,
             driver: Arc::new(Mutex::new(parts.driver)),
-            journal: Arc::new(Mutex::new(parts.journal)),
-            snapshots: parts.snapshots,
-            sync: parts.sync,
-            next_snapshot,
+            // Reading the clock twice costs as much as many a step: a backtest does it now and then.
+            untimed: if disk.is_some() { 0 } else { BACKTEST_UNTIMED },
+            disk,
             stats,
             latency: Histogram::new(3).expect("three digits is a valid precision"),
             observer,
@@ -191,6 +217,24 @@ impl Shard {
         stepped
     }
 
+    /// Ends the run: stops the strategies at market time `at` (or the kernel's own if that is later) and lets the venue
+    /// answer the last cancels. Returns how many orders are still open after that.
+    pub fn stop(&mut self, at: UnixNanos, reason: &str) -> Result<usize, ShardError> {
+        self.control(at, &Control::Stop { reason: reason.into() })?;
+        self.settle()
+    }
+
+    /// Lets the venue answer the last cancels.
+    pub fn settle(&mut self) -> Result<usize, ShardError> {
+        let until = self.kernel.now().after(SETTLE);
+        while self.kernel.orders().open_count() > 0 || self.in_flight() {
+            if !self.advance(until)? {
+                break;
+            }
+        }
+        Ok(self.kernel.orders().open_count())
+    }
+
     /// Steps an input from outside the market, at market time `at` or the kernel's own time if that is later.
     /// When this returns, the input is as durable as commands are.
     pub fn control(&mut self, at: UnixNanos, control: &Control) -> Result<(), ShardError> {
@@ -201,34 +245,41 @@ impl Shard {
     fn input(&mut self, at: UnixNanos, event: Event<'_>) -> Result<(), ShardError> {
         let stamp = |kernel: &Kernel| Stamped { seq: kernel.next_input(), at: at.max(kernel.now()), event };
         let mut input = stamp(&self.kernel);
-        if self.degraded.is_none() {
-            let appended = lock(&self.journal).append_input(&input);
-            if let Err(error) = appended {
-                self.degrade(&error)?;
-                input = stamp(&self.kernel);
-            }
+        let appended = self.disk().map(|disk| lock(&disk.journal).append_input(&input));
+        if let Some(Err(error)) = appended {
+            self.degrade(&error)?;
+            input = stamp(&self.kernel);
         }
         self.step(&input)?;
-        if input.seq + 1 >= self.next_snapshot && self.degraded.is_none() {
+        if self.disk().is_some_and(|disk| input.seq + 1 >= disk.next_snapshot) {
             self.snapshot()?;
         }
         Ok(())
     }
 
+    /// Where the run is kept, while that works.
+    fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref().filter(|_| self.degraded.is_none())
+    }
+
     fn step(&mut self, input: &Stamped<Event<'_>>) -> Result<(), ShardError> {
         let mut out = std::mem::take(&mut self.out);
         self.clock.store(input.at.0, Ordering::Release);
-        let begun = Instant::now();
-        self.kernel.step(input, &mut out);
-        let nanos = begun.elapsed().as_nanos() as u64;
-        self.latency.saturating_record(nanos.max(1));
+        if input.seq & self.untimed == 0 {
+            let begun = Instant::now();
+            self.kernel.step(input, &mut out);
+            let nanos = begun.elapsed().as_nanos() as u64;
+            self.latency.saturating_record(nanos.max(1));
+        } else {
+            self.kernel.step(input, &mut out);
+        }
         self.stats.on_input(&input.event);
         self.stats.on_audits(&out.audits);
         if !out.commands.is_empty() {
             self.release(input, &mut out.commands)?;
         }
         if !out.audits.is_empty() {
-            self.observer.on_step(input.seq, input.at, &mut out.audits);
+            self.observer.on_step(input.seq, input.at, &mut out.audits, &self.kernel);
         }
         self.out = out;
         Ok(())
@@ -236,13 +287,11 @@ impl Shard {
 
     /// Lets commands leave, once their cause is durable.
     fn release(&mut self, input: &Stamped<Event<'_>>, commands: &mut Vec<Approved<Command>>) -> Result<(), ShardError> {
-        if self.degraded.is_none() {
-            let durable = self.journal_commands(input.seq, commands);
-            if let Err(error) = durable {
-                self.withhold(commands, &error);
-                self.degrade(&error)?;
-            }
-        } else {
+        let durable = self.disk().map_or(Ok(()), |disk| disk.append(input.seq, commands));
+        if let Err(error) = durable {
+            self.withhold(commands, &error);
+            self.degrade(&error)?;
+        } else if self.degraded.is_some() {
             commands.retain(|c| c.get().only_reduces());
         }
         let mut driver = lock(&self.driver);
@@ -250,14 +299,6 @@ impl Shard {
             driver.send(input.at, command);
         }
         Ok(())
-    }
-
-    fn journal_commands(&self, seq: u64, commands: &[Approved<Command>]) -> Result<(), JournalError> {
-        let mut journal = lock(&self.journal);
-        for command in commands {
-            journal.append_command(seq, command.get())?;
-        }
-        if self.sync { journal.sync() } else { Ok(()) }
     }
 
     /// Keeps back what could add risk and tells the kernel that it never left.
@@ -288,7 +329,9 @@ impl Shard {
         let control = Control::JournalFailed { error: error.to_string() };
         let at = self.kernel.now();
         let input = Stamped { seq: self.kernel.next_input(), at, event: Event::Control(&control) };
-        if let Err(second) = last_words(&mut lock(&self.journal), error, &input) {
+        if let Some(disk) = &self.disk
+            && let Err(second) = last_words(&mut lock(&disk.journal), error, &input)
+        {
             tracing::error!(error = %second, "the halt itself could not be journaled; it holds in memory");
         }
         self.step(&input)
@@ -297,9 +340,20 @@ impl Shard {
     /// Writes a snapshot after the last input, starts a new segment and lets go of what is no longer needed.
     pub fn snapshot(&mut self) -> Result<(), ShardError> {
         let next = self.kernel.next_input();
-        self.next_snapshot = next + self.snapshots.every;
-        let Some(last) = next.checked_sub(1).filter(|_| self.degraded.is_none()) else { return Ok(()) };
-        match self.write_snapshot(last) {
+        let (Some(last), None, Some(disk)) = (next.checked_sub(1), &self.degraded, &mut self.disk) else {
+            return Ok(());
+        };
+        disk.next_snapshot = next + disk.snapshots.every;
+        let written = {
+            let driver = lock(&self.driver);
+            let body = BodyRef { kernel: self.kernel.save(), driver: driver.save(), stats: &self.stats };
+            disk.write_snapshot(last, self.kernel.now(), &body)
+        };
+        let kept = written.and_then(|()| {
+            self.observer.before_retention();
+            disk.retain()
+        });
+        match kept {
             Err(ShardError::Journal(error)) => self.degrade(&error),
             // A snapshot only shortens recovery: without it the journal still has everything.
             Err(ShardError::Snapshot(error)) => {
@@ -310,55 +364,26 @@ impl Shard {
         }
     }
 
-    fn write_snapshot(&mut self, last: u64) -> Result<(), ShardError> {
-        let mut journal = lock(&self.journal);
-        // The snapshot stands for everything before it, so that must be in the journal's files first.
-        journal.sync()?;
-        {
-            let driver = lock(&self.driver);
-            let body = BodyRef { kernel: self.kernel.save(), driver: driver.save(), stats: &self.stats };
-            self.snapshots.store.write(SNAPSHOT_SCHEMA, last, self.kernel.now(), &body)?;
-        }
-        journal.start_segment(last + 1)?;
-        self.observer.before_retention();
-        let kept = self.snapshots.store.retain(&self.snapshots.journal_dir, self.snapshots.retention)?;
-        if kept.over_budget > 0 {
-            tracing::warn!(
-                bytes = kept.bytes,
-                over = kept.over_budget,
-                "journal.max_mb is too small for what recovery needs"
-            );
-        }
-        Ok(())
-    }
-
     /// Pushes what is buffered to the operating system. Called when the shard is idle.
     pub fn flush(&mut self) -> Result<(), ShardError> {
-        if self.degraded.is_some() {
-            return Ok(());
-        }
-        let result = lock(&self.journal).flush();
-        if let Err(error) = result { self.degrade(&error) } else { Ok(()) }
+        self.with_journal(Journal::flush)
     }
 
     /// Ends the run's journal with a note and makes all of it durable.
     pub fn close(&mut self, end: &Value) -> Result<(), ShardError> {
-        if self.degraded.is_some() {
-            return Ok(());
-        }
-        let result = {
-            let mut journal = lock(&self.journal);
-            journal.append_note(end).and_then(|()| journal.sync())
-        };
-        if let Err(error) = result { self.degrade(&error) } else { Ok(()) }
+        self.with_journal(|journal| journal.append_note(end).and_then(|()| journal.sync()))
     }
 
     /// Makes everything up to the last input as durable as the journal promises.
     pub fn sync(&mut self) -> Result<(), ShardError> {
-        if self.degraded.is_some() {
-            return Ok(());
-        }
-        let result = lock(&self.journal).sync();
+        self.with_journal(Journal::sync)
+    }
+
+    fn with_journal(
+        &mut self,
+        act: impl FnOnce(&mut Journal) -> Result<(), JournalError>,
+    ) -> Result<(), ShardError> {
+        let result = self.disk().map_or(Ok(()), |disk| act(&mut lock(&disk.journal)));
         if let Err(error) = result { self.degrade(&error) } else { Ok(()) }
     }
 
@@ -383,11 +408,16 @@ impl Shard {
     pub fn driver(&self) -> &Arc<Mutex<PaperDriver>> {
         &self.driver
     }
-    pub fn journal(&self) -> &Arc<Mutex<Journal>> {
-        &self.journal
+    /// `None` in a backtest.
+    pub fn journal(&self) -> Option<&Arc<Mutex<Journal>>> {
+        self.disk.as_ref().map(|disk| &disk.journal)
     }
     pub fn set_observer(&mut self, observer: Box<dyn Observer>) {
         self.observer = observer;
+    }
+    /// Gives the observer back, for who knows what it is.
+    pub fn into_observer(self) -> Box<dyn Any> {
+        self.observer
     }
     /// Whether anything is still on its way between kernel and venue.
     pub fn in_flight(&self) -> bool {
@@ -396,6 +426,36 @@ impl Shard {
     /// Whether the market has ended and nothing is on its way any more.
     pub fn is_finished(&self) -> bool {
         self.injected.is_empty() && lock(&self.driver).is_finished()
+    }
+}
+
+impl Disk {
+    fn append(&self, seq: u64, commands: &[Approved<Command>]) -> Result<(), JournalError> {
+        let mut journal = lock(&self.journal);
+        for command in commands {
+            journal.append_command(seq, command.get())?;
+        }
+        if self.sync { journal.sync() } else { Ok(()) }
+    }
+
+    fn write_snapshot(&self, last: u64, now: UnixNanos, body: &BodyRef<'_>) -> Result<(), ShardError> {
+        let mut journal = lock(&self.journal);
+        // The snapshot stands for everything before it, so that must be in the journal's files first.
+        journal.sync()?;
+        self.snapshots.store.write(SNAPSHOT_SCHEMA, last, now, body)?;
+        Ok(journal.start_segment(last + 1)?)
+    }
+
+    fn retain(&self) -> Result<(), ShardError> {
+        let kept = self.snapshots.store.retain(&self.snapshots.journal_dir, self.snapshots.retention)?;
+        if kept.over_budget > 0 {
+            tracing::warn!(
+                bytes = kept.bytes,
+                over = kept.over_budget,
+                "journal.max_mb is too small for what recovery needs"
+            );
+        }
+        Ok(())
     }
 }
 

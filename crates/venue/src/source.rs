@@ -25,6 +25,11 @@ pub trait MarketSource: Send {
     /// Digest of everything handed out so far (recordings: of the source itself). Part of a run's `input_hash`.
     fn digest(&self) -> [u8; 32];
 
+    /// The same market from its beginning, sharing what is loaded; `None` where it can only be opened anew.
+    fn share(&self) -> Option<Box<dyn MarketSource>> {
+        None
+    }
+
     /// State from which `restore` goes on with the very next event.
     fn save(&self) -> serde_json::Value;
 

@@ -10,6 +10,7 @@ use ctos_types::{
     Price, Qty, Quote, Side, Trade, UnixNanos,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// One event. 64 bytes: a recording of tens of millions fits into memory.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +149,7 @@ impl TapeBuilder {
     pub fn finish(mut self, digest: [u8; 32]) -> Tape {
         self.records.shrink_to_fit();
         self.levels.shrink_to_fit();
-        let mut tape = Tape {
+        let mut tape = Recording {
             instruments: self.instruments,
             records: self.records,
             levels: self.levels,
@@ -157,7 +158,6 @@ impl TapeBuilder {
             intervals: self.intervals,
             offset: 0,
             order: None,
-            next: 0,
             digest,
         };
         let lag = |r: &Record| tape.stated(r).map(|t| r.ts_recv.0 - t.0);
@@ -169,13 +169,19 @@ impl TapeBuilder {
             order.sort_by_key(|i| tape.venue_time(&tape.records[*i as usize]));
             tape.order = Some(order);
         }
-        tape
+        Tape { recording: Arc::new(tape), next: 0 }
     }
 }
 
-/// A loaded recording as a market source.
-#[derive(Debug)]
+/// A loaded recording as a market source. A clone reads the same data, from where the original stands.
+#[derive(Clone, Debug)]
 pub struct Tape {
+    recording: Arc<Recording>,
+    next: usize,
+}
+
+#[derive(Debug)]
+struct Recording {
     instruments: Instruments,
     records: Vec<Record>,
     levels: Vec<Level>,
@@ -186,25 +192,26 @@ pub struct Tape {
     offset: i64,
     /// Record numbers in venue order, where that is not the order received.
     order: Option<Vec<u32>>,
-    next: usize,
     digest: [u8; 32],
 }
 
 impl Tape {
     /// Number of events.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.recording.records.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.recording.records.is_empty()
     }
 
     /// What stands between the venue's clock and ours at the fastest, in nanoseconds; may be negative.
     pub fn clock_offset(&self) -> i64 {
-        self.offset
+        self.recording.offset
     }
+}
 
+impl Recording {
     fn stated(&self, r: &Record) -> Option<UnixNanos> {
         let t = match r.body {
             Body::Quote { ts_event, .. }
@@ -234,15 +241,17 @@ impl Tape {
 
 impl MarketSource for Tape {
     fn instruments(&self) -> &Instruments {
-        &self.instruments
+        &self.recording.instruments
     }
 
     fn peek(&mut self) -> Option<UnixNanos> {
-        self.record(self.next).map(|r| self.venue_time(r))
+        let tape = &*self.recording;
+        tape.record(self.next).map(|r| tape.venue_time(r))
     }
 
     fn next(&mut self, out: &mut EventBuf) -> Option<SourceTimes> {
-        let record = *self.record(self.next)?;
+        let tape = &*self.recording;
+        let record = *tape.record(self.next)?;
         self.next += 1;
         out.levels.clear();
         out.kind = match record.body {
@@ -254,38 +263,42 @@ impl MarketSource for Tape {
             }
             Body::Depth { instrument, ts_event, start, update_id, bids, asks, snapshot } => {
                 let end = start as usize + (bids + asks) as usize;
-                out.levels.extend_from_slice(&self.levels[start as usize..end]);
+                out.levels.extend_from_slice(&tape.levels[start as usize..end]);
                 EventKind::Depth { instrument, ts_event, bids: bids as usize, snapshot, update_id }
             }
             Body::Bar { instrument, interval, open_time, ohlc: [open, high, low, close], volume } => {
-                let interval = self.intervals[interval as usize];
+                let interval = tape.intervals[interval as usize];
                 let bar = Bar { interval, open_time, open, high, low, close, volume };
                 EventKind::Bar { instrument, ts_event: bar.close_time(), bar }
             }
             Body::Mark { instrument, ts_event, at } => {
-                EventKind::Mark { instrument, ts_event, mark: self.marks[at as usize] }
+                EventKind::Mark { instrument, ts_event, mark: tape.marks[at as usize] }
             }
             Body::Funding { instrument, ts_event, at } => {
-                EventKind::Funding { instrument, ts_event, funding: self.fundings[at as usize] }
+                EventKind::Funding { instrument, ts_event, funding: tape.fundings[at as usize] }
             }
             Body::Gap { instrument, ts_event } => EventKind::Gap { instrument, ts_event },
         };
-        Some(SourceTimes { venue: self.venue_time(&record), recv: record.ts_recv })
+        Some(SourceTimes { venue: tape.venue_time(&record), recv: record.ts_recv })
     }
 
     fn digest(&self) -> [u8; 32] {
-        self.digest
+        self.recording.digest
+    }
+
+    fn share(&self) -> Option<Box<dyn MarketSource>> {
+        Some(Box::new(Tape { recording: self.recording.clone(), next: 0 }))
     }
 
     fn save(&self) -> Value {
-        json!({ "next": self.next, "digest": self.digest })
+        json!({ "next": self.next, "digest": self.recording.digest })
     }
 
     fn restore(&mut self, state: &Value) -> Result<(), String> {
-        if state["digest"] != json!(self.digest) {
+        if state["digest"] != json!(self.recording.digest) {
             return Err("the recording is not the one this run was started with".into());
         }
-        let next = state["next"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= self.records.len());
+        let next = state["next"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= self.recording.records.len());
         self.next = next.ok_or("the position in the recording is out of range")?;
         Ok(())
     }

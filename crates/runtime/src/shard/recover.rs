@@ -104,7 +104,7 @@ impl Inputs {
 }
 
 impl Shard {
-    /// Brings a run back to where its journal ends. `parts.journal` must be open at that end.
+    /// Brings a run back to where its journal ends. The journal in `parts` must be open at that end.
     pub fn recover(
         mut parts: Parts,
         snapshot: Option<Snapshot>,
@@ -130,7 +130,7 @@ impl Shard {
             }
             shard.repeat(&journaled, &mut out)?;
             if journaled.is_last {
-                journaled.complete(&out, &mut lock(&shard.journal))?;
+                shard.disk().map_or(Ok(()), |disk| journaled.complete(&out, &mut lock(&disk.journal)))?;
             }
             recovery.inputs += 1;
             recovery.commands += out.commands.len() as u64;
@@ -162,7 +162,7 @@ impl Shard {
         }
         drop(driver);
         if !out.audits.is_empty() {
-            self.observer.on_step(*seq, *at, &mut out.audits);
+            self.observer.on_step(*seq, *at, &mut out.audits, &self.kernel);
         }
         Ok(())
     }

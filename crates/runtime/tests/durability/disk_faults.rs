@@ -52,7 +52,7 @@ fn until_degraded(shard: &mut Shard, end: UnixNanos, seed: u64) -> Option<u64> {
             // the disk failed at the snapshot behind it.
             let cause = shard.kernel().next_input() - 2;
             let adding = look(shard.driver()).taken().adding;
-            let durable = look(shard.journal()).synced_seq().is_some_and(|synced| synced >= cause);
+            let durable = look(shard.journal().unwrap()).synced_seq().is_some_and(|synced| synced >= cause);
             assert!(adding == before || durable, "seed={seed}: risk left with the failure");
             return Some(adding);
         }

@@ -1,9 +1,9 @@
 //! A run on a disk of the test's choice: synthetic market, a tight grid, small segments, many snapshots.
 
 use ctos_driver_paper::PaperDriver;
-use ctos_kernel::Audit;
+use ctos_kernel::{Audit, Kernel};
 use ctos_runtime::config::{Layers, Settings};
-use ctos_runtime::shard::{Keep, Observer, Parts, Shard};
+use ctos_runtime::shard::{Durable, Keep, Observer, Parts, Shard};
 use ctos_runtime::summary::{RunFacts, Summary};
 use ctos_runtime::world::{self, World};
 use ctos_storage::fs::Fs;
@@ -74,7 +74,7 @@ pub fn look<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub struct Log(pub Arc<Mutex<Vec<Audit>>>);
 
 impl Observer for Log {
-    fn on_step(&mut self, _: u64, _: UnixNanos, audits: &mut Vec<Audit>) {
+    fn on_step(&mut self, _: u64, _: UnixNanos, audits: &mut Vec<Audit>, _: &Kernel) {
         look(&self.0).append(audits);
     }
 }
@@ -102,7 +102,7 @@ pub fn open(fs: &Arc<dyn Fs>, rules: Rules, seen: Option<&Seen>, log: &Log) -> R
     };
     let retention = Retention { snapshots: rules.keep_snapshots, max_bytes: None };
     let keep = Keep { store: store.clone(), journal_dir: dir.into(), retention, every: rules.snapshot_every };
-    let parts = Parts { kernel, driver, journal, snapshots: keep, sync: true };
+    let parts = Parts { kernel, driver, durable: Some(Durable { journal, snapshots: keep, sync: true }) };
     let watcher = Box::new(log.clone());
     if next_seq == 0 {
         let shard = Shard::begin(parts, start, &balances, watcher).map_err(|e| err(&e))?;
