@@ -30,7 +30,13 @@ pub fn decoded(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
     let mut check = Check::default();
     let samples = repeat(lab, || {
         world.driver.restore(&initial).map_err(internal)?;
-        let kernel = world::kernel_only(&settings, ctos_strategies::build, instruments.clone(), TAG, BTreeMap::new())?;
+        let kernel = world::kernel_only(
+            &settings,
+            ctos_strategies::Catalog::BUILT_IN,
+            instruments.clone(),
+            TAG,
+            BTreeMap::new(),
+        )?;
         let begun = Instant::now();
         let kernel = drive(kernel, &mut world.driver, &world.balances, world.start);
         let took = begun.elapsed();
@@ -83,7 +89,7 @@ fn settings(capture: &Path) -> Result<Settings, RunError> {
 }
 
 fn build(settings: &Settings) -> Result<World, RunError> {
-    Ok(world::build(settings, ctos_strategies::build, TAG, BTreeMap::new())?)
+    Ok(world::build(settings, ctos_strategies::Catalog::BUILT_IN, TAG, BTreeMap::new())?)
 }
 
 /// The shard's loop without its journal: every delivery is stepped before the next is asked for.

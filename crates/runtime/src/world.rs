@@ -3,10 +3,11 @@
 
 use crate::UserError;
 use crate::config::{AccountSettings, LatencySetting, LossLimit, QueueSetting, RiskLimits, Settings, StpSetting};
-use crate::market;
+use crate::market::{self, Opened};
 use ctos_driver_paper::{Latencies, PaperDriver};
 use ctos_kernel::kill::Latch;
-use ctos_kernel::{AccountSpec, Kernel, KernelConfig, Limits, ProcessSpec, Strategy};
+use ctos_kernel::{AccountSpec, Kernel, KernelConfig, Limits, ProcessSpec};
+pub use ctos_strategies::Catalog;
 use ctos_types::{
     AccountEvent, AccountId, Balance, Currency, HaltScope, InstanceTag, InstrumentId, Instruments, UnixNanos,
 };
@@ -32,14 +33,6 @@ pub struct World {
     pub notices: Vec<String>,
 }
 
-/// Builds a strategy from its name and parameters: [`ctos_strategies::build`], or a caller's own that knows more.
-pub type Catalog = fn(
-    &str,
-    &BTreeMap<String, String>,
-    &Instruments,
-    &[InstrumentId],
-) -> Result<Box<dyn Strategy>, ctos_strategies::ParamError>;
-
 /// The kernel alone, for replaying a journal: no market is opened.
 pub fn kernel_only(
     settings: &Settings,
@@ -58,7 +51,17 @@ pub fn build(
     tag: InstanceTag,
     latches: BTreeMap<HaltScope, Latch>,
 ) -> Result<World, UserError> {
-    let opened = market::open(settings)?;
+    build_on(settings, catalog, tag, latches, market::open(settings)?)
+}
+
+/// [`build`] on a market that is open already.
+pub fn build_on(
+    settings: &Settings,
+    catalog: Catalog,
+    tag: InstanceTag,
+    latches: BTreeMap<HaltScope, Latch>,
+    opened: Opened,
+) -> Result<World, UserError> {
     let instruments = opened.source.instruments().clone();
     let exchange = exchange(settings, &instruments)?;
     let kernel = kernel(settings, catalog, instruments, tag, latches)?;
@@ -83,8 +86,11 @@ fn kernel(
     let symbols = chosen(settings, &instruments)?;
     let mut processes = Vec::new();
     for s in &settings.strategies {
-        let strategy = catalog(&s.name, &s.params, &instruments, &symbols)
-            .map_err(|e| UserError::new(format!("strategy {}: {}", s.id, e.message), e.hint))?;
+        let strategy = catalog.build(&s.name, &s.params, &instruments, &symbols).map_err(|e| {
+            // The message names the strategy; which of several it is, only its id can say.
+            let message = if s.id == s.name { e.message } else { format!("strategy {}: {}", s.id, e.message) };
+            UserError::new(message, e.hint)
+        })?;
         let account = settings.accounts.iter().position(|a| a.id == s.account).ok_or_else(|| {
             UserError::new(format!("strategy {}: there is no account {}", s.id, s.account), "name one of the accounts")
         })?;

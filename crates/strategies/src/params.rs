@@ -62,7 +62,7 @@ pub struct ParamError {
 }
 
 impl ParamError {
-    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> ParamError {
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> ParamError {
         ParamError { message: message.into(), hint: hint.into() }
     }
 }
@@ -108,7 +108,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// Bounds are constants of this crate; a malformed one would be our bug and is caught by the registry's test.
+/// Bounds are constants of a strategy's table; a malformed one is a bug of that strategy.
 fn bound(text: &str) -> Decimal {
     text.parse().expect("a bound in a parameter table is a decimal")
 }
@@ -145,7 +145,7 @@ pub(crate) fn suggestion<'a>(text: &str, what: &str, words: impl Iterator<Item =
 
 /// The parameters given to one strategy, read against its table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Args<'a> {
+pub struct Args<'a> {
     strategy: &'static str,
     specs: &'static [ParamSpec],
     given: &'a BTreeMap<String, String>,
@@ -158,7 +158,7 @@ type Read<T> = Result<T, ParamError>;
 
 impl<'a> Args<'a> {
     /// Refuses names that the table does not know.
-    pub fn new(
+    pub(crate) fn new(
         strategy: &'static str,
         specs: &'static [ParamSpec],
         given: &'a BTreeMap<String, String>,
@@ -172,8 +172,19 @@ impl<'a> Args<'a> {
         Ok(Args { strategy, specs, given, instruments, defaults })
     }
 
+    /// Panics when the table has no such parameter: that is a bug of the strategy.
     fn spec(&self, name: &str) -> &'static ParamSpec {
-        self.specs.iter().find(|s| s.name == name).expect("a strategy reads parameters from its own table")
+        let found = self.specs.iter().find(|s| s.name == name);
+        found.unwrap_or_else(|| panic!("strategy {} reads {name}, which is not in its table", self.strategy))
+    }
+
+    fn default<T>(&self, name: &str, value: Option<T>) -> T {
+        value.unwrap_or_else(|| panic!("strategy {} gives {name} no default and reads it as if it did", self.strategy))
+    }
+
+    /// What the user gave, as text.
+    pub fn given(&self) -> &'a BTreeMap<String, String> {
+        self.given
     }
 
     /// Whether the user gave it.
@@ -210,12 +221,12 @@ impl<'a> Args<'a> {
 
     /// As [`Args::decimal`] for a parameter that has a default.
     pub fn number(&self, name: &str) -> Read<Decimal> {
-        Ok(self.decimal(name)?.expect("the table gives a default"))
+        Ok(self.default(name, self.decimal(name)?))
     }
 
     /// A whole number within the parameter's range, for one that has a default.
     pub fn integer(&self, name: &str) -> Read<u32> {
-        Ok(self.optional_integer(name)?.expect("the table gives a default"))
+        Ok(self.default(name, self.optional_integer(name)?))
     }
 
     /// A whole number within the parameter's range; `None` when absent and without default.
@@ -227,13 +238,13 @@ impl<'a> Args<'a> {
 
     /// A bar length, for a parameter that has a default.
     pub fn interval(&self, name: &str) -> Read<Interval> {
-        let text = self.text(name).expect("the table gives a default");
+        let text = self.default(name, self.text(name));
         text.parse().map_err(|e: String| self.error(name, e))
     }
 
     /// A yes or no, for a parameter that has a default.
     pub fn flag(&self, name: &str) -> Read<bool> {
-        match self.text(name).expect("the table gives a default") {
+        match self.default(name, self.text(name)) {
             "true" | "yes" | "on" | "1" => Ok(true),
             "false" | "no" | "off" | "0" => Ok(false),
             other => Err(self.error(name, format_args!("{other:?} is neither true nor false"))),

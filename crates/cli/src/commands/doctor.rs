@@ -13,6 +13,7 @@ use ctos_storage::fs::RealFs;
 use ctos_storage::home::{Home, HomeError};
 use ctos_storage::journal::{JournalError, JournalReader};
 use ctos_storage::projection::{Projection, ProjectionError};
+use ctos_strategies::Catalog;
 use ctos_types::UnixNanos;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ fn failed(name: &'static str, error: &HomeError) -> Check {
     fail(name, error.to_string(), error.hint().unwrap_or_else(|| "look at the file that is named".into()))
 }
 
-pub fn doctor(global: &Global, rebuild_store: bool) -> Result<(), CliError> {
+pub fn doctor(global: &Global, catalog: Catalog, rebuild_store: bool) -> Result<(), CliError> {
     let mut checks = Vec::new();
     let home = match settings::resolve(global) {
         Ok(s) => {
@@ -75,7 +76,7 @@ pub fn doctor(global: &Global, rebuild_store: bool) -> Result<(), CliError> {
         Err(e) => return Err(e),
     };
     if rebuild_store {
-        checks.push(rebuild(&home)?);
+        checks.push(rebuild(&home, catalog)?);
     }
     machine(&home, &mut checks);
     match Home::read_only(&home) {
@@ -107,11 +108,11 @@ fn text(report: &Report) -> String {
 }
 
 /// Rebuilds the store; nobody may be writing it meanwhile.
-fn rebuild(path: &Path) -> Result<Check, CliError> {
+fn rebuild(path: &Path, catalog: Catalog) -> Result<Check, CliError> {
     // Opened for writing only when it is there: a mistyped --home must not become a new one.
     Home::read_only(path)?;
     let home = Home::open(path)?;
-    let runs = record::rebuild(&home)?;
+    let runs = record::rebuild(&home, catalog)?;
     Ok(ok("rebuild", format!("the store was rebuilt from the journals of {runs} runs")))
 }
 

@@ -6,14 +6,15 @@ use crate::{out, settings};
 use ctos_runtime::replay::ReplayReport;
 use ctos_runtime::runs;
 use ctos_storage::home::{Home, HomeError};
+use ctos_strategies::Catalog;
 
 /// Exit code when the replay differs from the recording.
 const DIVERGED: u8 = 1;
 
-pub fn replay(global: &Global, run: &str) -> Result<(), CliError> {
+pub fn replay(global: &Global, catalog: Catalog, run: &str) -> Result<(), CliError> {
     let home = Home::read_only(&settings::home(global)?)?;
     let run_id = find(&home, run)?;
-    let report = runs::replay(&home, &run_id)?;
+    let report = runs::replay(&home, &run_id, catalog)?;
     out::show(global.json, &report, text)?;
     if report.identical { Ok(()) } else { Err(CliError::Silent(DIVERGED)) }
 }

@@ -11,8 +11,10 @@ use clap::ArgMatches;
 use ctos_runtime::config::Settings;
 use ctos_runtime::instance::{Handle, Instance};
 use ctos_runtime::runs::{self, StartOptions};
+use ctos_runtime::summary::Summary;
 use ctos_runtime::watchdog::Intervention;
 use ctos_server::Bound;
+use ctos_strategies::Catalog;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::time::{Duration, Instant};
@@ -24,12 +26,12 @@ const ABORTED: i32 = 130;
 /// Exit code of a fault of ours.
 const FAULT: i32 = 2;
 
-pub fn run(global: &Global, args: &RunArgs, matches: &ArgMatches) -> Result<(), CliError> {
+pub fn run(global: &Global, catalog: Catalog, args: &RunArgs, matches: &ArgMatches) -> Result<(), CliError> {
     let settings = settings::for_run(global, args, matches)?;
     let on_screen = !args.plain && !global.json && live::is_possible();
     let tail = on_screen.then(Tail::default);
     logging::start(&settings.log, global.verbose, global.quiet, tail.clone());
-    let result = run_with(&settings, args.fresh, tail.clone());
+    let result = run_with(&settings, catalog, args.fresh, tail.clone());
     if result.is_err() {
         // What the live view would have shown explains the error.
         for line in tail.iter().flat_map(|t| t.last(20)) {
@@ -40,12 +42,13 @@ pub fn run(global: &Global, args: &RunArgs, matches: &ArgMatches) -> Result<(), 
     out::show(global.json, &summary, summary::text)
 }
 
-fn run_with(settings: &Settings, fresh: bool, tail: Option<Tail>) -> Result<ctos_runtime::summary::Summary, CliError> {
+fn run_with(settings: &Settings, catalog: Catalog, fresh: bool, tail: Option<Tail>) -> Result<Summary, CliError> {
     // An address that cannot be had is found before anything is made on disk.
     let bound = if settings.api.enabled { Some(Bound::bind(settings.api.bind)?) } else { None };
     let names: Vec<String> = settings.strategies.iter().map(|s| s.id.clone()).collect();
     let on_hang = Box::new(move |what| give_up(&what, &names));
-    let (instance, home) = runs::start(settings.clone(), StartOptions { fresh, ..StartOptions::new(on_hang) })?;
+    let options = StartOptions { fresh, catalog, ..StartOptions::new(on_hang) };
+    let (instance, home) = runs::start(settings.clone(), options)?;
     for notice in &instance.notices {
         tracing::info!("{notice}");
     }

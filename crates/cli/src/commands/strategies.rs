@@ -1,4 +1,4 @@
-//! `strategies`: the built-in programs, their parameters, and which of them run.
+//! `strategies`: the programs there are, their parameters, and which of them run.
 
 use crate::args::Global;
 use crate::client::{self, Found};
@@ -6,13 +6,13 @@ use crate::error::CliError;
 use crate::{out, settings};
 use ctos_runtime::UserError;
 use ctos_server::model::{Strategies, StrategyLine};
-use ctos_strategies::{ParamSpec, StrategyInfo};
+use ctos_strategies::{Catalog, ParamSpec, StrategyInfo};
 use serde_json::{Value, json};
 
-pub fn strategies(global: &Global, name: Option<&str>) -> Result<(), CliError> {
+pub fn strategies(global: &Global, catalog: Catalog, name: Option<&str>) -> Result<(), CliError> {
     let chosen: Vec<&StrategyInfo> = match name {
-        Some(name) => vec![ctos_strategies::info(name).map_err(|e| UserError::new(e.message, e.hint))?],
-        None => ctos_strategies::list().iter().collect(),
+        Some(name) => vec![catalog.info(name).map_err(|e| UserError::new(e.message, e.hint))?],
+        None => catalog.list().collect(),
     };
     let (running, lines) = running(global);
     let of = |info: &StrategyInfo| lines.iter().filter(|l| l.kind == info.name).cloned().collect::<Vec<_>>();

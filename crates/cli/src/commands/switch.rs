@@ -12,6 +12,7 @@ use ctos_server::model::{
 };
 use ctos_server::store;
 use ctos_storage::home::Home;
+use ctos_strategies::Catalog;
 use ctos_types::KillState;
 use serde::Serialize;
 use serde_json::json;
@@ -33,13 +34,13 @@ struct Halted {
     verified: Option<bool>,
 }
 
-pub fn halt(global: &Global, scope: &str, reducing: bool, reason: &str) -> Result<(), CliError> {
+pub fn halt(global: &Global, catalog: Catalog, scope: &str, reducing: bool, reason: &str) -> Result<(), CliError> {
     let state = if reducing { KillState::Reducing } else { KillState::Halted };
     let path = settings::home(global)?;
     let halted = match client::find(&path)? {
         Found::Running(client) => halt_running(&client, scope, state, reason)?,
         Found::Stored(_) => {
-            runs::latch_offline(&path, scope, state, or_default(reason))?;
+            runs::latch_offline(&path, catalog, scope, state, or_default(reason))?;
             let done = HaltDone { running: false, scope: scope.into(), state, open_orders: None };
             Halted { done, verified: None }
         }
@@ -83,14 +84,14 @@ fn halted_text(h: &Halted) -> String {
     format!("{scope} is {state}; {orders}\nrelease it with `ctos resume {scope}`\n")
 }
 
-pub fn resume(global: &Global, scope: &str, reason: &str) -> Result<(), CliError> {
+pub fn resume(global: &Global, catalog: Catalog, scope: &str, reason: &str) -> Result<(), CliError> {
     let path = settings::home(global)?;
     let done = match client::find(&path)? {
         Found::Running(client) => {
             let request = ResumeRequest { scope: scope.into(), reason: or_default(reason).into() };
             client.post::<_, ResumeDone>("/resume", &request)?
         }
-        Found::Stored(home) => resume_stored(&home, &path, scope, reason)?,
+        Found::Stored(home) => resume_stored(&home, &path, catalog, scope, reason)?,
         Found::Nothing => return Err(no_home(&path)),
     };
     out::show(global.json, &done, |d| {
@@ -100,9 +101,15 @@ pub fn resume(global: &Global, scope: &str, reason: &str) -> Result<(), CliError
     })
 }
 
-fn resume_stored(home: &Home, path: &Path, scope: &str, reason: &str) -> Result<ResumeDone, CliError> {
+fn resume_stored(
+    home: &Home,
+    path: &Path,
+    catalog: Catalog,
+    scope: &str,
+    reason: &str,
+) -> Result<ResumeDone, CliError> {
     let latched = store::halts(home)?.halts.iter().any(|h| h.scope == scope);
-    runs::latch_offline(path, scope, KillState::Active, or_default(reason))?;
+    runs::latch_offline(path, catalog, scope, KillState::Active, or_default(reason))?;
     Ok(ResumeDone { running: false, scope: scope.into(), released: latched, halts: store::halts(home)?.halts })
 }
 

@@ -82,7 +82,7 @@ impl Observer for Log {
 /// A shard at the end of what its disk holds: begun or recovered, as a start of the process would.
 pub fn open(fs: &Arc<dyn Fs>, rules: Rules, seen: Option<&Seen>, log: &Log) -> Result<(Shard, UnixNanos), String> {
     let World { kernel, driver, balances, start, .. } =
-        world::build(&settings(rules.market_seed), ctos_strategies::build, TAG, BTreeMap::new())
+        world::build(&settings(rules.market_seed), ctos_strategies::Catalog::BUILT_IN, TAG, BTreeMap::new())
             .map_err(|e| e.to_string())?;
     let err = |e: &dyn std::fmt::Display| e.to_string();
     let store = SnapshotStore::open(fs.clone(), Path::new(SNAPSHOTS)).map_err(|e| err(&e))?;

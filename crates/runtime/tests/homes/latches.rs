@@ -4,6 +4,7 @@ use crate::support::{TestHome, is_identical, refused, run, settings, start};
 use ctos_kernel::kill::Latch;
 use ctos_runtime::runs::{NamedLatches, RunStatus, latch_offline};
 use ctos_runtime::summary::Summary;
+use ctos_runtime::world::Catalog;
 use ctos_storage::home::Home;
 use ctos_types::{Control, HaltScope, KillState, UnixNanos};
 
@@ -49,7 +50,7 @@ fn a_halt_holds_in_the_next_run_until_resumed() {
     assert_eq!(home.latches()["system"].reason, "news");
     assert!(is_identical(&home), "a run under a latch of an earlier one replays as it ran");
 
-    latch_offline(&home.path(), "system", KillState::Active, "checked").unwrap();
+    latch_offline(&home.path(), Catalog::BUILT_IN, "system", KillState::Active, "checked").unwrap();
     assert_eq!(home.system(), KillState::Active);
     assert!(sent(&run(&home, &[])) > 0);
 }
@@ -58,7 +59,7 @@ fn a_halt_holds_in_the_next_run_until_resumed() {
 fn a_run_under_an_old_latch_is_continued_under_it() {
     let home = TestHome::new();
     Home::open(&home.path()).unwrap();
-    latch_offline(&home.path(), "system", KillState::Halted, "before anything ran").unwrap();
+    latch_offline(&home.path(), Catalog::BUILT_IN, "system", KillState::Halted, "before anything ran").unwrap();
     assert!(home.die_in(60));
     let summary = run(&home, &CUT_OFF);
     assert_eq!(sent(&summary), 0);
@@ -70,21 +71,21 @@ fn a_run_under_an_old_latch_is_continued_under_it() {
 fn a_cut_off_run_can_be_halted_and_released_offline() {
     let free = run(&TestHome::new(), &CUT_OFF);
     let home = cut_off();
-    latch_offline(&home.path(), "system", KillState::Halted, "news").unwrap();
+    latch_offline(&home.path(), Catalog::BUILT_IN, "system", KillState::Halted, "news").unwrap();
     let halted = run(&home, &CUT_OFF);
     assert!(0 < sent(&halted) && sent(&halted) < sent(&free), "{} of {}", sent(&halted), sent(&free));
     assert_eq!((halted.open_orders, home.system()), (0, KillState::Halted));
     assert!(is_identical(&home));
 
     let home = cut_off();
-    latch_offline(&home.path(), "strategy:grid", KillState::Halted, "news").unwrap();
-    latch_offline(&home.path(), "strategy:grid", KillState::Active, "checked").unwrap();
+    latch_offline(&home.path(), Catalog::BUILT_IN, "strategy:grid", KillState::Halted, "news").unwrap();
+    latch_offline(&home.path(), Catalog::BUILT_IN, "strategy:grid", KillState::Active, "checked").unwrap();
     let released = run(&home, &CUT_OFF);
     assert!(home.latches().is_empty());
     assert!(sent(&released) > sent(&halted));
     assert!(is_identical(&home));
 
-    let error = refused(latch_offline(&home.path(), "strategy:other", KillState::Halted, "x"));
+    let error = refused(latch_offline(&home.path(), Catalog::BUILT_IN, "strategy:other", KillState::Halted, "x"));
     assert!(error.message.contains("strategy:other"));
 }
 
@@ -101,7 +102,7 @@ fn a_run_cut_off_before_its_first_input_can_be_halted() {
             .read_dir()
             .map_or(true, |mut runs| runs.all(|run| run.unwrap().file_name().to_string_lossy().starts_with('.')));
     }
-    latch_offline(&home.path(), "account:main", KillState::Halted, "news").unwrap();
+    latch_offline(&home.path(), Catalog::BUILT_IN, "account:main", KillState::Halted, "news").unwrap();
     assert_eq!(sent(&run(&home, &CUT_OFF)), 0);
     assert!(is_identical(&home));
 }

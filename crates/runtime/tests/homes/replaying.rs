@@ -1,23 +1,20 @@
 //! A recorded run re-stepped: identical with what recorded it, and where it parts with anything else.
 
 use crate::support::{TestHome, is_identical, run};
-use ctos_kernel::Strategy;
 use ctos_runtime::runs;
-use ctos_strategies::ParamError;
-use ctos_types::{InstrumentId, Instruments};
-use std::collections::BTreeMap;
+use ctos_strategies::{Args, Catalog, Program};
+use std::sync::LazyLock;
 
 /// The same strategy, changed: it places its levels a little further away.
-fn changed(
-    name: &str,
-    params: &BTreeMap<String, String>,
-    instruments: &Instruments,
-    symbols: &[InstrumentId],
-) -> Result<Box<dyn Strategy>, ParamError> {
-    let mut params = params.clone();
-    params.insert("spacing".into(), "0.006".into());
-    ctos_strategies::build(name, &params, instruments, symbols)
-}
+static CHANGED: LazyLock<[Program; 1]> = LazyLock::new(|| {
+    let info = *Catalog::BUILT_IN.info("grid").unwrap();
+    let build = |args: &Args<'_>| {
+        let mut params = args.given().clone();
+        params.insert("spacing".into(), "0.006".into());
+        Catalog::BUILT_IN.build("grid", &params, args.instruments, args.defaults)
+    };
+    [Program { info, build }]
+});
 
 #[test]
 fn the_same_strategy_is_identical_and_a_changed_one_parts_at_its_first_order() {
@@ -25,13 +22,13 @@ fn the_same_strategy_is_identical_and_a_changed_one_parts_at_its_first_order() {
     let summary = run(&home, &[("journal.snapshot_every", "100000")]);
     assert!(summary.fills > 5);
     let id = home.latest().id;
-    let same = runs::replay(&home.read(), &id).unwrap();
+    let same = runs::replay(&home.read(), &id, Catalog::BUILT_IN).unwrap();
     assert!(same.identical && same.divergence.is_none());
     assert_eq!(same.command_hash, summary.command_hash);
     assert_eq!((same.from_seq, same.inputs), (0, summary.events_in));
     assert!(same.commands > 0);
 
-    let other = runs::replay_with(&home.read(), &id, changed).unwrap();
+    let other = runs::replay(&home.read(), &id, Catalog::with(&*CHANGED)).unwrap();
     assert!(!other.identical);
     let parting = other.divergence.unwrap();
     // The grid places its orders at the first quote: that event is the cause.
@@ -44,7 +41,7 @@ fn the_same_strategy_is_identical_and_a_changed_one_parts_at_its_first_order() {
 fn a_run_whose_beginning_was_let_go_of_is_replayed_from_its_oldest_snapshot() {
     let home = TestHome::new();
     let summary = run(&home, &[("journal.snapshot_every", "100"), ("journal.keep_snapshots", "2")]);
-    let report = runs::replay(&home.read(), &home.latest().id).unwrap();
+    let report = runs::replay(&home.read(), &home.latest().id, Catalog::BUILT_IN).unwrap();
     assert!(report.identical && report.from_seq > 0 && report.inputs < summary.events_in, "{report:?}");
     assert!(is_identical(&home));
 }

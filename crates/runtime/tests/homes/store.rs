@@ -4,6 +4,7 @@ use crate::support::{TestHome, refused, run, settings, start};
 use ctos_kernel::ProcessState;
 use ctos_runtime::record;
 use ctos_runtime::view::ProcessView;
+use ctos_runtime::world::Catalog;
 use ctos_storage::home::Home;
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -32,7 +33,7 @@ fn fills(db: &Connection, run_id: &str) -> u64 {
 
 fn rebuild(home: &TestHome) {
     let home = Home::open(&home.path()).unwrap();
-    record::rebuild(&home).unwrap();
+    record::rebuild(&home, Catalog::BUILT_IN).unwrap();
 }
 
 #[track_caller]

@@ -81,7 +81,7 @@ pub fn settings(home: &Path, more: &[(&str, &str)]) -> Settings {
 }
 
 pub fn start(settings: Settings) -> Result<Instance, RunError> {
-    start_with(settings, ctos_strategies::build)
+    start_with(settings, Catalog::BUILT_IN)
 }
 
 pub fn start_with(settings: Settings, catalog: Catalog) -> Result<Instance, RunError> {
@@ -104,7 +104,7 @@ pub fn refused<T>(result: Result<T, RunError>) -> UserError {
 }
 
 pub fn is_identical(home: &TestHome) -> bool {
-    runs::replay(&home.read(), &home.latest().id).unwrap().identical
+    runs::replay(&home.read(), &home.latest().id, Catalog::BUILT_IN).unwrap().identical
 }
 
 /// Not a test of its own: the body of [`TestHome::die_in`]'s process.

@@ -6,16 +6,15 @@ use ctos_runtime::config::Settings;
 use ctos_runtime::runs::{self, RunStatus, StartOptions};
 use ctos_storage::fs::RealFs;
 use ctos_storage::journal::{JournalReader, Record};
-use ctos_strategies::ParamError;
+use ctos_strategies::{Catalog, Program};
 use ctos_types::{
-    Control, EventBuf, EventKind, HaltScope, InstrumentId, Instruments, KillState, Price, ReportBody, Side, StrategyId,
+    Control, EventBuf, EventKind, HaltScope, InstrumentId, KillState, Price, ReportBody, Side, StrategyId,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// Quotes after which it hangs: its order is open by then.
@@ -59,13 +58,14 @@ impl Strategy for Hanging {
     }
 }
 
-fn catalog(
-    _: &str,
-    _: &BTreeMap<String, String>,
-    _: &Instruments,
-    symbols: &[InstrumentId],
-) -> Result<Box<dyn Strategy>, ParamError> {
-    Ok(Box::new(Hanging { quotes: 0, symbol: symbols[0] }))
+/// It goes by the name of a built-in strategy, and stands in its place.
+static HANGING: LazyLock<[Program; 1]> = LazyLock::new(|| {
+    let info = *Catalog::BUILT_IN.info("grid").unwrap();
+    [Program { info, build: |args| Ok(Box::new(Hanging { quotes: 0, symbol: args.defaults[0] })) }]
+});
+
+fn catalog() -> Catalog {
+    Catalog::with(&*HANGING)
 }
 
 fn hanging(home: &std::path::Path, more: &[(&str, &str)]) -> Settings {
@@ -84,7 +84,8 @@ fn child_that_hangs() {
         std::process::exit(2);
     };
     let settings = hanging(&home, &[("alerts.webhook", &webhook), ("speed", "60x")]);
-    let (instance, _) = runs::start(settings, StartOptions { catalog, ..StartOptions::new(on_hang) }).unwrap();
+    let (instance, _) =
+        runs::start(settings, StartOptions { catalog: catalog(), ..StartOptions::new(on_hang) }).unwrap();
     let _ = instance.join();
 }
 
@@ -164,9 +165,9 @@ fn a_strategy_that_loops_for_ever_is_stopped_from_outside() {
 /// The restart: the hung input is stepped without the strategy, its order is cancelled, the halt holds until resumed.
 fn goes_on_without_it(home: &TestHome) {
     let other_strategy = settings(&home.path(), &[("watchdog.timeout", "1s"), ("seed", "7")]);
-    refused(start_with(other_strategy, catalog));
+    refused(start_with(other_strategy, catalog()));
     let slow = hanging(&home.path(), &[("speed", "1x"), ("duration", "24h")]);
-    let instance = start_with(slow, catalog).unwrap();
+    let instance = start_with(slow, catalog()).unwrap();
     let begun = Instant::now();
     let view = loop {
         let view = instance.handle.view.latest().filter(|v| v.summary.open_orders == 0);
@@ -185,7 +186,7 @@ fn goes_on_without_it(home: &TestHome) {
     let summary = instance.join().unwrap();
     assert_eq!((summary.orders.sent, summary.orders.canceled, summary.open_orders), (1, 1, 0));
     assert!(summary.strategies[0].state.contains("hung"));
-    let replayed = runs::replay_with(&home.read(), &home.latest().id, catalog).unwrap();
+    let replayed = runs::replay(&home.read(), &home.latest().id, catalog()).unwrap();
     assert!(replayed.identical, "{replayed:?}");
     // The built-in strategy of that name is another one: the replay says where it parts.
     assert!(!is_identical(home));

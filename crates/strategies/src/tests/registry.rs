@@ -1,6 +1,6 @@
 use super::harness::{params, perp, spot};
 use crate::params::Range;
-use crate::registry::{build, example_params, list, params_table};
+use crate::registry::{build, list};
 use ctos_types::{Instrument, InstrumentId, Instruments, Symbol};
 
 fn world() -> Instruments {
@@ -29,7 +29,7 @@ fn defaults_and_examples_build() {
     for s in list() {
         assert!(build(s.name, &params(&[]), &world(), &[InstrumentId(0)]).is_ok(), "{}", s.name);
         assert!(build(s.name, &params(&[]), &world(), &[]).is_ok(), "{} without default symbols", s.name);
-        let example = example_params(s.name).unwrap();
+        let example = s.example_params();
         assert!(!example.is_empty() && s.example.contains(s.name));
         if let Err(e) = build(s.name, &example, &world(), &[InstrumentId(0)]) {
             panic!("{}: {e}", s.example);
@@ -96,7 +96,7 @@ fn percent_signs_and_spaces_are_read() {
 fn the_page_shows_the_tables_as_they_are() {
     let page = include_str!("../../../../docs/strategies.md");
     for s in list() {
-        let (table, example) = (params_table(s), s.example);
+        let (table, example) = (s.params_table(), s.example);
         assert!(page.contains(&table), "docs/strategies.md has not this table of {}:\n{table}", s.name);
         assert!(page.contains(example), "docs/strategies.md has not this example:\n{example}");
         assert!(page.contains(s.summary), "docs/strategies.md has not this summary:\n{}", s.summary);
