@@ -88,7 +88,7 @@ pub enum Alarm {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audit {
     Order {
@@ -158,5 +158,13 @@ pub enum Audit {
     Note {
         strategy: StrategyId,
         text: String,
+    },
+    /// A point of a line that a strategy draws. Only where plots were asked for.
+    Plot {
+        strategy: StrategyId,
+        instrument: InstrumentId,
+        name: &'static str,
+        /// In quote currency, on the scale of the instrument's prices. Finite.
+        value: f64,
     },
 }

@@ -101,6 +101,8 @@ pub(crate) struct Core {
     pub intents: Vec<(u64, u32)>,
     /// For each currency and account: the instrument whose price converts it to the reporting currency.
     pub rate_sources: Vec<(AccountId, Currency, InstrumentId)>,
+    /// Whether strategies' plots are passed on. Not part of the state: nothing is decided by it.
+    pub plots: bool,
 }
 
 impl Core {
@@ -137,7 +139,8 @@ impl Core {
         };
         let intents = vec![(0, 0); limits.len()];
         let out = Output::default();
-        Core { instruments, accounts, limits, tag, s, out, closed_bars: Vec::new(), intents, rate_sources }
+        let closed_bars = Vec::new();
+        Core { instruments, accounts, limits, tag, s, out, closed_bars, intents, rate_sources, plots: false }
     }
 
     pub fn audit(&mut self, audit: Audit) {

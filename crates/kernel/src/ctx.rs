@@ -10,6 +10,10 @@ use ctos_types::{
     Position, Price, Qty, Quote, StrategyId, UnixNanos,
 };
 
+/// Audit entries of one input beyond which no point is drawn: what a strategy can make the kernel keep is bounded. It
+/// is not counted as a request, which would end a strategy only where somebody looks.
+const MAX_PLOTTED: usize = 10_000;
+
 /// A strategy's view of the kernel during one callback.
 pub struct Ctx<'a> {
     pub(crate) core: &'a mut Core,
@@ -170,6 +174,23 @@ impl Ctx<'_> {
     pub fn note(&mut self, text: impl Into<String>) {
         if self.core.admit(self.me) {
             self.core.audit(Audit::Note { strategy: self.me, text: text.into() });
+        }
+    }
+
+    /// A point, now, of the line `name` over the instrument's prices, in quote currency: for charts, not for
+    /// decisions. A value that is not finite is left out, and so is what a strategy plots without end on one event.
+    pub fn plot(&mut self, instrument: InstrumentId, name: &'static str, value: f64) {
+        let room = self.core.out.audits.len() < MAX_PLOTTED;
+        if self.core.plots && value.is_finite() && room {
+            self.core.audit(Audit::Plot { strategy: self.me, instrument, name, value });
+        }
+    }
+
+    /// As [`Ctx::plot`] for points that are computed only to be drawn: `points` is not called where nobody looks. It
+    /// must change nothing, or the run would depend on being watched.
+    pub fn plot_all(&mut self, instrument: InstrumentId, points: impl Fn(&mut dyn FnMut(&'static str, f64))) {
+        if self.core.plots {
+            points(&mut |name, value| self.plot(instrument, name, value));
         }
     }
 }

@@ -429,6 +429,11 @@ impl Kernel {
     pub fn instruments(&self) -> &Instruments {
         &self.core.instruments
     }
+    /// Whether what strategies plot goes into the audit stream. Off at first: a run that nobody charts pays nothing
+    /// for it. Changes no decision and is in no snapshot.
+    pub fn set_plots(&mut self, on: bool) {
+        self.core.plots = on;
+    }
     pub fn accounts(&self) -> &[AccountSpec] {
         &self.core.accounts
     }

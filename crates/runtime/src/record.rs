@@ -377,7 +377,8 @@ impl Worker {
             | Audit::Position { .. }
             | Audit::Balance { .. }
             | Audit::Funding { .. }
-            | Audit::Equity { .. } => {}
+            | Audit::Equity { .. }
+            | Audit::Plot { .. } => {}
         }
     }
 }

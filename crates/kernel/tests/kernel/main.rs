@@ -5,6 +5,7 @@ mod gates;
 mod isolation;
 mod kill;
 mod orders;
+mod plots;
 mod portfolio;
 mod snapshot;
 mod support;

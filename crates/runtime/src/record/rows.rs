@@ -142,6 +142,8 @@ impl Mapper {
                 | Audit::BarsUnusable { .. }
                 | Audit::Alarm(_)
                 | Audit::Note { .. } => self.event(audit, seq, &mut events, at),
+                // Points of charts are for backtests, which have no store.
+                Audit::Plot { .. } => continue,
             };
             out.push(ProjectionRow { seq, change });
         }
