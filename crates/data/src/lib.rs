@@ -2,10 +2,25 @@
 //! Never: trades, or hides what is wrong with data.
 
 pub mod defect;
+pub mod error;
 pub mod import;
 pub mod number;
+pub mod part;
 pub mod record;
+pub mod schema;
+pub mod table;
 
 pub use defect::{Defect, DefectKind, Defects};
+pub use error::CatalogError;
 pub use number::Number;
 pub use record::{BarFields, Body, Kind, LevelFields, Record};
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
