@@ -7,6 +7,7 @@ mod grid_all;
 mod ma_cross;
 mod mean_reversion;
 mod mover;
+pub mod on_bars;
 pub mod params;
 mod registry;
 mod sizing;
@@ -15,8 +16,6 @@ mod track;
 pub use catalog::{Catalog, Program, StrategyInfo};
 pub use grid::Grid;
 pub use grid_all::GridAll;
-pub use ma_cross::MaCross;
-pub use mean_reversion::MeanReversion;
 pub use params::{Args, ParamError, ParamKind, ParamSpec, Range};
 pub use registry::{build, info, list};
 

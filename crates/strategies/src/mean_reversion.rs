@@ -1,13 +1,11 @@
 //! Bets on the return of closed bars to their mean: enters when the close is unusually far from it (Bollinger z-score),
 //! leaves when it is back, when it went too far, or when it took too long. Never: acts on a bar that is still open.
 
-use crate::ma_cross::{DIRECTION, INTERVAL, ORDER_AMOUNT, SYMBOL, close, read_common};
-use crate::mover::{Goal, Lot, Mover};
+use crate::on_bars::{Candle, DIRECTION, Goal, INTERVAL, ORDER_AMOUNT, OnBars, SYMBOL, Signal};
 use crate::params::{Args, ParamError, ParamKind, ParamSpec, Range};
 use ctos_indicators::ZScore;
-use ctos_kernel::{Ctx, Order, OrderChange, Strategy};
-use ctos_types::{Bar, Fill, InstrumentId, Interval};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub(crate) const PARAMS: &[ParamSpec] = &[
     SYMBOL,
@@ -58,15 +56,11 @@ struct State {
     age: u32,
     /// After a stop or a time exit no entry until the close has been back at the mean.
     armed: bool,
-    mover: Mover,
 }
 
 /// See the module's head.
 #[derive(Debug)]
-pub struct MeanReversion {
-    lot: Lot,
-    interval: Interval,
-    shorts: bool,
+pub(crate) struct MeanReversion {
     entry: f64,
     exit: f64,
     stop: f64,
@@ -74,36 +68,45 @@ pub struct MeanReversion {
     s: State,
 }
 
-impl MeanReversion {
-    pub(crate) fn build(args: &Args<'_>) -> Result<MeanReversion, ParamError> {
-        let (lot, interval, shorts) = read_common(args)?;
-        let lookback = args.integer("lookback")?;
-        let (entry, exit, stop) = (args.number("entry_z")?, args.number("exit_z")?, args.number("stop_z")?);
-        if exit >= entry {
-            return Err(args.error("exit_z", format_args!("{exit} is not below entry_z, which is {entry}")));
-        }
-        if stop <= entry {
-            return Err(args.error("stop_z", format_args!("{stop} is not above entry_z, which is {entry}")));
-        }
-        let n = f64::from(lookback);
-        let reach = (n - 1.0).sqrt();
-        if stop.to_f64() > reach {
-            // With the newest value in the window no value can be further out than this.
-            let why = format_args!("with a lookback of {lookback} no close is more than {reach:.2} deviations away");
-            return Err(args.error("stop_z", why));
-        }
-        let z = ZScore::new(lookback as usize).map_err(|e| args.error("lookback", e))?;
-        let (entry, exit, stop) = (entry.to_f64(), exit.to_f64(), stop.to_f64());
-        let max_bars = args.integer("max_bars")?;
-        let s = State { z, age: 0, armed: true, mover: Mover::default() };
-        Ok(MeanReversion { lot, interval, shorts, entry, exit, stop, max_bars, s })
+pub(crate) fn build(args: &Args<'_>) -> Result<OnBars<MeanReversion>, ParamError> {
+    let lookback = args.integer("lookback")?;
+    let (entry, exit, stop) = (args.number("entry_z")?, args.number("exit_z")?, args.number("stop_z")?);
+    if exit >= entry {
+        return Err(args.error("exit_z", format_args!("{exit} is not below entry_z, which is {entry}")));
     }
+    if stop <= entry {
+        return Err(args.error("stop_z", format_args!("{stop} is not above entry_z, which is {entry}")));
+    }
+    let n = f64::from(lookback);
+    let reach = (n - 1.0).sqrt();
+    if stop.to_f64() > reach {
+        // With the newest value in the window no value can be further out than this.
+        let why = format_args!("with a lookback of {lookback} no close is more than {reach:.2} deviations away");
+        return Err(args.error("stop_z", why));
+    }
+    let z = ZScore::new(lookback as usize).map_err(|e| args.error("lookback", e))?;
+    let (entry, exit, stop) = (entry.to_f64(), exit.to_f64(), stop.to_f64());
+    let max_bars = args.integer("max_bars")?;
+    let s = State { z, age: 0, armed: true };
+    OnBars::build(args, MeanReversion { entry, exit, stop, max_bars, s })
+}
 
-    /// Takes a close in; the goal that follows from it, if it changes.
-    fn signal(&mut self, close: f64) -> Option<Goal> {
-        let z = self.s.z.update(close)?;
+impl MeanReversion {
+    fn entry_signal(&mut self, z: f64) -> Option<Goal> {
+        self.s.armed |= z.abs() <= self.exit;
+        if !self.s.armed || z.abs() < self.entry || z.abs() >= self.stop {
+            return None;
+        }
+        self.s.age = 0;
+        Some(if z > 0.0 { Goal::Short } else { Goal::Long })
+    }
+}
+
+impl Signal for MeanReversion {
+    fn on_bar(&mut self, candle: &Candle<'_>, goal: Goal) -> Option<Goal> {
+        let z = self.s.z.update(candle.close())?;
         // `ahead` is the distance still to go to the mean, seen from the position.
-        let ahead = match self.s.mover.goal() {
+        let ahead = match goal {
             Goal::Flat => return self.entry_signal(z),
             Goal::Long => -z,
             Goal::Short => z,
@@ -117,45 +120,20 @@ impl MeanReversion {
         failed.then_some(Goal::Flat)
     }
 
-    fn entry_signal(&mut self, z: f64) -> Option<Goal> {
-        self.s.armed |= z.abs() <= self.exit;
-        if !self.s.armed || z.abs() < self.entry || z.abs() >= self.stop || (z > 0.0 && !self.shorts) {
-            return None;
-        }
-        self.s.age = 0;
-        Some(if z > 0.0 { Goal::Short } else { Goal::Long })
-    }
-}
-
-impl Strategy for MeanReversion {
-    fn on_start(&mut self, ctx: &mut Ctx<'_>) {
-        ctx.subscribe_bars(self.lot.instrument, self.interval);
-        self.s.mover.on_start(ctx, self.lot);
-    }
-
-    fn on_bar(&mut self, ctx: &mut Ctx<'_>, id: InstrumentId, bar: &Bar) {
-        if let Some(goal) = self.signal(close(ctx.instrument(id), bar)) {
-            self.s.mover.aim(ctx, self.lot, goal);
+    /// The mean, and where the close must be to enter.
+    fn plot(&self, point: &mut dyn FnMut(&'static str, f64)) {
+        if let Some(stats) = self.s.z.stats() {
+            point("mean", stats.mean);
+            point("upper", stats.mean + self.entry * stats.std);
+            point("lower", stats.mean - self.entry * stats.std);
         }
     }
 
-    fn on_order(&mut self, ctx: &mut Ctx<'_>, order: &Order, change: OrderChange) {
-        self.s.mover.on_order(ctx, self.lot, order, change);
-    }
-
-    fn on_fill(&mut self, ctx: &mut Ctx<'_>, order: &Order, fill: &Fill) {
-        self.s.mover.on_fill(ctx, self.lot, order, fill);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Ctx<'_>, _: u64) {
-        self.s.mover.on_timer(ctx, self.lot);
-    }
-
-    fn save(&self) -> serde_json::Value {
+    fn save(&self) -> Value {
         serde_json::to_value(&self.s).expect("state is plain data")
     }
 
-    fn restore(&mut self, state: &serde_json::Value) -> Result<(), String> {
+    fn restore(&mut self, state: &Value) -> Result<(), String> {
         self.s = State::deserialize(state).map_err(|e| e.to_string())?;
         Ok(())
     }

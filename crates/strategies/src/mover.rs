@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// What the strategy wants to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Goal {
+pub enum Goal {
+    /// Nothing. What is held is closed.
     #[default]
     Flat,
     Long,

@@ -4,9 +4,8 @@
 use crate::catalog::{Catalog, Program, StrategyInfo};
 use crate::grid::{self, Grid};
 use crate::grid_all::{self, GridAll};
-use crate::ma_cross::{self, MaCross};
-use crate::mean_reversion::{self, MeanReversion};
 use crate::params::ParamError;
+use crate::{ma_cross, mean_reversion};
 use ctos_kernel::Strategy;
 use ctos_types::{InstrumentId, Instruments};
 use std::collections::BTreeMap;
@@ -38,7 +37,7 @@ pub(crate) static PROGRAMS: [Program; 4] = [
             params: ma_cross::PARAMS,
             example: "ctos run --strategy ma_cross --set fast=5 --set slow=20 --set interval=1m",
         },
-        build: |args| Ok(Box::new(MaCross::build(args)?)),
+        build: |args| Ok(Box::new(ma_cross::build(args)?)),
     },
     Program {
         info: StrategyInfo {
@@ -47,7 +46,7 @@ pub(crate) static PROGRAMS: [Program; 4] = [
             params: mean_reversion::PARAMS,
             example: "ctos run --strategy mean_reversion --set lookback=30 --set entry_z=2.5",
         },
-        build: |args| Ok(Box::new(MeanReversion::build(args)?)),
+        build: |args| Ok(Box::new(mean_reversion::build(args)?)),
     },
 ];
 

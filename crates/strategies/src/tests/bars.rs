@@ -128,7 +128,7 @@ fn a_stop_leaves_and_no_entry_is_made_beyond_it() {
     assert_eq!(rig.said(), ["buy 1.041"]);
     rig.bar(500);
     assert_eq!(rig.said(), ["sell 1.041 reduce"]);
-    assert!(rig.strategy_state()["armed"] == false);
+    assert!(rig.strategy_state()["signal"]["armed"] == false);
 }
 
 #[test]
