@@ -2,3 +2,4 @@
 //! Never: steps a kernel or matches an order itself; `ctos-runtime` and `ctos-driver-paper` do.
 
 pub mod log;
+pub mod run;
