@@ -130,8 +130,11 @@ impl Coin {
     /// A buy or sell order was filled: the baseline follows, and both orders are placed anew around it.
     fn filled(&mut self, ctx: &mut Ctx<'_>, s: &Settings, side: Side) {
         let (factor, init) = (if side == Side::Buy { s.buy_move } else { s.sell_move }, self.init.unwrap_or_default());
+        // The old value once more, so that a chart shows a step.
+        self.plot(ctx);
         // A baseline beyond the range of numbers stays where it is; the exit below has long been passed then.
         self.baseline = self.baseline.mul(factor, Rounding::HalfEven).unwrap_or(self.baseline);
+        self.plot(ctx);
         self.moved = true;
         self.retry = [Retry::default(); 2];
         let share = self.baseline.div(init, Rounding::HalfEven).unwrap_or(Decimal::ZERO);
@@ -139,6 +142,12 @@ impl Coin {
             self.exited = true;
             let symbol = ctx.instrument(self.id).symbol.clone();
             ctx.note(format!("giving {symbol} up: its baseline is {share} times its first price"));
+        }
+    }
+
+    fn plot(&self, ctx: &mut Ctx<'_>) {
+        if self.init.is_some() {
+            ctx.plot_all(self.id, |point| point("baseline", self.baseline.to_f64()));
         }
     }
 
@@ -164,6 +173,7 @@ impl Coin {
         if self.init.is_none() {
             self.init = ctx.price(self.id).filter(|px| px.is_positive());
             self.baseline = self.init.unwrap_or_default();
+            self.plot(ctx);
         }
         if self.init.is_some() {
             for side in [Side::Buy, Side::Sell] {
@@ -390,6 +400,12 @@ impl Strategy for GridAll {
     fn on_timer(&mut self, ctx: &mut Ctx<'_>, _: u64) {
         self.s.alarm.rang(ctx.now());
         self.work_all(ctx);
+    }
+
+    fn on_stop(&mut self, ctx: &mut Ctx<'_>) {
+        for coin in &self.s.coins {
+            coin.plot(ctx);
+        }
     }
 
     fn save(&self) -> serde_json::Value {

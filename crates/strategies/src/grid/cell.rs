@@ -70,14 +70,15 @@ impl Cell {
     ///
     /// A rest too small for the venue is not ordered: an opening with such a rest counts as done, and what a closing
     /// leaves stays in `held` and goes out with the next closing.
-    pub fn plan(&mut self, instrument: &Instrument, amount: OrderAmount) -> Option<Qty> {
+    ///
+    /// `full` is what [`Cell::full`] gives: it stays the same for the life of the cell.
+    pub fn plan(&mut self, instrument: &Instrument, full: Option<Qty>) -> Option<Qty> {
         let back = self.opens.opposite();
         let takes = |side: Side, q: Qty| instrument.check(Some(self.level_of(side)), q).is_ok();
         let close = lots(instrument, self.opened());
         if self.closing && takes(back, close) {
             return Some(close);
         }
-        let full = self.full(instrument, amount);
         let rest = full.map(|f| lots(instrument, instrument.qty_decimal(f) - self.opened().max(Decimal::ZERO)));
         if let Some(rest) = rest.filter(|rest| takes(self.opens, *rest)) {
             self.closing = false;
@@ -104,48 +105,51 @@ mod tests {
     use crate::tests::harness::{d, perp};
 
     /// 100.0 to 101.0, 100 USDT an order: 1.000 coins to buy. The venue takes 5 USDT and more.
-    fn cell() -> (Cell, Instrument, OrderAmount) {
+    fn cell() -> (Cell, Instrument, Option<Qty>) {
         let i = Instrument { min_notional: d("5"), ..perp() };
-        (Cell::new(Price(1000), Price(1010), Side::Buy), i, OrderAmount { quote: d("100"), or_minimum: false })
+        let c = Cell::new(Price(1000), Price(1010), Side::Buy);
+        let full = c.full(&i, OrderAmount { quote: d("100"), or_minimum: false });
+        assert_eq!(full, Some(Qty(1000)));
+        (c, i, full)
     }
 
     #[test]
     fn opens_in_full_then_closes_what_it_holds() {
-        let (mut c, i, amount) = cell();
-        assert_eq!((c.plan(&i, amount), c.side(), c.level()), (Some(Qty(1000)), Side::Buy, Price(1000)));
+        let (mut c, i, full) = cell();
+        assert_eq!((c.plan(&i, full), c.side(), c.level()), (Some(Qty(1000)), Side::Buy, Price(1000)));
         c.held = d("1");
         c.finished(true);
-        assert_eq!((c.plan(&i, amount), c.side(), c.level()), (Some(Qty(1000)), Side::Sell, Price(1010)));
+        assert_eq!((c.plan(&i, full), c.side(), c.level()), (Some(Qty(1000)), Side::Sell, Price(1010)));
         c.held = d("0");
         c.finished(true);
-        assert_eq!((c.plan(&i, amount), c.side()), (Some(Qty(1000)), Side::Buy));
+        assert_eq!((c.plan(&i, full), c.side()), (Some(Qty(1000)), Side::Buy));
     }
 
     #[test]
     fn an_opening_that_ended_half_way_goes_on_with_its_rest() {
-        let (mut c, i, amount) = cell();
+        let (mut c, i, full) = cell();
         c.held = d("0.4");
         c.finished(false);
-        assert_eq!((c.plan(&i, amount), c.side()), (Some(Qty(600)), Side::Buy));
+        assert_eq!((c.plan(&i, full), c.side()), (Some(Qty(600)), Side::Buy));
         // A rest of 3 USDT is below the minimum: the cell goes on to closing.
         c.held = d("0.97");
-        assert_eq!((c.plan(&i, amount), c.side()), (Some(Qty(970)), Side::Sell));
+        assert_eq!((c.plan(&i, full), c.side()), (Some(Qty(970)), Side::Sell));
     }
 
     #[test]
     fn dust_after_a_closing_goes_with_the_next_round() {
-        let (mut c, i, amount) = cell();
+        let (mut c, i, full) = cell();
         (c.closing, c.held) = (true, d("0.0205"));
-        assert_eq!((c.plan(&i, amount), c.side()), (Some(Qty(979)), Side::Buy));
+        assert_eq!((c.plan(&i, full), c.side()), (Some(Qty(979)), Side::Buy));
         (c.held, c.closing) = (d("0.9995"), true);
-        assert_eq!((c.plan(&i, amount), c.side()), (Some(Qty(999)), Side::Sell));
+        assert_eq!((c.plan(&i, full), c.side()), (Some(Qty(999)), Side::Sell));
     }
 
     #[test]
     fn when_neither_part_can_be_ordered_a_full_order_makes_both_tradable() {
         let i = Instrument { min_notional: d("60"), ..perp() };
-        let (mut c, _, amount) = cell();
+        let (mut c, _, full) = cell();
         c.held = d("0.5");
-        assert_eq!((c.plan(&i, amount), c.side()), (Some(Qty(1000)), Side::Buy));
+        assert_eq!((c.plan(&i, full), c.side()), (Some(Qty(1000)), Side::Buy));
     }
 }

@@ -17,6 +17,7 @@ use cell::Cell;
 use ctos_kernel::{Ctx, Feeds, Order, OrderChange, Strategy, Tick};
 use ctos_types::{ClientOrderId, Decimal, Fill, Instrument, InstrumentId, Qty, RejectReason};
 use ladder::Ladder;
+use place::Sizes;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 
@@ -24,6 +25,7 @@ use settings::Settings;
 #[derive(Debug)]
 pub struct Grid {
     settings: Settings,
+    sizes: Sizes,
     s: State,
 }
 
@@ -53,7 +55,7 @@ struct State {
 impl Grid {
     pub(crate) fn build(args: &Args<'_>) -> Result<Grid, ParamError> {
         let settings = Settings::read(args)?;
-        Ok(Grid { settings, s: State::default() })
+        Ok(Grid { settings, sizes: Sizes::default(), s: State::default() })
     }
 
     fn id(&self) -> InstrumentId {
@@ -236,6 +238,10 @@ impl Strategy for Grid {
         self.work(ctx);
     }
 
+    fn on_stop(&mut self, ctx: &mut Ctx<'_>) {
+        self.plot(ctx);
+    }
+
     fn save(&self) -> serde_json::Value {
         serde_json::to_value(&self.s).expect("state is plain data")
     }
@@ -247,6 +253,7 @@ impl Strategy for Grid {
             return Err(format!("{} cells between {} levels", state.cells.len(), cells + 1));
         }
         self.s = state;
+        self.sizes = Sizes::default();
         Ok(())
     }
 }

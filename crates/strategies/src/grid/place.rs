@@ -2,14 +2,36 @@
 
 use super::cell::Cell;
 use super::ladder::Ladder;
+use super::settings::Settings;
 use super::{Grid, State};
 use crate::sizing::View;
 use crate::track::{Working, lots};
 use ctos_kernel::{Ctx, OrderRequest};
 use ctos_types::{Decimal, Instrument, NumberError, Price, Qty, Rounding, Side};
 
-/// Own orders at a glance.
+/// What follows from the settings and the cells' levels alone, so that it need not be computed on each quote: a grid
+/// that waits for room in its inventory looks at all of its cells whenever the market moves.
+#[derive(Debug, Default)]
+pub(super) struct Sizes {
+    /// One full order of each cell. As many as cells, or none: not known yet.
+    full: Vec<Option<Qty>>,
+    /// The inventory limit where none is set: two orders for every level of one side.
+    most: Option<Decimal>,
+}
+
+impl Sizes {
+    fn of(instrument: &Instrument, settings: &Settings, cells: &[Cell]) -> Sizes {
+        let full: Vec<_> = cells.iter().map(|c| c.full(instrument, settings.amount)).collect();
+        let one = full.iter().flatten().max().copied().unwrap_or_default();
+        let most = instrument.qty_decimal(one).mul(Decimal::from_int(2 * settings.levels as i64), Rounding::Down).ok();
+        Sizes { full, most }
+    }
+}
+
+/// Own orders and inventory at a glance.
 struct Resting {
+    /// Signed coins or contracts.
+    inventory: Decimal,
     highest_buy: Price,
     lowest_sell: Price,
     prices: Vec<Price>,
@@ -19,8 +41,9 @@ struct Resting {
 }
 
 impl Resting {
-    fn of(instrument: &Instrument, cells: &[Cell]) -> Resting {
+    fn of(instrument: &Instrument, cells: &[Cell], inventory: Decimal) -> Resting {
         let mut r = Resting {
+            inventory,
             highest_buy: Price(i64::MIN),
             lowest_sell: Price(i64::MAX),
             prices: Vec::with_capacity(cells.len()),
@@ -77,9 +100,25 @@ impl Grid {
             let owned = ctx.balance(instrument.base) - inherited.max(Decimal::ZERO);
             self.only_sell_owned(&instrument, owned);
         }
+        self.sizes = Sizes::of(&instrument, &self.settings, &self.s.cells);
         self.tell(ctx, &instrument, &ladder);
+        // The old levels once more, so that a chart shows a step.
+        self.plot(ctx);
         self.s.ladder = Some(ladder);
         self.s.told = false;
+        self.plot(ctx);
+    }
+
+    /// Where the grid lies, for charts.
+    pub(super) fn plot(&self, ctx: &mut Ctx<'_>) {
+        let Some(ladder) = &self.s.ladder else { return };
+        let instrument = ctx.instrument(self.id()).clone();
+        let (levels, last) = (&ladder.levels, ladder.levels.len() - 1);
+        ctx.plot_all(self.id(), |point| {
+            for (name, at) in [("lowest", 0), ("centre", last / 2), ("highest", last)] {
+                point(name, instrument.price_decimal(levels[at]).to_f64());
+            }
+        });
     }
 
     /// Prices beyond the instrument's range. A grid that exists stays where it is.
@@ -135,7 +174,7 @@ impl Grid {
         let (first, last) = (ladder.levels[0], ladder.levels[ladder.levels.len() - 1]);
         let (first, last) = (instrument.price_text(first), instrument.price_text(last));
         ctx.note(format!("grid of {} levels from {first} to {last}", ladder.levels.len()));
-        if self.s.cells.iter().any(|c| c.full(instrument, self.settings.amount).is_none()) {
+        if self.sizes.full.iter().any(Option::is_none) {
             let amount = self.settings.amount.quote;
             ctx.note(format!("order_amount {amount} is too small for {} at some levels", instrument.symbol));
         }
@@ -163,17 +202,22 @@ impl Grid {
             return;
         }
         let instrument = ctx.instrument(self.id()).clone();
+        if self.sizes.full.len() != self.s.cells.len() {
+            self.sizes = Sizes::of(&instrument, &self.settings, &self.s.cells);
+        }
         let mut plans = Vec::with_capacity(ready.len());
         for at in ready {
             if instrument.is_spot() {
                 self.s.write_off(at, ctx.balance(instrument.base));
             }
-            match self.s.cells[at].plan(&instrument, self.settings.amount) {
+            let full = self.sizes.full[at];
+            debug_assert_eq!(full, self.s.cells[at].full(&instrument, self.settings.amount));
+            match self.s.cells[at].plan(&instrument, full) {
                 Some(size) => plans.push((at, self.s.cells[at].side(), size)),
                 None => self.pause(ctx, at),
             }
         }
-        let mut resting = Resting::of(&instrument, &self.s.cells);
+        let mut resting = Resting::of(&instrument, &self.s.cells, self.inventory());
         for (at, side, size) in plans.iter().rev().filter(|(_, side, _)| *side == Side::Buy) {
             self.place(ctx, &instrument, view, &mut resting, (*at, *side, *size));
         }
@@ -234,22 +278,15 @@ impl Grid {
     /// Whether the position could grow beyond the inventory limit if everything on this side filled.
     fn exceeds(&self, i: &Instrument, resting: &Resting, side: Side, price: Price, size: Qty) -> bool {
         let most = match self.settings.max_inventory {
-            Some(quote) => i.qty_for_quote(quote, price).map(|q| i.qty_decimal(q)),
-            None => self.default_inventory(i),
+            Some(quote) => i.qty_for_quote(quote, price).map(|q| i.qty_decimal(q)).ok(),
+            None => self.sizes.most,
         };
-        let Ok(most) = most else { return false };
+        let Some(most) = most else { return false };
         let (inventory, waiting) = match side {
-            Side::Buy => (self.inventory(), resting.buy),
-            Side::Sell => (-self.inventory(), resting.sell),
+            Side::Buy => (resting.inventory, resting.buy),
+            Side::Sell => (-resting.inventory, resting.sell),
         };
         inventory + waiting + i.qty_decimal(size) > most
-    }
-
-    /// Two orders for every level of one side.
-    fn default_inventory(&self, i: &Instrument) -> Result<Decimal, NumberError> {
-        let sizes = self.s.cells.iter().filter_map(|c| c.full(i, self.settings.amount));
-        let one = sizes.max().unwrap_or_default();
-        i.qty_decimal(one).mul(Decimal::from_int(2 * self.settings.levels as i64), Rounding::Down)
     }
 }
 

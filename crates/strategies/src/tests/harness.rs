@@ -79,6 +79,8 @@ pub(crate) struct Rig {
     /// Share of a fill that is charged in the base coin, in parts per thousand; 0: no fee.
     pub base_fee_permille: i64,
     pub notes: Vec<String>,
+    /// What was plotted: instrument, line, value.
+    pub plots: Vec<(u32, &'static str, f64)>,
     /// Commands since the last look, as text.
     pub log: Vec<String>,
     pub now: UnixNanos,
@@ -124,6 +126,7 @@ impl Rig {
             answer: Answer::Accept,
             base_fee_permille: 0,
             notes: Vec::new(),
+            plots: Vec::new(),
             log: Vec::new(),
             now: UnixNanos::from_secs(1_700_000_000),
             touch: BTreeMap::new(),
@@ -132,6 +135,7 @@ impl Rig {
             out: Output::default(),
             queue: VecDeque::new(),
         };
+        rig.kernel.set_plots(true);
         rig.deposit("USDT", "100000");
         rig
     }
@@ -141,6 +145,7 @@ impl Rig {
         let saved = serde_json::to_string(&self.kernel.save()).unwrap();
         let instruments = self.kernel.instruments().clone();
         self.kernel = Kernel::new(config(&instruments, name, &params(pairs), Limits::unlimited()));
+        self.kernel.set_plots(true);
         self.kernel.restore(&serde_json::from_str(&saved).unwrap()).unwrap();
     }
 
@@ -172,6 +177,9 @@ impl Rig {
         for audit in &self.out.audits {
             if let Audit::Note { text, .. } = audit {
                 self.notes.push(text.clone());
+            }
+            if let Audit::Plot { instrument, name, value, .. } = audit {
+                self.plots.push((instrument.0, name, *value));
             }
             if let Audit::Process { state: ctos_kernel::ProcessState::Failed { reason }, .. } = audit {
                 panic!("the strategy failed: {reason}");

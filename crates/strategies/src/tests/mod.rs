@@ -4,4 +4,5 @@ mod bars;
 mod grid;
 mod grid_all;
 pub(crate) mod harness;
+mod plots;
 mod registry;
