@@ -5,3 +5,4 @@ pub mod collect;
 pub mod log;
 pub mod metrics;
 pub mod run;
+pub mod sweep;
