@@ -1,6 +1,16 @@
 //! Sources of market data, read as a stream of records: one importer a format, all behind one trait.
 //! Never: decides what goes into the catalog (see `ingest`), or holds more than one batch of a source.
 
+mod binance;
+mod detect;
+mod fields;
+#[cfg(test)]
+mod testing;
+mod text;
+mod zipped;
+
+pub use detect::{Format, detect};
+
 use crate::defect::Defects;
 use crate::record::{LevelFields, Record};
 use ctos_types::Interval;
@@ -46,6 +56,11 @@ pub trait Importer {
 
     /// Bytes of the file taken in so far, as they lie on the disk (compressed, where it is): for progress.
     fn bytes_read(&self) -> u64;
+
+    /// Whether the ids of trades are counted without holes by the venue: a jump is then a gap in the data.
+    fn consecutive_ids(&self) -> bool {
+        false
+    }
 }
 
 /// What the caller knows better than the file. All of it is part of an import's identity.
@@ -67,6 +82,22 @@ pub struct ImportOptions {
     pub volume_in_quote: bool,
     /// Columns of generic files: (name in the file, field), as `--map Close=close` gives them.
     pub map: Vec<(String, String)>,
+}
+
+impl ImportOptions {
+    /// What was stated, in one line; empty where nothing was. Part of an import's identity, so it never changes.
+    pub fn text(&self) -> String {
+        let ImportOptions { format, venue, symbol, market, data, interval, volume_in_quote, map } = self;
+        let mut text = Vec::new();
+        for (name, value) in [("format", format), ("venue", venue), ("symbol", symbol), ("market", market), ("data", data)]
+        {
+            text.extend(value.iter().map(|v| format!("{name}={v}")));
+        }
+        text.extend(interval.iter().map(|i| format!("interval={i}")));
+        text.extend(volume_in_quote.then(|| "volume=quote".to_string()));
+        text.extend(map.iter().map(|(column, field)| format!("map={column}={field}")));
+        text.join(" ")
+    }
 }
 
 /// A source cannot be used as a whole.

@@ -37,6 +37,7 @@ pub(super) struct Text {
     /// The file's own name, or of the file in the zip.
     name: String,
     source: Source,
+    checked: bool,
     taken: Arc<AtomicU64>,
     line: u64,
 }
@@ -45,13 +46,18 @@ impl Text {
     /// What it is, the first bytes tell, not the name.
     pub fn open(path: &Path) -> Result<Text, ImportError> {
         let taken = Arc::new(AtomicU64::new(0));
-        let (name, stream) = open(path, &taken)?;
-        Ok(Text { path: path.into(), name, source: Source::decoded(stream), taken, line: 0 })
+        let Stream { name, bytes, checked } = open(path, &taken)?;
+        Ok(Text { path: path.into(), name, source: Source::decoded(bytes), checked, taken, line: 0 })
     }
 
     /// The text file's name; of a zip, the name of the file in it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the bytes carry a checksum, as compressed ones do.
+    pub fn is_checked(&self) -> bool {
+        self.checked
     }
 
     /// Bytes read from the disk.
@@ -89,19 +95,27 @@ impl Text {
     }
 }
 
-/// The bytes of a text file, unpacked, and its name.
-pub(super) fn open(path: &Path, taken: &Arc<AtomicU64>) -> Result<(String, Box<dyn Read + Send>), ImportError> {
-    let io = |e: io::Error| ImportError::io(path, 0, &e);
+/// A text file's bytes, unpacked.
+pub(super) struct Stream {
+    /// The file's own name, or of the file in the zip.
+    pub name: String,
+    pub bytes: Box<dyn Read + Send>,
+    pub checked: bool,
+}
+
+/// Opens a file as it lies there; bytes read from the disk are added to `taken`.
+pub(super) fn open(path: &Path, taken: &Arc<AtomicU64>) -> Result<Stream, ImportError> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let head = head(path)?;
     if head.starts_with(b"PK") {
-        return zipped::open(path, taken);
+        let (name, bytes) = zipped::open(path, taken)?;
+        return Ok(Stream { name, bytes, checked: true });
     }
-    let file = Counted::new(File::open(path).map_err(io)?, taken);
-    if head.starts_with(&[0x1f, 0x8b]) {
-        return Ok((name, Box::new(MultiGzDecoder::new(file))));
-    }
-    Ok((name, Box::new(file)))
+    let file = Counted::new(File::open(path).map_err(|e| ImportError::io(path, 0, &e))?, taken);
+    Ok(match head.starts_with(&[0x1f, 0x8b]) {
+        true => Stream { name, bytes: Box::new(MultiGzDecoder::new(file)), checked: true },
+        false => Stream { name, bytes: Box::new(file), checked: false },
+    })
 }
 
 /// The first eight bytes of a file, fewer where it is shorter.

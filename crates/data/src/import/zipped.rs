@@ -5,6 +5,7 @@ use super::ImportError;
 use super::text::Counted;
 use crc32fast::Hasher;
 use flate2::read::DeflateDecoder;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -21,12 +22,13 @@ pub(super) fn open(path: &Path, taken: &Arc<AtomicU64>) -> Result<(String, Box<d
     let io = |e: io::Error| ImportError::io(path, 0, &e);
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
-    let mut archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|e| fail(format!("not a whole zip file ({e})"), "the download was cut off or is no zip: fetch it again"))?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| {
+        fail(format!("not a whole zip file ({e})"), "the download was cut off or is no zip: fetch it again")
+    })?;
     let index = only_file(path, &archive)?;
     let broken = |e: zip::result::ZipError| fail(format!("the zip file is damaged ({e})"), "fetch the file again");
     let member = archive.by_index_raw(index).map_err(broken)?;
-    let name = member.name().to_string();
+    let name = member.name().map_err(broken)?.into_owned();
     if member.encrypted() {
         return Err(fail(
             format!("{name:?} in the zip is encrypted"),
@@ -60,11 +62,12 @@ pub(super) fn open(path: &Path, taken: &Arc<AtomicU64>) -> Result<(String, Box<d
 /// Folders and what macOS adds do not count.
 fn only_file<R: Read + Seek>(path: &Path, archive: &ZipArchive<R>) -> Result<usize, ImportError> {
     let is_file = |name: &str| !name.ends_with('/') && !name.starts_with("__MACOSX/");
-    let mut files = archive.file_names().filter(|name| is_file(name));
+    let named = |name: Result<Cow<'_, str>, _>| name.map_or_else(|_| "a name that is no text".into(), Cow::into_owned);
+    let mut files = archive.file_names().map(named).enumerate().filter(|(_, name)| is_file(name));
     match (files.next(), files.next()) {
-        (Some(name), None) => Ok(archive.index_for_name(name).unwrap_or(0)),
+        (Some((index, _)), None) => Ok(index),
         (None, _) => Err(ImportError::new(path, 0, "the zip holds no file", "check that this is the file you meant")),
-        (Some(one), Some(two)) => Err(ImportError::new(
+        (Some((_, one)), Some((_, two))) => Err(ImportError::new(
             path,
             0,
             format!("the zip holds several files ({one}, {two}, ...)"),
