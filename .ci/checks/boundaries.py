@@ -58,6 +58,8 @@ ROOMS = {
     ),
     "ctos-server": (6, ["ctos-runtime", "ctos-storage", "ctos-types"]),
     "ctos-cli": (7, ["ctos-backtest", "ctos-bench", "ctos-data", "ctos-runtime", "ctos-server", "ctos-storage", "ctos-strategies", "ctos-types"]),
+    # What a user's own crate looks like: above everything, because it is the user's program.
+    "own-strategy": (8, ["ctos-cli", "ctos-indicators", "ctos-kernel", "ctos-strategies", "ctos-types"]),
 }
 
 PURE = ["ctos-types", "ctos-venue", "ctos-kernel", "ctos-indicators", "ctos-strategies"]
