@@ -4,5 +4,6 @@
 pub mod collect;
 pub mod log;
 pub mod metrics;
+pub mod report;
 pub mod run;
 pub mod sweep;
