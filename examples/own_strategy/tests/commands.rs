@@ -17,7 +17,7 @@ fn json(output: &Output) -> Value {
 }
 
 const DONCHIAN: &[&str] = &["--strategy", "donchian", "--set", "bars=5", "--set", "interval=10s"];
-const REBALANCE: &[&str] = &["--strategy", "rebalance", "--set", "symbol=sim:ETH-USDT", "--set", "band=0.01"];
+const REBALANCE: &[&str] = &["--strategy", "rebalance", "--set", "symbol=sim:ETH-USDT", "--set", "band=0.05"];
 
 #[test]
 fn they_are_listed_with_their_parameters_after_the_built_in_ones() {
@@ -38,7 +38,7 @@ fn they_run_and_every_command_that_steps_a_run_again_knows_them() {
         "--symbols",
         "sim:BTC-USDT-PERP,sim:ETH-USDT",
         "--duration",
-        "20m",
+        "2h",
         "--speed",
         "max",
         "--seed",
