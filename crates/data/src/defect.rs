@@ -35,6 +35,9 @@ pub enum DefectKind {
     OffGridTime,
     /// A price or size off the grid of the known instrument: kept.
     OffGrid,
+    /// A number that needs more than 18 digits together with others of its column: left out alone, where the row has a
+    /// use without it, else with its row.
+    Unfit,
     /// A step between neighbours that is larger than it should be (bars, trade ids): nothing is filled in.
     Gap,
     /// The source says nothing that the catalog has a place for.
@@ -64,6 +67,7 @@ impl DefectKind {
             DefectKind::OutOfOrder => "out of order, sorted in",
             DefectKind::OffGridTime => "open time off the interval's grid",
             DefectKind::OffGrid => "price or size off the instrument's grid",
+            DefectKind::Unfit => "more than 18 digits together with the rest of the column",
             DefectKind::Gap => "missing between neighbours",
             DefectKind::Unsupported => "no place for it in the catalog",
         }
@@ -76,7 +80,7 @@ pub struct Defect {
     pub kind: DefectKind,
     /// Rows that have it; of [`DefectKind::Gap`]: what is missing, in bars or trade ids.
     pub count: u64,
-    /// Line or row number of the first one.
+    /// Line or row number of the first one; 0 where that is not known any more.
     pub first_place: u64,
     /// What stood there, at most 120 characters.
     pub example: String,
@@ -90,7 +94,10 @@ impl fmt::Display for Defect {
             kind if kind.skips() => " skipped",
             _ => " kept",
         };
-        write!(f, "{count}{verb}: {} (first at line {first_place}: {example})", kind.text())
+        match first_place {
+            0 => write!(f, "{count}{verb}: {} (first: {example})", kind.text()),
+            line => write!(f, "{count}{verb}: {} (first at line {line}: {example})", kind.text()),
+        }
     }
 }
 

@@ -4,6 +4,9 @@
 pub mod defect;
 pub mod error;
 pub mod import;
+pub mod ingest;
+pub mod instruments;
+pub mod layout;
 pub mod number;
 pub mod part;
 pub mod record;
@@ -12,6 +15,7 @@ pub mod table;
 
 pub use defect::{Defect, DefectKind, Defects};
 pub use error::CatalogError;
+pub use layout::{Catalog, Series};
 pub use number::Number;
 pub use record::{BarFields, Body, Kind, LevelFields, Record};
 

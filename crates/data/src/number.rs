@@ -9,6 +9,17 @@ use std::fmt;
 pub const MAX_DIGITS: u8 = 18;
 const LIMIT: i64 = 1_000_000_000_000_000_000;
 
+/// `10^n`.
+static POW10: [i64; 19] = {
+    let mut table = [1; 19];
+    let mut n = 1;
+    while n < 19 {
+        table[n] = table[n - 1] * 10;
+        n += 1;
+    }
+    table
+};
+
 /// `mantissa * 10^-places`, at most 18 digits and 18 places, without trailing zeros: equal numbers are equal here.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Number {
@@ -63,8 +74,19 @@ impl Number {
     /// The integer at `scale` places; `None` where the number has more, or it would exceed 18 digits.
     pub fn at_scale(self, scale: u8) -> Option<i64> {
         let up = scale.checked_sub(self.places)?;
-        let scaled = self.mantissa.checked_mul(i64::try_from(pow10(up.min(18))).ok()?)?;
-        (up <= 18 && scaled.unsigned_abs() < LIMIT.unsigned_abs()).then_some(scaled)
+        let scaled = self.mantissa.checked_mul(*POW10.get(usize::from(up))?)?;
+        (scaled.unsigned_abs() < LIMIT.unsigned_abs()).then_some(scaled)
+    }
+
+    /// Digits before the point; 0 below one.
+    pub fn whole_digits(self) -> u8 {
+        let digits = self.mantissa.unsigned_abs().checked_ilog10().map_or(0, |d| d as u8 + 1);
+        digits.saturating_sub(self.places)
+    }
+
+    /// Whether it is a whole number of steps of `step * 10^-places`.
+    pub fn is_multiple_of(self, step: i64, places: u8) -> bool {
+        step > 0 && self.at_scale(places).is_some_and(|n| n % step == 0)
     }
 
     pub fn to_decimal(self) -> Decimal {

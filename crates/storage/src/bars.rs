@@ -5,7 +5,7 @@ mod collect;
 mod csv;
 mod infer;
 mod parquet;
-mod time;
+pub mod time;
 
 use ctos_types::{Decimal, Interval, UnixNanos};
 use std::fmt;

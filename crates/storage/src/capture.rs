@@ -138,6 +138,11 @@ impl CaptureReader {
         &self.path
     }
 
+    /// How far the file on the disk was read, for showing progress.
+    pub fn bytes_on_disk(&self) -> u64 {
+        self.source.bytes_on_disk()
+    }
+
     /// The next whole line; bad lines are passed over, see [`CaptureReader::summary`]. `None` at the end.
     /// Fails only where the disk does.
     pub fn next_line(&mut self) -> Result<Option<CaptureLine<'_>>, CaptureError> {

@@ -1,15 +1,19 @@
 //! Sources of market data, read as a stream of records: one importer a format, all behind one trait.
 //! Never: decides what goes into the catalog (see `ingest`), or holds more than one batch of a source.
 
+mod bars;
 mod binance;
+mod capture;
 mod detect;
 mod fields;
+mod open;
 #[cfg(test)]
 mod testing;
 mod text;
 mod zipped;
 
 pub use detect::{Format, detect};
+pub use open::{formats, open};
 
 use crate::defect::Defects;
 use crate::record::{LevelFields, Record};
@@ -89,7 +93,8 @@ impl ImportOptions {
     pub fn text(&self) -> String {
         let ImportOptions { format, venue, symbol, market, data, interval, volume_in_quote, map } = self;
         let mut text = Vec::new();
-        for (name, value) in [("format", format), ("venue", venue), ("symbol", symbol), ("market", market), ("data", data)]
+        for (name, value) in
+            [("format", format), ("venue", venue), ("symbol", symbol), ("market", market), ("data", data)]
         {
             text.extend(value.iter().map(|v| format!("{name}={v}")));
         }

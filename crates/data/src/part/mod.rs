@@ -53,6 +53,14 @@ pub struct PartInfo {
     pub file_bytes: u64,
 }
 
+impl PartInfo {
+    /// Of no file.
+    pub(crate) fn none(kind: Kind) -> PartInfo {
+        let (sources, sha256, scales) = (Vec::new(), String::new(), Vec::new());
+        PartInfo { kind, rows: 0, from: i64::MAX, to: i64::MIN, scales, sources, sha256, data_bytes: 0, file_bytes: 0 }
+    }
+}
+
 fn parquet_schema(kind: Kind, scales: &[u8], places: bool) -> Result<Arc<Type>, ParquetError> {
     let mut fields = Vec::new();
     for (column, scale) in schema::columns(kind).iter().zip(scales) {

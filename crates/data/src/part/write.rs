@@ -153,7 +153,7 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Seals the file and makes it durable.
+    /// Seals the file. It is not durable before its file system was synced.
     pub fn close(mut self, sources: &[String]) -> Result<PartInfo, CatalogError> {
         if !self.pending.is_empty() {
             self.flush()?;
@@ -180,7 +180,7 @@ impl PartWriter {
         };
         let (sha256, data_bytes) = seal().map_err(|e: ParquetError| written(&path, e))?;
         let out = self.writer.inner_mut();
-        out.flush().and_then(|()| out.out.get_ref().sync_all()).map_err(|e| CatalogError::io("write", &path, &e))?;
+        out.flush().map_err(|e| CatalogError::io("write", &path, &e))?;
         let file_bytes = out.bytes;
         let scales = self.pending.scales().to_vec();
         let (rows, from, to) = (self.rows, self.from, self.to);

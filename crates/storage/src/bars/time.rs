@@ -4,7 +4,7 @@
 use ctos_types::{Nanos, UnixNanos};
 
 /// A number (seconds, ms, µs or ns, told by magnitude) or ISO 8601 text, date alone or with a time of day.
-pub(super) fn parse(text: &str) -> Option<UnixNanos> {
+pub fn parse(text: &str) -> Option<UnixNanos> {
     let text = text.trim();
     let (number, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if let Ok(n) = number.parse::<i64>() {
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Option<UnixNanos> {
 }
 
 /// Recorded prices start after 2001, so the magnitudes of the four units do not overlap.
-pub(super) fn from_number(n: i64) -> Option<UnixNanos> {
+pub fn from_number(n: i64) -> Option<UnixNanos> {
     let unit = match n {
         ..0 => return None,
         0..100_000_000_000 => 1_000_000_000,

@@ -4,7 +4,7 @@
 use flate2::bufread::MultiGzDecoder;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 const READ_SIZE: usize = 256 << 10;
@@ -73,6 +73,16 @@ impl Source {
 
     fn over(input: Input) -> Source {
         Source { input, buffer: vec![0; READ_SIZE], start: 0, end: 0, taken: (0, 0), ended: false, fault: None }
+    }
+
+    /// How far the file on the disk was read, for showing progress; 0 for a stream.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let mut file = match &self.input {
+            Input::Plain(file) => file.get_ref(),
+            Input::Gzip(gzip) => gzip.get_ref().get_ref(),
+            Input::Decoded(_) => return 0,
+        };
+        file.stream_position().unwrap_or(0)
     }
 
     /// What [`LineSpan`] points into.
