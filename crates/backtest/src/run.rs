@@ -1,6 +1,7 @@
 //! One backtest: the shard that paper and live use, without a journal, as fast as it goes.
 //! Never: steps a kernel or matches an order itself.
 
+use ctos_kernel::Kernel;
 use ctos_runtime::config::Settings;
 use ctos_runtime::market::Opened;
 use ctos_runtime::shard::{Observer, Parts, Shard, ShardError};
@@ -32,10 +33,11 @@ pub struct Progress {
     pub start: UnixNanos,
 }
 
-/// A finished run: its figures, and what watched it.
+/// A finished run: its figures, the kernel as it ended, and what watched it.
 #[derive(Debug)]
 pub struct Finished<O> {
     pub summary: Summary,
+    pub kernel: Kernel,
     pub observer: O,
 }
 
@@ -70,8 +72,9 @@ pub fn run<O: Observer>(
     let (reason, at) = drive(&mut shard, start, span, watch)?;
     shard.stop(at, &reason).map_err(internal)?;
     let summary = Summary::of(&shard, &facts, &reason);
-    let observer = shard.into_observer().downcast::<O>().expect("the observer that was given");
-    Ok(Finished { summary, observer: *observer })
+    let (kernel, observer) = shard.into_parts();
+    let observer = observer.downcast::<O>().expect("the observer that was given");
+    Ok(Finished { summary, kernel, observer: *observer })
 }
 
 /// Until the data or the range ends. Returns why, and the market time of the end.

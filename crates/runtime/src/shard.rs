@@ -415,9 +415,9 @@ impl Shard {
     pub fn set_observer(&mut self, observer: Box<dyn Observer>) {
         self.observer = observer;
     }
-    /// Gives the observer back, for who knows what it is.
-    pub fn into_observer(self) -> Box<dyn Any> {
-        self.observer
+    /// Gives back the kernel as it stands, and the observer, for who knows what it is.
+    pub fn into_parts(self) -> (Kernel, Box<dyn Any>) {
+        (self.kernel, self.observer)
     }
     /// Whether anything is still on its way between kernel and venue.
     pub fn in_flight(&self) -> bool {
