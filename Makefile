@@ -9,7 +9,7 @@ LOCKED := $(if $(CI),--locked,)
 CHECKS := boundaries paths licences floors soak
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test unit lint bench soak clean tools rust-tools python
+.PHONY: help run build test unit lint bench soak browser clean tools rust-tools python
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,7 +22,7 @@ build: tools ## Build the release binary target/release/ctos
 
 test: lint unit ## Everything that fits CI: lint and all tests
 
-unit: tools
+unit: tools browser
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		echo "$(CARGO) nextest run --workspace"; \
 		$(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast && $(CARGO) test $(LOCKED) --workspace --doc --quiet; \
@@ -48,6 +48,9 @@ bench: tools python ## Measure, and check the floors
 soak: tools python ## 24 simulated hours; memory and journal must stay bounded
 	$(CARGO) build $(LOCKED) --release -p ctos-cli
 	$(PYTHON) .ci/checks/soak.py "$${CARGO_TARGET_DIR:-target}/release/ctos"
+
+browser: ## Find or install the browser that tests open pages in
+	@.ci/browser.sh
 
 clean: ## Remove build results (runs in ./var stay)
 	$(CARGO) clean
