@@ -1,6 +1,10 @@
-//! Bollinger bands.
+//! Bands around an average: Bollinger's by deviation, Keltner's by range.
 
-use crate::stats::RollingStats;
+use crate::bar::{Columns, Hlc};
+use crate::ema::Ema;
+use crate::indicator::{Reading, indicator};
+use crate::range::Atr;
+use crate::stats::{RollingStats, Stats};
 use crate::window::BadPeriod;
 use crate::{exact, usable};
 use serde::{Deserialize, Serialize};
@@ -14,6 +18,23 @@ pub struct Band {
     pub upper: f64,
     /// Population standard deviation of the window.
     pub std: f64,
+}
+
+impl Band {
+    #[inline(always)]
+    fn of(s: Stats, width: f64) -> Band {
+        let half = width * s.std;
+        Band { lower: s.mean - half, middle: s.mean, upper: s.mean + half, std: s.std }
+    }
+}
+
+/// Without the deviation, which follows from the others.
+impl Reading<3> for Band {
+    const NAMES: [&'static str; 3] = ["lower", "middle", "upper"];
+    #[inline(always)]
+    fn row(self) -> [f64; 3] {
+        [self.lower, self.middle, self.upper]
+    }
 }
 
 /// Mean of the newest `period` inputs with a band of `width` population standard deviations on each side (TA-Lib
@@ -30,25 +51,99 @@ impl Bollinger {
     /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD). `width` is in standard deviations, usually 2; its
     /// sign is dropped, and one that is not finite counts as 0.
     pub fn new(period: usize, width: f64) -> Result<Self, BadPeriod> {
-        let width = if usable(width) { width.abs() } else { 0.0 };
-        Ok(Bollinger { stats: RollingStats::new(period)?, width })
+        Ok(Bollinger { stats: RollingStats::new(period)?, width: width_of(width) })
     }
 
     /// Takes `x` in and answers the bands; `None` until warm.
+    #[inline(always)]
     pub fn update(&mut self, x: f64) -> Option<Band> {
         self.stats.update(x);
         self.value()
     }
 
     /// The bands as of the newest input; `None` until warm.
+    #[inline(always)]
     pub fn value(&self) -> Option<Band> {
-        let s = self.stats.value()?;
-        let half = self.width * s.std;
-        Some(Band { lower: s.mean - half, middle: s.mean, upper: s.mean + half, std: s.std })
+        self.stats.value().map(|s| Band::of(s, self.width))
     }
 
     /// Usable inputs until the first value.
     pub fn warmup(&self) -> usize {
         self.stats.warmup()
     }
+
+    #[inline(always)]
+    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
+    where
+        Band: Reading<N>,
+    {
+        let width = self.width;
+        self.stats.blocks_of(input, out, |s, _| Band::of(s, width));
+    }
 }
+
+/// A width in multiples of something: usable and not negative.
+pub(crate) fn width_of(width: f64) -> f64 {
+    if usable(width) { width.abs() } else { 0.0 }
+}
+
+/// One reading of the Keltner channel, `lower <= middle <= upper`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeltnerBand {
+    pub lower: f64,
+    /// The exponential average of the closes.
+    pub middle: f64,
+    pub upper: f64,
+}
+
+impl Reading<3> for KeltnerBand {
+    const NAMES: [&'static str; 3] = ["lower", "middle", "upper"];
+    #[inline(always)]
+    fn row(self) -> [f64; 3] {
+        [self.lower, self.middle, self.upper]
+    }
+}
+
+/// The Keltner channel: [`Ema`] of the closes over `period` bars, with `width` times the [`Atr`] over `range_period`
+/// bars on each side. Usually 20, 10 and 2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keltner {
+    middle: Ema,
+    range: Atr,
+    #[serde(with = "exact")]
+    width: f64,
+}
+
+impl Keltner {
+    /// The periods are between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD). The sign of `width` is dropped, and one that is
+    /// not finite counts as 0.
+    pub fn new(period: usize, range_period: usize, width: f64) -> Result<Self, BadPeriod> {
+        Ok(Keltner { middle: Ema::new(period)?, range: Atr::new(range_period)?, width: width_of(width) })
+    }
+
+    /// Takes a bar in and answers the channel; `None` until warm.
+    #[inline(always)]
+    pub fn update(&mut self, bar: Hlc) -> Option<KeltnerBand> {
+        if bar.is_usable() {
+            self.middle.update(bar.close);
+            self.range.update(bar);
+        }
+        self.value()
+    }
+
+    /// The channel as of the newest bar; `None` until warm.
+    #[inline(always)]
+    pub fn value(&self) -> Option<KeltnerBand> {
+        let (middle, half) = (self.middle.value()?, self.width * self.range.value()?);
+        Some(KeltnerBand { lower: middle - half, middle, upper: middle + half })
+    }
+
+    /// Usable bars until the first value.
+    pub fn warmup(&self) -> usize {
+        self.middle.warmup().max(self.range.warmup())
+    }
+}
+
+indicator!(Bollinger, f64 => Band, blocks);
+indicator!(Keltner, Hlc => KeltnerBand);

@@ -1,73 +1,75 @@
-//! The exponential moving average, seeded as TA-Lib does.
+//! Averages that never forget: exponential and Wilder's, seeded as TA-Lib does.
 
-use crate::window::{BadPeriod, check_period};
-use crate::{exact, usable};
+use crate::indicator::indicator;
+use crate::smooth::{Smoother, Weight};
+use crate::usable;
+use crate::window::BadPeriod;
 use serde::{Deserialize, Serialize};
 
 /// Exponential average with weight `2 / (period + 1)` (TA-Lib `EMA`): the first value is the mean of the first `period`
 /// inputs, each later one moves by the weight towards its input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Saved")]
-pub struct Ema {
-    period: usize,
-    /// Usable inputs so far, held at `period`.
-    seen: usize,
-    /// The sum of the inputs while warming up, the average afterwards.
-    #[serde(with = "exact")]
-    state: f64,
-}
+#[serde(transparent)]
+pub struct Ema(Smoother<1>);
+
+/// Wilder's average (RMA, SMMA), with weight `1 / period`, seeded as [`Ema`]: what TA-Lib smooths `RSI` and `ATR` with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rma(Smoother<1>);
 
 impl Ema {
     /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
     pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Ok(Ema { period: check_period(period)?, seen: 0, state: 0.0 })
+        Smoother::new(Weight::Exponential, [period], period).map(Ema)
     }
 
     /// Takes `x` in and answers the average; `None` until warm.
+    #[inline(always)]
     pub fn update(&mut self, x: f64) -> Option<f64> {
-        if !usable(x) {
-            return self.value();
-        }
-        if self.seen == self.period {
-            let weight = 2.0 / (self.period as f64 + 1.0);
-            self.state += weight * (x - self.state);
-        } else {
-            self.seen += 1;
-            self.state += x;
-            if self.seen == self.period {
-                self.state /= self.period as f64;
-            }
+        if usable(x) {
+            self.0.update([x]);
         }
         self.value()
     }
 
     /// The average as of the newest input; `None` until warm.
+    #[inline(always)]
     pub fn value(&self) -> Option<f64> {
-        (self.seen == self.period).then_some(self.state)
+        self.0.values().map(|[a]| a)
     }
 
     /// Usable inputs until the first value.
     pub fn warmup(&self) -> usize {
-        self.period
+        self.0.seeds()
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Saved {
-    period: usize,
-    seen: usize,
-    #[serde(with = "exact")]
-    state: f64,
-}
+impl Rma {
+    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
+    pub fn new(period: usize) -> Result<Self, BadPeriod> {
+        Smoother::new(Weight::Wilder, [period], period).map(Rma)
+    }
 
-impl TryFrom<Saved> for Ema {
-    type Error = String;
-    fn try_from(s: Saved) -> Result<Ema, String> {
-        check_period(s.period).map_err(|e| e.to_string())?;
-        if s.seen > s.period {
-            return Err(format!("{} inputs seen of a warm-up of {}", s.seen, s.period));
+    /// Takes `x` in and answers the average; `None` until warm.
+    #[inline(always)]
+    pub fn update(&mut self, x: f64) -> Option<f64> {
+        if usable(x) {
+            self.0.update([x]);
         }
-        Ok(Ema { period: s.period, seen: s.seen, state: s.state })
+        self.value()
+    }
+
+    /// The average as of the newest input; `None` until warm.
+    #[inline(always)]
+    pub fn value(&self) -> Option<f64> {
+        self.0.values().map(|[a]| a)
+    }
+
+    /// Usable inputs until the first value.
+    pub fn warmup(&self) -> usize {
+        self.0.seeds()
     }
 }
+
+indicator!(Ema, f64 => f64);
+indicator!(Rma, f64 => f64);

@@ -32,3 +32,17 @@ pub(crate) fn serialize<S: Serializer>(x: &f64, s: S) -> Result<S::Ok, S::Error>
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
     Exact::deserialize(d).map(|x| x.0)
 }
+
+/// For `#[serde(with = "exact::option")]` on an `Option<f64>`.
+pub(crate) mod option {
+    use super::Exact;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(x: &Option<f64>, s: S) -> Result<S::Ok, S::Error> {
+        x.map(Exact).serialize(s)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Error> {
+        Option::<Exact>::deserialize(d).map(|x| x.map(|x| x.0))
+    }
+}

@@ -1,31 +1,11 @@
 //! Mean and standard deviation over a window, and how unusual the newest input is by them.
 
+use crate::aggregates::Moments;
+use crate::bar::Columns;
+use crate::indicator::{Reading, indicator};
 use crate::usable;
-use crate::window::{Aggregate, BadPeriod, Window};
+use crate::window::{BadPeriod, View, Window};
 use serde::{Deserialize, Serialize};
-
-/// Count, mean and sum of squared distances from the mean of a run of values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Moments {
-    n: f64,
-    mean: f64,
-    m2: f64,
-}
-
-impl Aggregate for Moments {
-    fn of(x: f64) -> Moments {
-        Moments { n: 1.0, mean: x, m2: 0.0 }
-    }
-    // The pairwise form of Welford's update (Chan, Golub, LeVeque): no difference of large squares is ever taken, and
-    // equal values leave a spread of exactly zero.
-    fn join(older: Moments, newer: Moments) -> Moments {
-        let n = older.n + newer.n;
-        let delta = newer.mean - older.mean;
-        let mean = older.mean + delta * (newer.n / n);
-        let m2 = older.m2 + newer.m2 + delta * delta * (older.n * newer.n / n);
-        Moments { n, mean, m2 }
-    }
-}
 
 /// Mean and population standard deviation (divisor `n`, as TA-Lib `STDDEV`).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +13,26 @@ pub struct Stats {
     pub mean: f64,
     /// Never negative; exactly zero when all values are equal.
     pub std: f64,
+}
+
+impl Stats {
+    #[inline(always)]
+    pub(crate) fn of(v: View<Moments>, one_nth: f64) -> Stats {
+        Stats { mean: v.origin + v.sum.sum * one_nth, std: (v.sum.spread(one_nth) * one_nth).sqrt() }
+    }
+
+    #[inline(always)]
+    fn score(self, x: f64) -> f64 {
+        if self.std > 0.0 { (x - self.mean) / self.std } else { 0.0 }
+    }
+}
+
+impl Reading<2> for Stats {
+    const NAMES: [&'static str; 2] = ["mean", "std"];
+    #[inline(always)]
+    fn row(self) -> [f64; 2] {
+        [self.mean, self.std]
+    }
 }
 
 /// [`Stats`] of the newest `period` inputs.
@@ -47,6 +47,7 @@ impl RollingStats {
     }
 
     /// Takes `x` in and answers mean and deviation; `None` until warm.
+    #[inline(always)]
     pub fn update(&mut self, x: f64) -> Option<Stats> {
         if usable(x) {
             self.0.push(x);
@@ -55,9 +56,9 @@ impl RollingStats {
     }
 
     /// Mean and deviation as of the newest input; `None` until warm.
+    #[inline(always)]
     pub fn value(&self) -> Option<Stats> {
-        let m = self.0.aggregate().filter(|_| self.0.is_full())?;
-        Some(Stats { mean: m.mean, std: (m.m2 / m.n).sqrt() })
+        self.0.view().map(|v| Stats::of(v, self.one_nth()))
     }
 
     /// Usable inputs until the first value.
@@ -65,8 +66,29 @@ impl RollingStats {
         self.0.period()
     }
 
-    fn newest(&self) -> Option<f64> {
-        self.0.newest()
+    #[inline(always)]
+    fn one_nth(&self) -> f64 {
+        1.0 / self.0.period() as f64
+    }
+
+    /// A batch of whatever is read from the statistics and the newest input.
+    #[inline(always)]
+    pub(crate) fn blocks_of<const N: usize, T: Reading<N>>(
+        &mut self,
+        input: impl Columns<Row = f64>,
+        out: [&mut [f64]; N],
+        read: impl Fn(Stats, f64) -> T,
+    ) {
+        let one_nth = self.one_nth();
+        self.0.blocks(input, out, |x| x, |v| read(Stats::of(v, one_nth), v.newest));
+    }
+
+    #[inline(always)]
+    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
+    where
+        Stats: Reading<N>,
+    {
+        self.blocks_of(input, out, |s, _| s);
     }
 }
 
@@ -83,15 +105,16 @@ impl ZScore {
     }
 
     /// Takes `x` in and answers its score; `None` until warm.
+    #[inline(always)]
     pub fn update(&mut self, x: f64) -> Option<f64> {
         self.0.update(x);
         self.value()
     }
 
     /// The score of the newest input; `None` until warm.
+    #[inline(always)]
     pub fn value(&self) -> Option<f64> {
-        let (stats, x) = (self.0.value()?, self.0.newest()?);
-        Some(if stats.std > 0.0 { (x - stats.mean) / stats.std } else { 0.0 })
+        self.0.0.view().map(|v| Stats::of(v, self.0.one_nth()).score(v.newest))
     }
 
     /// Mean and deviation of the window; `None` until warm.
@@ -103,4 +126,15 @@ impl ZScore {
     pub fn warmup(&self) -> usize {
         self.0.warmup()
     }
+
+    #[inline(always)]
+    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
+    where
+        f64: Reading<N>,
+    {
+        self.0.blocks_of(input, out, |s, x| s.score(x));
+    }
 }
+
+indicator!(RollingStats, f64 => Stats, blocks);
+indicator!(ZScore, f64 => f64, blocks);

@@ -16,12 +16,12 @@ fn naive(window: &[f64]) -> Stats {
 
 #[test]
 fn known_values() {
-    let xs = [1.0, 2.0, 3.0, 4.0, 10.0];
+    let xs = [1.0, 2.0, 3.0, 4.0, 11.0];
     let mut sma = Sma::new(3).unwrap();
-    assert_eq!(batch(&xs, |x| sma.update(x)), [None, None, Some(2.0), Some(3.0), Some(17.0 / 3.0)]);
-    // Seeded with mean(1, 2, 3) = 2; weight 0.5: 2 + 1 = 3, then 3 + 3.5.
+    assert_eq!(batch(&xs, |x| sma.update(x)), [None, None, Some(2.0), Some(3.0), Some(6.0)]);
+    // Seeded with mean(1, 2, 3) = 2; weight 0.5: 2 + 1 = 3, then 3 + 4.
     let mut ema = Ema::new(3).unwrap();
-    assert_eq!(batch(&xs, |x| ema.update(x)), [None, None, Some(2.0), Some(3.0), Some(6.5)]);
+    assert_eq!(batch(&xs, |x| ema.update(x)), [None, None, Some(2.0), Some(3.0), Some(7.0)]);
     let mut low = RollingMin::new(2).unwrap();
     assert_eq!(batch(&[3.0, 1.0, 2.0, 5.0], |x| low.update(x)), [None, Some(1.0), Some(1.0), Some(2.0)]);
     let mut high = RollingMax::new(2).unwrap();
@@ -86,10 +86,20 @@ fn damaged_state_is_refused() {
         r#"{"period":3,"front":["NaN"],"back":[]}"#,
         r#"{"period":3,"front":["1e200"],"back":[]}"#,
         r#"{"period":3,"front":["x"],"back":[]}"#,
+        // The older block cannot have gone while the newer one is not whole.
+        r#"{"period":3,"front":["1"],"back":["2"]}"#,
+        r#"{"period":3,"front":["1","2","3"],"back":[]}"#,
     ] {
         assert!(serde_json::from_str::<Sma>(bad).is_err(), "{bad}");
     }
-    assert!(serde_json::from_str::<Ema>(r#"{"period":2,"seen":3,"state":"1.0"}"#).is_err());
+    let lane = r#"{"weight":"0.5","period":"3.0","base":"1.0","pending":"0.0","value":"1.0"}"#;
+    let ema = |seeds: usize, seen: usize, lanes: &str| {
+        serde_json::from_str::<Ema>(&format!(r#"{{"seeds":{seeds},"seen":{seen},"odd":false,"lanes":[{lanes}]}}"#))
+    };
+    assert_eq!(ema(3, 3, lane).unwrap().value(), Some(1.0));
+    assert!(ema(2, 3, lane).is_err() && ema(3, 3, "").is_err() && ema(3, 3, &format!("{lane},{lane}")).is_err());
+    assert!(ema(MAX_PERIOD + 1, 0, lane).is_err() && ema(3, 3, &lane.replace("0.5", "1.5")).is_err());
+    assert!(ema(3, 3, &lane.replace("1.0", "inf")).is_err());
 }
 
 // A tick a thousand million times the others passes through: a running sum that adds and subtracts would keep its

@@ -1,0 +1,97 @@
+//! Momentum of one series: relative strength and rate of change.
+
+use crate::aggregates::Nothing;
+use crate::indicator::indicator;
+use crate::smooth::{Smoother, Weight};
+use crate::window::{BadPeriod, Window};
+use crate::{exact, usable};
+use serde::{Deserialize, Serialize};
+
+/// Wilder's relative strength index, 0 to 100 (TA-Lib `RSI`): the share of the average gain in average gain and loss.
+/// 0 where nothing has moved yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rsi {
+    #[serde(with = "exact::option")]
+    before: Option<f64>,
+    /// Gains and losses.
+    averages: Smoother<2>,
+}
+
+impl Rsi {
+    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
+    pub fn new(period: usize) -> Result<Self, BadPeriod> {
+        Ok(Rsi { before: None, averages: Smoother::new(Weight::Wilder, [period; 2], period)? })
+    }
+
+    /// Takes `x` in and answers the index; `None` until warm.
+    #[inline(always)]
+    pub fn update(&mut self, x: f64) -> Option<f64> {
+        if usable(x) {
+            if let Some(before) = self.before {
+                let change = x - before;
+                let gain = if change > 0.0 { change } else { 0.0 };
+                self.averages.update([gain, gain - change]);
+            }
+            self.before = Some(x);
+        }
+        self.value()
+    }
+
+    /// The index as of the newest input; `None` until warm.
+    #[inline(always)]
+    pub fn value(&self) -> Option<f64> {
+        let [gain, loss] = self.averages.values()?;
+        let both = gain + loss;
+        Some(if both > 0.0 { 100.0 * (gain / both) } else { 0.0 })
+    }
+
+    /// Usable inputs until the first value.
+    pub fn warmup(&self) -> usize {
+        self.averages.seeds() + 1
+    }
+}
+
+/// Change against the input `period` inputs ago, in percent (TA-Lib `ROC`). 0 where that one was 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roc {
+    past: Window<Nothing<f64>>,
+    #[serde(with = "exact::option")]
+    value: Option<f64>,
+}
+
+impl Roc {
+    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
+    pub fn new(period: usize) -> Result<Self, BadPeriod> {
+        Ok(Roc { past: Window::new(period)?, value: None })
+    }
+
+    /// Takes `x` in and answers the change; `None` until warm.
+    #[inline(always)]
+    pub fn update(&mut self, x: f64) -> Option<f64> {
+        if usable(x) {
+            if let Some(then) = self.past.oldest() {
+                let change = (x / then - 1.0) * 100.0;
+                // A quotient of extremes may leave the range; there is no change to speak of then.
+                self.value = Some(if change.is_finite() { change } else { 0.0 });
+            }
+            self.past.push(x);
+        }
+        self.value()
+    }
+
+    /// The change as of the newest input; `None` until warm.
+    #[inline(always)]
+    pub fn value(&self) -> Option<f64> {
+        self.value
+    }
+
+    /// Usable inputs until the first value.
+    pub fn warmup(&self) -> usize {
+        self.past.period() + 1
+    }
+}
+
+indicator!(Rsi, f64 => f64);
+indicator!(Roc, f64 => f64);

@@ -1,0 +1,75 @@
+//! Where the close stands between the lowest and the highest price of late.
+
+use crate::bar::{HighLow, Hlc};
+use crate::extremes::Donchian;
+use crate::indicator::{Reading, indicator};
+use crate::mean::Sma;
+use crate::window::BadPeriod;
+use serde::{Deserialize, Serialize};
+
+/// One reading of [`Stochastic`], in percent of the range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Oscillation {
+    pub k: f64,
+    /// The average of `k`.
+    pub d: f64,
+}
+
+impl Reading<2> for Oscillation {
+    const NAMES: [&'static str; 2] = ["k", "d"];
+    #[inline(always)]
+    fn row(self) -> [f64; 2] {
+        [self.k, self.d]
+    }
+}
+
+/// The stochastic oscillator with simple averages (TA-Lib `STOCH` and `STOCHF`). 0 where the range is empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stochastic {
+    range: Donchian,
+    k: Sma,
+    d: Sma,
+}
+
+impl Stochastic {
+    /// `k` is the close within the range of the newest `period` bars, averaged over `smoothing`; `d` is the average of
+    /// that over `signal`. Usually 14, 3 and 3. Periods are between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
+    pub fn slow(period: usize, smoothing: usize, signal: usize) -> Result<Self, BadPeriod> {
+        Ok(Stochastic { range: Donchian::new(period)?, k: Sma::new(smoothing)?, d: Sma::new(signal)? })
+    }
+
+    /// With `k` as it is.
+    pub fn fast(period: usize, signal: usize) -> Result<Self, BadPeriod> {
+        Stochastic::slow(period, 1, signal)
+    }
+
+    /// Takes a bar in and answers both lines; `None` until warm.
+    #[inline(always)]
+    pub fn update(&mut self, bar: Hlc) -> Option<Oscillation> {
+        if bar.is_usable()
+            && let Some(range) = self.range.update(HighLow { high: bar.high, low: bar.low })
+        {
+            let width = range.upper - range.lower;
+            let raw = if width > 0.0 { (bar.close - range.lower) / width * 100.0 } else { 0.0 };
+            if let Some(k) = self.k.update(raw) {
+                self.d.update(k);
+            }
+        }
+        self.value()
+    }
+
+    /// Both lines as of the newest bar; `None` until warm.
+    #[inline(always)]
+    pub fn value(&self) -> Option<Oscillation> {
+        let d = self.d.value()?;
+        Some(Oscillation { k: self.k.value()?, d })
+    }
+
+    /// Usable bars until the first value.
+    pub fn warmup(&self) -> usize {
+        self.range.warmup() + self.k.warmup() + self.d.warmup() - 2
+    }
+}
+
+indicator!(Stochastic, Hlc => Oscillation);
