@@ -114,7 +114,8 @@ fn drive(
 }
 
 const WARM_UP: &str = "warm-up";
-const INTERRUPTED: &str = "interrupted";
+/// Why a run ended that was told to.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// Steps everything that is due until `until`. `false`: told to end.
 fn advance(shard: &mut Shard, until: UnixNanos, look: &mut dyn FnMut(&Shard) -> bool) -> Result<bool, RunError> {

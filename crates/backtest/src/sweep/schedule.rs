@@ -8,6 +8,7 @@ use super::split::{Fold, Part};
 use super::store::{Finished, Store};
 use super::trial::{Engine, Trial, TrialResult};
 use ctos_runtime::{RunError, UserError};
+use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 /// How long results may wait to survive a loss of power.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 
-/// A sweep, ready to run.
-#[derive(Clone, Debug)]
+/// A sweep, ready to run. Its JSON names it: equal ones have equal tables.
+#[derive(Clone, Debug, Serialize)]
 pub struct Sweep {
     /// What all trials have in common; parameters that are not swept included.
     pub base: Trial,

@@ -50,6 +50,8 @@ pub struct DataRange {
 pub struct Models {
     /// What the strategy is called; limits may name it.
     pub strategy_id: String,
+    /// Id of the account it trades on.
+    pub account: String,
     pub accounts: Vec<AccountSettings>,
     pub venue: VenueSettings,
     pub risk: RiskSettings,

@@ -13,8 +13,13 @@ use std::sync::atomic::AtomicUsize;
 /// A trial without data, for tests of what never runs it.
 pub fn some_trial(seed: u64) -> Trial {
     let settings = Settings::resolve(&Layers::new()).unwrap();
-    let models =
-        Models { strategy_id: "s".into(), accounts: settings.accounts, venue: settings.venue, risk: settings.risk };
+    let models = Models {
+        strategy_id: "s".into(),
+        account: "main".into(),
+        accounts: settings.accounts,
+        venue: settings.venue,
+        risk: settings.risk,
+    };
     let data = DataRange {
         market: "replay:none".into(),
         digest: String::new(),
