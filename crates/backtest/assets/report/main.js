@@ -15,8 +15,10 @@
   button.addEventListener('click', () => theme.toggle());
   theme.onChange(name);
   (page.kind === 'compare' ? () => buildCompare(root, page) : () => buildRun(root, page.runs[0]))();
-  const links = [...root.querySelectorAll('section[id], div[id]')].filter((s) => !/-\d+$/.test(s.id));
-  const titles = { months: 'Months', quality: 'Data quality' };
-  document.getElementById('nav').append(...links.map((s) => el('a', { href: '#' + s.id }, s.querySelector(':scope > header h2')?.textContent ?? titles[s.id])));
+  const names = { equity: 'Equity', price: 'Price', months: 'Months', returns: 'Returns', rolling: 'Sharpe', exposure: 'Exposure', costs: 'Costs',
+    assumptions: 'Assumptions', quality: 'Data', figures: 'Figures', strategies: 'Strategies', instruments: 'Instruments', trades: 'Trades',
+    settings: 'Settings' };
+  const links = [...root.querySelectorAll('[id]')].filter((s) => names[s.id]);
+  document.getElementById('nav').append(...links.map((s) => el('a', { href: '#' + s.id }, names[s.id])));
   document.documentElement.dataset.ready = 'true';
 })();

@@ -43,16 +43,25 @@ const kpis = (figures, keys, notes = {}) => el('dl', { class: 'kpis' }, keys.map
     el('dd', { class: f.signed ? tone(f.value) : '' }, text, notes[key] ? el('small', {}, notes[key]) : null));
 }));
 
+// All figures of one run, a small table for each group.
+const figureGroups = (figures) => {
+  const groups = [...new Set(figures.map((f) => f.group))];
+  return el('div', { class: 'groups' }, groups.map((group) => el('table', { class: 'figures' }, el('caption', {}, group),
+    el('tbody', {}, figures.filter((f) => f.group === group).map((f) => el('tr', {},
+      el('th', { scope: 'row' }, el('abbr', { title: f.formula }, f.label)),
+      el('td', { class: f.signed ? tone(f.value) : '', title: missing(f.value) ? 'not defined for this run' : false }, byUnit[f.unit](f.value))))))));
+};
+
 // Figures as rows, runs as columns. The best of several is marked.
-const figureTable = (runs, caption, names) => {
+const figureTable = (runs, caption, names, plain) => {
   const rows = [];
   let group = '';
-  for (const f of runs[0]) {
-    if (f.group !== group) rows.push(el('tr', { class: 'sub' }, el('th', { colspan: String(runs.length + 1), scope: 'colgroup' }, f.group)));
+  for (const f of runs.find((list) => list.length) ?? []) {
+    if (f.group !== group && !plain) rows.push(el('tr', { class: 'sub' }, el('th', { colspan: String(runs.length + 1), scope: 'colgroup' }, f.group)));
     group = f.group;
     const values = runs.map((figures) => figures.find((one) => one.key === f.key)?.value);
     const known = values.filter((v) => !missing(v));
-    const best = runs.length > 1 && f.good && new Set(known).size > 1 ? (f.good > 0 ? Math.max(...known) : Math.min(...known)) : null;
+    const best = runs.length > 1 && !plain && f.good && new Set(known).size > 1 ? (f.good > 0 ? Math.max(...known) : Math.min(...known)) : null;
     rows.push(el('tr', {}, el('th', { scope: 'row' }, el('abbr', { title: f.formula }, f.label)),
       values.map((v) => el('td', { class: [v === best ? 'best' : '', f.signed ? tone(v) : ''].join(' ').trim(),
         title: missing(v) ? 'not defined for this run' : false }, byUnit[f.unit](v)))));
@@ -73,13 +82,12 @@ const waterfall = (rows, format) => {
   const low = Math.min(0, ...steps.flatMap((s) => [s.from, s.to]));
   const high = Math.max(0, ...steps.flatMap((s) => [s.from, s.to]));
   const part = (v) => ((v - low) / (high - low || 1)) * 100;
-  return el('div', { class: 'flow' }, steps.flatMap((s) => [
-    el('span', { class: s.total ? 'total' : '', title: s.note }, s.label),
+  return el('div', { class: 'flow' }, steps.map((s) => el('div', { class: s.total ? 'step total' : 'step' },
+    el('span', { class: 'name', title: s.note }, s.label),
     el('span', { class: 'lane', 'aria-hidden': 'true' }, el('span', { style: {
       left: part(Math.min(s.from, s.to)) + '%', width: part(Math.max(s.from, s.to)) - part(Math.min(s.from, s.to)) + '%',
       background: `var(--${s.total ? 'accent' : s.amount >= 0 ? 'pos' : 'neg'})` } })),
-    el('span', { class: 'num ' + (s.total ? 'total ' : '') + tone(s.amount) }, fmt.signed(s.amount, format)),
-  ]));
+    el('span', { class: 'num ' + tone(s.amount) }, fmt.signed(s.amount, format)))));
 };
 
 const shareTable = (caption, first, rows) => {

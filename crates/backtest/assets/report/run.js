@@ -73,26 +73,14 @@ const priceCharts = (host, run, price, view) => {
     charts.push(new TimeChart(host, view, { label: `Position in ${price.symbol}`, height: 100, format: fmt.places(price.qty_places), axis: axisFormat, zero: true,
       series: [{ name: `Position (${price.unit})`, colour: 'accent', type: 'area', step: true, sign: true, t: times(price.position.t), v: column(price.position.v) }] }));
   }
-  const mark = (path, label) => {
-    const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-    svg.setAttribute('viewBox', '0 0 12 12');
-    svg.setAttribute('width', '11');
-    svg.setAttribute('height', '11');
-    svg.setAttribute('aria-hidden', 'true');
-    const shape = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-    for (const [k, v] of Object.entries(path)) shape.setAttribute(k, v);
-    svg.append(shape);
-    return el('span', { class: 'key' }, svg, label);
-  };
-  const [up, down] = ['M6 1 11 11 1 11Z', 'M6 11 11 1 1 1Z'];
+  const mark = (sign, tint, label) => el('span', { class: 'key' }, el('span', { class: tint, 'aria-hidden': 'true' }, sign), label);
   const button = el('button', { type: 'button', 'aria-pressed': 'true', title: 'show or hide fills', onclick: () => {
     fills.hidden = !fills.hidden;
     button.setAttribute('aria-pressed', String(!fills.hidden));
     chart.redraw();
   } }, 'Fills');
   if (fills.t.length) {
-    chart.legend.append(button, mark({ d: up, fill: 'var(--pos)' }, 'buy'), mark({ d: down, fill: 'var(--neg)' }, 'sell'),
-      mark({ d: up, fill: 'none', stroke: 'var(--muted)', 'stroke-width': '1.8' }, 'hollow: exit'));
+    chart.when.before(button, mark('▲', 'pos', 'buy'), mark('▼', 'neg', 'sell'), mark('△', 'muted', 'hollow: exit'));
   }
   return charts;
 };
@@ -203,17 +191,18 @@ const assumptionsCard = (run) => {
   const box = card('assumptions', 'Assumptions', 'what the fills depend on');
   const worse = run.pessimistic;
   if (worse) {
-    const [is, was] = [worse.figures, run.figures].map((f) => f.find((one) => one.key === worse.key)?.value);
     box.append(el('p', { class: 'verdict' + (worse.bad ? ' bad' : ''), role: 'note' }, worse.verdict));
     const keys = new Set(worse.shown);
-    box.append(figureTable([run.figures, worse.figures].map((list) => list.filter((f) => keys.has(f.key))),
-      'The same run under both sets of assumptions.', ['As run', 'Pessimistic']));
-    if (missing(is) || missing(was)) box.append(el('p', { class: 'hint' }, 'One of the two runs has no profit to compare.'));
     const names = [...new Set([...run.assumptions, ...worse.assumptions].map(([k]) => k))];
     const of = (list, name) => list.find(([k]) => k === name)?.[1] ?? NONE;
-    box.append(el('div', { class: 'scroll' }, el('table', { class: 'kv' }, el('thead', {}, el('tr', {}, ['Assumption', 'As run', 'Pessimistic'].map((h) => el('th', { scope: 'col', class: 'text' }, h)))),
-      el('tbody', {}, names.map((n) => el('tr', { class: of(run.assumptions, n) !== of(worse.assumptions, n) ? 'diff' : '' },
-        el('th', { scope: 'row' }, n), el('td', {}, of(run.assumptions, n)), el('td', {}, of(worse.assumptions, n))))))));
+    const head = ['Assumption', 'As run', 'Pessimistic'].map((h) => el('th', { scope: 'col', class: 'text' }, h));
+    const row = (n) => el('tr', { class: of(run.assumptions, n) !== of(worse.assumptions, n) ? 'diff' : '' },
+      el('th', { scope: 'row' }, n), el('td', {}, of(run.assumptions, n)), el('td', {}, of(worse.assumptions, n)));
+    box.append(el('div', { class: 'cols', style: { margin: '0' } },
+      figureTable([run.figures, worse.figures].map((list) => list.filter((f) => keys.has(f.key))),
+        'The same run under both sets of assumptions.', ['As run', 'Pessimistic'], true),
+      el('div', { class: 'scroll' }, el('table', { class: 'kv' }, el('caption', {}, 'Rows that differ are marked.'),
+        el('thead', {}, el('tr', {}, head)), el('tbody', {}, names.map(row))))));
     return box;
   }
   box.append(el('p', { class: 'verdict bad', role: 'note' }, 'How much of the result depends on these assumptions was not measured: the run was not repeated under pessimistic ones.'));
@@ -226,9 +215,14 @@ const buildRun = (root, run) => {
   const [prices, goTo] = priceCard(run, view);
   const [rolling, spread, exposure] = statisticsCards(run, view);
   const money = (v) => fmt.money(v) + ' ' + run.currency;
-  const drawdown = run.figures.find((f) => f.key === 'max_drawdown_s');
+  const longest = run.figures.find((f) => f.key === 'longest_drawdown_s')?.value;
+  const below = { ...run.headline_notes, ...(missing(longest) ? {} : { max_drawdown: 'longest ' + fmt.duration(longest) }) };
+  const worse = run.pessimistic?.figures.find((f) => f.key === 'total_return');
+  if (worse) run.figures.push({ ...worse, key: 'pessimistic', label: 'Pessimistic return', group: null });
+  const head = kpis(run.figures, run.headline, { ...below, pessimistic: run.pessimistic?.brief });
+  run.figures = run.figures.filter((f) => f.group);
   root.append(
-    kpis(run.figures, run.headline, { ...run.headline_notes, ...(drawdown && !missing(drawdown.value) ? { max_drawdown: 'longest ' + fmt.duration(drawdown.value) } : {}) }),
+    run.figures.length ? head : '',
     run.notes.length ? el('ul', { class: 'notes', style: { 'margin-bottom': '16px' } }, run.notes.map((n) => el('li', {}, n))) : '',
     el('div', { class: 'stack' }, equityCard(run, view), prices),
     el('div', { class: 'stack' }, card('months', 'Returns by month', null, monthTable(run.months, run.years))),
@@ -236,9 +230,10 @@ const buildRun = (root, run) => {
     el('div', { class: 'cols' }, exposure, card('costs', 'Costs', 'from the price seen when ordering to what is left',
       run.costs.rows.length ? waterfall(run.costs.rows, money) : empty('Nothing was traded, so nothing was paid.'),
       run.costs.note ? el('p', { class: 'hint', style: { 'margin-top': '10px' } }, run.costs.note) : '')),
-    el('div', { class: 'cols' }, card('figures', 'All figures', run.period, figureTable([run.figures], 'Hover a name for its formula.')), assumptionsCard(run)),
-    el('div', { class: 'stack' }, card('strategies', 'By strategy', null, shareTable('Amounts in ' + run.currency + '.', 'Strategy', run.shares.strategies)),
-      card('instruments', 'By instrument', null, shareTable('Amounts in ' + run.currency + '.', 'Instrument', run.shares.instruments)), tradesCard(run, goTo)),
-    el('div', { class: 'cols' }, card('quality', 'Data quality', null, qualityBox(run.quality)), card('settings', 'What was run', null, facts(run.settings))),
+    el('div', { class: 'stack' }, assumptionsCard(run), card('quality', 'Data quality', null, qualityBox(run.quality)),
+      card('figures', 'All figures', run.period, run.figures.length ? figureGroups(run.figures) : empty('The run was never valued, so it has no figures.')),
+      card('strategies', 'By strategy', null, shareTable('Amounts in ' + run.currency + '.', 'Strategy', run.shares.strategies)),
+      card('instruments', 'By instrument', null, shareTable('Amounts in ' + run.currency + '.', 'Instrument', run.shares.instruments)), tradesCard(run, goTo),
+      card('settings', 'What was run', null, facts(run.settings))),
   );
 };

@@ -182,9 +182,9 @@ pub struct Worse {
     pub figures: Vec<Figure>,
     /// Keys of the figures that are shown side by side.
     pub shown: Vec<&'static str>,
-    /// Key of the profit that the verdict is about.
-    pub key: &'static str,
+    /// How much of the profit depends on the assumptions, as a sentence and in a few words.
     pub verdict: String,
+    pub brief: String,
     pub bad: bool,
     pub equity: Option<Curve>,
 }

@@ -105,7 +105,13 @@ struct Group<'a> {
 
 impl Group<'_> {
     fn add(
-        &mut self, key: &'static str, label: &'static str, value: Option<f64>, unit: Unit, good: i8, formula: &'static str,
+        &mut self,
+        key: &'static str,
+        label: &'static str,
+        value: Option<f64>,
+        unit: Unit,
+        good: i8,
+        formula: &'static str,
     ) -> &mut Self {
         let value = value.filter(|v| v.is_finite());
         self.list.push(Figure { key, group: self.name, label, value, unit, good, signed: false, formula });
@@ -132,7 +138,14 @@ fn earned(list: &mut Vec<Figure>, p: &Performance) {
         .signed()
         .add("total_return", "Total return", p.total_return, Percent, 1, "last worth / first worth - 1")
         .signed()
-        .add("annual_return", "Annual return", p.annual_return, Percent, 1, "(1 + total return) ^ (365 days / length) - 1")
+        .add(
+            "annual_return",
+            "Annual return",
+            p.annual_return,
+            Percent,
+            1,
+            "(1 + total return) ^ (365 days / length) - 1",
+        )
         .signed()
         .add("mean_return", "Mean return a period", p.mean_return, Percent, 1, "mean of the returns")
         .signed()
@@ -148,21 +161,63 @@ fn risked(list: &mut Vec<Figure>, p: &Performance) {
     let d = &p.max_drawdown;
     Group { list, name: "Risk" }
         .add("volatility", "Volatility", p.volatility, Percent, -1, "deviation of returns x root of periods a year")
-        .add("max_drawdown", "Max drawdown", Some(-d.ratio), Percent, 1, "largest fall from the highest worth so far, as a share of it")
+        .add(
+            "max_drawdown",
+            "Max drawdown",
+            Some(-d.ratio),
+            Percent,
+            1,
+            "largest fall from the highest worth so far, as a share of it",
+        )
         .signed()
-        .add("max_drawdown_amount", "Max drawdown, amount", Some(-d.amount.to_f64()), Money, 1, "largest fall from the highest worth so far")
+        .add(
+            "max_drawdown_amount",
+            "Max drawdown, amount",
+            Some(-d.amount.to_f64()),
+            Money,
+            1,
+            "largest fall from the highest worth so far",
+        )
         .signed()
-        .add("max_drawdown_s", "Its length", Some(d.length_s as f64), Duration, -1, "from the high before it until that was reached again, or the end")
-        .add("longest_drawdown_s", "Longest drawdown", Some(d.longest_s as f64), Duration, -1, "longest time from a high until it was reached again, or the end")
+        .add(
+            "max_drawdown_s",
+            "Its length",
+            Some(d.length_s as f64),
+            Duration,
+            -1,
+            "from the high before it until that was reached again, or the end",
+        )
+        .add(
+            "longest_drawdown_s",
+            "Longest drawdown",
+            Some(d.longest_s as f64),
+            Duration,
+            -1,
+            "longest time from a high until it was reached again, or the end",
+        )
         .add("var_95", "VaR 95 %", p.var_95, Percent, -1, "loss that 5 % of the periods reach")
         .add("cvar_95", "CVaR 95 %", p.cvar_95, Percent, -1, "mean loss of those 5 % of the periods");
     Group { list, name: "Return for risk" }
-        .add("sharpe", "Sharpe", p.sharpe, Ratio, 1, "mean / deviation of returns x root of periods a year; riskless rate zero")
+        .add(
+            "sharpe",
+            "Sharpe",
+            p.sharpe,
+            Ratio,
+            1,
+            "mean / deviation of returns x root of periods a year; riskless rate zero",
+        )
         .add("sortino", "Sortino", p.sortino, Ratio, 1, "mean / downside deviation of returns x root of periods a year")
         .add("calmar", "Calmar", p.calmar, Ratio, 1, "annual return / max drawdown")
         .add("skew", "Skew", p.skew, Ratio, 1, "third standardised moment of returns")
         .add("kurtosis", "Kurtosis", p.kurtosis, Ratio, -1, "fourth standardised moment of returns; 3 is normal")
-        .add("probabilistic_sharpe", "Probabilistic Sharpe", p.probabilistic_sharpe, Probability, 1, "probability that the true Sharpe is above zero")
+        .add(
+            "probabilistic_sharpe",
+            "Probabilistic Sharpe",
+            p.probabilistic_sharpe,
+            Probability,
+            1,
+            "probability that the true Sharpe is above zero",
+        )
         .add(
             "deflated_sharpe",
             "Deflated Sharpe",
@@ -171,7 +226,14 @@ fn risked(list: &mut Vec<Figure>, p: &Performance) {
             1,
             "probability that the true Sharpe is above what the best of as many worthless trials would show",
         )
-        .add("trials", "Trials", Some(p.trials as f64), Unit::Count, 0, "variants that were tried before this one was chosen");
+        .add(
+            "trials",
+            "Trials",
+            Some(p.trials as f64),
+            Unit::Count,
+            0,
+            "variants that were tried before this one was chosen",
+        );
 }
 
 fn traded(list: &mut Vec<Figure>, m: &Metrics) {
@@ -195,9 +257,23 @@ fn traded(list: &mut Vec<Figure>, m: &Metrics) {
         .add("maker_share", "Maker fills", m.maker_share, Percent, 0, "share of the fills that added liquidity")
         .add("turnover", "Turnover", m.turnover, Ratio, 0, "traded value / mean worth")
         .add("annual_turnover", "Turnover a year", m.annual_turnover, Ratio, 0, "the same for 365 days")
-        .add("exposure", "Mean exposure", m.exposure, Percent, 0, "value of all positions, unsigned, / worth, over time")
+        .add(
+            "exposure",
+            "Mean exposure",
+            m.exposure,
+            Percent,
+            0,
+            "value of all positions, unsigned, / worth, over time",
+        )
         .add("max_exposure", "Largest exposure", m.max_exposure, Percent, -1, "largest such share")
-        .add("time_in_market", "Time in market", m.time_in_market, Percent, 0, "share of the time with any position open");
+        .add(
+            "time_in_market",
+            "Time in market",
+            m.time_in_market,
+            Percent,
+            0,
+            "share of the time with any position open",
+        );
 }
 
 fn spent(list: &mut Vec<Figure>, m: &Metrics) {
@@ -206,14 +282,20 @@ fn spent(list: &mut Vec<Figure>, m: &Metrics) {
     let c = &m.costs;
     Group { list, name: "Costs" }
         .add("fees", "Fees", of(&c.fees_settled), Money, -1, "commissions less rebates")
-        .add("slippage", "Slippage", of(&c.slippage), Money, -1, "what fills were worse than the mid price when their order was sent")
+        .add(
+            "slippage",
+            "Slippage",
+            of(&c.slippage),
+            Money,
+            -1,
+            "what fills were worse than the mid price when their order was sent",
+        )
         .add("funding", "Funding received", of(&c.funding), Money, 1, "received less paid")
         .signed();
 }
 
 pub fn months(m: &Metrics) -> (Vec<Month>, Vec<Year>) {
-    let months: Vec<Month> =
-        m.months.iter().map(|m| Month { year: m.year, month: m.month, value: m.change }).collect();
+    let months: Vec<Month> = m.months.iter().map(|m| Month { year: m.year, month: m.month, value: m.change }).collect();
     let mut years: Vec<Year> = Vec::new();
     for month in &months {
         match years.last_mut().filter(|y| y.year == month.year) {
@@ -242,7 +324,16 @@ pub fn spread(m: &Metrics) -> Option<Spread> {
     let (lo, width, counts) = bins(&values)?;
     let p = &m.performance;
     let n = values.len() as u64;
-    Some(Spread { period: name(p.period), lo, width, counts, n, mean: p.mean_return, var95: p.var_95, cvar95: p.cvar_95 })
+    Some(Spread {
+        period: name(p.period),
+        lo,
+        width,
+        counts,
+        n,
+        mean: p.mean_return,
+        var95: p.var_95,
+        cvar95: p.cvar_95,
+    })
 }
 
 /// Bars of a round width with an edge at zero, so that no bar mixes gains and losses. `None` below two values.

@@ -80,7 +80,15 @@ fn run_page(input: &ReportInput<'_>) -> RunPage {
         currency: log.currency().map(|c| c.to_string()).unwrap_or_default(),
         period: metrics.map(figures::period).unwrap_or_default(),
         headline: vec![
-            "total_return", "annual_return", "sharpe", "max_drawdown", "volatility", "profit_factor", "win_rate", "trades",
+            "total_return",
+            "annual_return",
+            "pessimistic",
+            "sharpe",
+            "max_drawdown",
+            "volatility",
+            "profit_factor",
+            "win_rate",
+            "trades",
         ],
         headline_notes: worth(log).map(|w| ("total_return", w)).into_iter().collect(),
         figures: metrics.map(figures::figures).unwrap_or_default(),
@@ -175,13 +183,23 @@ fn settings(log: &RunLog) -> Vec<(String, String)> {
 }
 
 fn pessimistic(log: &RunLog, worse: Run<'_>) -> Worse {
-    let (verdict, bad) = verdict(profit(log), profit(worse.log), log);
+    let Verdict { sentence, brief, bad } = verdict(profit(log), profit(worse.log), log);
     Worse {
         assumptions: worse.log.facts.assumptions.clone(),
         figures: worse.metrics.map(figures::figures).unwrap_or_default(),
-        shown: vec!["total_return", "sharpe", "max_drawdown", "profit_factor", "win_rate", "trades"],
-        key: "total_return",
-        verdict,
+        shown: vec![
+            "net_profit",
+            "total_return",
+            "sharpe",
+            "max_drawdown",
+            "profit_factor",
+            "win_rate",
+            "trades",
+            "fees",
+            "slippage",
+        ],
+        verdict: sentence,
+        brief,
         bad,
         equity: curves::equity(worse.log).into_iter().next(),
     }
@@ -192,23 +210,36 @@ fn profit(log: &RunLog) -> Option<f64> {
     Some(points.last()?.close.to_f64() - points.first()?.open.to_f64())
 }
 
-/// How much of the profit hangs on the assumptions, in a sentence, and whether that is a warning.
-fn verdict(is: Option<f64>, worse: Option<f64>, log: &RunLog) -> (String, bool) {
+struct Verdict {
+    sentence: String,
+    brief: String,
+    /// Whether it is a warning.
+    bad: bool,
+}
+
+/// How much of the profit hangs on the assumptions.
+fn verdict(is: Option<f64>, worse: Option<f64>, log: &RunLog) -> Verdict {
+    let say = |sentence: String, brief: String, bad| Verdict { sentence, brief, bad };
     let (Some(is), Some(worse)) = (is, worse) else {
-        return ("One of the two runs was never valued, so they cannot be compared.".to_owned(), true);
+        let why = "One of the two runs was never valued, so they cannot be compared.";
+        return say(why.to_owned(), "cannot be compared".to_owned(), true);
     };
     let currency = log.currency().map(|c| c.to_string()).unwrap_or_default();
     let [a, b] = [is, worse].map(|v| format!("{} {currency}", text::amount(v)));
     if is <= 0.0 {
-        let also = if worse <= 0.0 { "loses as well" } else { "does not" };
-        return (format!("The run made no profit ({a}); under pessimistic assumptions it {also} ({b})."), true);
+        let brief = if worse <= 0.0 { "no profit either way" } else { "no profit as run" };
+        let why = format!("The run made no profit: {a} as run, {b} under pessimistic assumptions.");
+        return say(why, brief.to_owned(), true);
     }
     if worse <= 0.0 {
-        return (format!("All of the profit depends on the assumptions: {a} as run, {b} under pessimistic ones."), true);
+        let why = format!("All of the profit depends on the assumptions: {a} as run, {b} under pessimistic ones.");
+        return say(why, "all profit depends on assumptions".to_owned(), true);
     }
     let share = ((is - worse) / is * 100.0).round();
     if share <= 0.0 {
-        return (format!("No part of the profit depends on the assumptions: {a} as run, {b} under pessimistic ones."), false);
+        let why = format!("No part of the profit depends on the assumptions: {a} as run, {b} under pessimistic ones.");
+        return say(why, "no profit depends on assumptions".to_owned(), false);
     }
-    (format!("{share:.0} % of the profit depends on the assumptions: {a} as run, {b} under pessimistic ones."), share > 50.0)
+    let why = format!("{share:.0} % of the profit depends on the assumptions: {a} as run, {b} under pessimistic ones.");
+    say(why, format!("{share:.0} % of profit depends on assumptions"), share > 50.0)
 }

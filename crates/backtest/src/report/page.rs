@@ -105,3 +105,63 @@ fn value(figure: &Figure) -> String {
         Unit::Duration => span((v * 1e9) as i64),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Colours of one theme: `--name: #rrggbb`, with a `#rrggbbaa` blended over the card.
+    fn colours(selector: &str) -> BTreeMap<&'static str, [f64; 3]> {
+        let block = STYLE.split(selector).nth(1).and_then(|s| s.split('}').next()).unwrap();
+        let declared = block
+            .split(';')
+            .filter_map(|d| d.trim().trim_start_matches('{').trim().strip_prefix("--")?.split_once(": #"));
+        let channel = |hex: &str, i: usize| f64::from(u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap());
+        declared
+            .filter(|(_, hex)| hex.len() == 6)
+            .map(|(name, hex)| (name, [0, 1, 2].map(|i| channel(hex, i))))
+            .collect()
+    }
+
+    /// As WCAG 2 defines it.
+    fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
+        let light = |c: [f64; 3]| {
+            let linear =
+                c.map(|v| v / 255.0).map(|v| if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) });
+            0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        };
+        let (a, b) = (light(a), light(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_and_lines_can_be_told_from_their_ground_in_both_themes() {
+        for selector in [":root {", ":root[data-theme=\"dark\"] {"] {
+            let of = colours(selector);
+            for name in ["text", "muted", "pos", "neg", "warn", "accent"] {
+                for ground in ["card", "bg", "sunk"] {
+                    let ratio = contrast(of[name], of[ground]);
+                    assert!(ratio >= 4.5, "{selector} {name} on {ground}: {ratio:.2}");
+                }
+            }
+            for name in ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8"] {
+                let ratio = contrast(of[name], of["card"]);
+                assert!(ratio >= 3.0, "{selector} line {name}: {ratio:.2}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_policy_names_the_very_script_and_style() {
+        let page = Page { kind: "compare", runs: Vec::new() };
+        let html = render(&Head { title: "<b>".into(), lines: vec!["a & b".into()] }, &page);
+        for (tag, name) in [("<script>", "script-src"), ("<style>", "style-src")] {
+            let text = html.split(tag).nth(1).unwrap().split(&tag.replace('<', "</")).next().unwrap();
+            let digest = base64(&Sha256::digest(text.as_bytes()));
+            assert!(html.contains(&format!("{name} 'sha256-{digest}'")), "{name}");
+        }
+        assert!(html.contains("<h1>&lt;b&gt;</h1>") && html.contains("a &amp; b"));
+        assert!(!SCRIPT.concat().contains("</"), "nothing in the script ends it");
+    }
+}

@@ -56,7 +56,8 @@ pub fn charts(log: &RunLog) -> Vec<PriceChart> {
 }
 
 fn unit(instrument: &Instrument) -> String {
-    let plain = instrument.contract_value == ctos_types::Decimal::ONE && instrument.multiplier == instrument.contract_value;
+    let plain =
+        instrument.contract_value == ctos_types::Decimal::ONE && instrument.multiplier == instrument.contract_value;
     if plain && !instrument.is_inverse() { instrument.base.to_string() } else { "contracts".to_owned() }
 }
 

@@ -55,8 +55,18 @@ pub fn costs(m: &Metrics) -> Costs {
     let net = gross - fees + funding;
     let row = |label, amount, total, note| CostRow { label, amount, total, note };
     let mut rows = vec![
-        row("At the mid price", gross + slippage, true, "profit had every fill been at the mid price seen when its order was sent"),
-        row("Slippage", -slippage, false, "what fills were worse than that mid price: half a spread for an order that takes"),
+        row(
+            "At the mid price",
+            gross + slippage,
+            true,
+            "profit had every fill been at the mid price seen when its order was sent",
+        ),
+        row(
+            "Slippage",
+            -slippage,
+            false,
+            "what fills were worse than that mid price: half a spread for an order that takes",
+        ),
         row("Fees", -fees, false, "commissions less rebates"),
     ];
     if funding != 0.0 {
@@ -67,7 +77,8 @@ pub fn costs(m: &Metrics) -> Costs {
     let change = p.net_profit.to_f64();
     let scale = p.start_equity.to_f64().abs().max(net.abs());
     if (change - net).abs() > scale * 1e-6 {
-        let why = "coins held from the start, interest, other currencies, and prices between the last sample and the end";
+        let why =
+            "coins held from the start, interest, other currencies, and prices between the last sample and the end";
         rows.push(row("Other", change - net, false, why));
         rows.push(row("Change of equity", change, true, "last worth less first worth"));
     }

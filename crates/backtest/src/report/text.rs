@@ -48,13 +48,18 @@ pub fn count(n: u64) -> String {
     text
 }
 
-/// An amount for reading: two places, more for what is smaller than one.
+/// An amount for reading: two places, more for what is smaller than one, none from a hundred thousand on.
 pub fn amount(v: f64) -> String {
-    let places = if v == 0.0 || v.abs() >= 1.0 { 2 } else { (3 - v.abs().log10().floor() as i32).clamp(2, 8) as usize };
+    let places = match v.abs() {
+        size if size >= 1e5 => 0,
+        size if size >= 1.0 || size == 0.0 => 2,
+        size => (3 - libm::log10(size).floor() as i32).clamp(2, 8) as usize,
+    };
     let text = format!("{v:.places$}");
     let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |d| ("\u{2212}", d));
     let (whole, rest) = digits.split_once('.').unwrap_or((digits, ""));
     match whole.parse() {
+        Ok(n) if rest.is_empty() => format!("{sign}{}", count(n)),
         Ok(n) => format!("{sign}{}.{rest}", count(n)),
         Err(_) => text,
     }
@@ -112,6 +117,7 @@ mod tests {
         assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
         assert_eq!((amount(-1234.5), amount(0.00012345)), ("\u{2212}1,234.50".into(), "0.0001235".into()));
         assert_eq!((amount(0.0), amount(99.999)), ("0.00".into(), "100.00".into()));
+        assert_eq!((amount(878_168.4), amount(-1e30)), ("878,168".into(), format!("{:.0}", -1e30)));
         assert_eq!(span(90_061 * 1_000_000_000), "1 d 1 h");
         assert_eq!((span(86_400 * 1_000_000_000), span(5)), ("1 d".into(), "less than a second".into()));
         assert_eq!(minute(UnixNanos::from_secs(1_641_038_400)), "2022-01-01 12:00");
