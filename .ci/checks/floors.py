@@ -15,6 +15,11 @@ FLOORS = {
     "frames_decoded": ("frames/s", "over", 1_000_000),
     "frames_from_file": ("frames/s", "over", 300_000),
     "order_round_trips": ("orders/s", "over", 100_000),
+    # What TA-Lib takes there.
+    "indicator_ema": ("ns", "under", 2.7),
+    "indicator_rsi": ("ns", "under", 3.5),
+    "indicator_bollinger": ("ns", "under", 6.8),
+    "indicator_atr": ("ns", "under", 2.1),
 }
 
 
@@ -38,7 +43,8 @@ def wrong(results):
             continue
         value = result.get("p50", result["median"])
         if not (value < limit if side == "under" else value >= limit):
-            problems.append(f"{name}: {value:,.0f} {unit}, must be {side} {limit:,}")
+            digits = 0 if limit > 100 else 1
+            problems.append(f"{name}: {value:,.{digits}f} {unit}, must be {side} {limit:,}")
     return problems
 
 

@@ -1,10 +1,11 @@
-//! Measures what the project promises about speed: steps, frames, durable inputs, order round trips.
+//! Measures what the project promises about speed: steps, frames, durable inputs, order round trips, indicators.
 //! Never: decides whether a number is good enough (the floors do), or runs more than one thread.
 
 mod capture;
 mod durable;
 mod fixture;
 mod frames;
+mod indicators;
 mod machine;
 mod measure;
 mod orders;
@@ -37,7 +38,7 @@ pub(crate) struct Lab {
     capture: capture::Capture,
 }
 
-type Run = fn(&Lab, &'static str) -> Result<Measure, RunError>;
+pub(crate) type Run = fn(&Lab, &'static str) -> Result<Measure, RunError>;
 
 /// Every measurement, in the order in which they run.
 const ALL: [(&str, Run); 11] = [
@@ -56,7 +57,11 @@ const ALL: [(&str, Run); 11] = [
 
 /// Names of all measurements.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|(name, _)| *name)
+    all().map(|(name, _)| *name)
+}
+
+fn all() -> impl Iterator<Item = &'static (&'static str, Run)> {
+    ALL.iter().chain(&indicators::ALL)
 }
 
 /// Runs the chosen measurements one after the other and tells `done` of each result as it comes.
@@ -73,7 +78,7 @@ pub fn run(options: &Options, mut done: impl FnMut(&Measure)) -> Result<Vec<Meas
         capture: capture::Capture::new(options.capture.clone(), options.quick),
     };
     let mut results = Vec::new();
-    for (name, run) in ALL.iter().filter(|(name, _)| chosen(name)) {
+    for (name, run) in all().filter(|(name, _)| chosen(name)) {
         let result = run(&lab, name)?;
         done(&result);
         results.push(result);
