@@ -99,6 +99,7 @@ fn their_mistakes_are_explained_like_those_of_the_built_in_ones() {
         assert_eq!(said.status.code(), Some(1), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.len() == 2 && lines[0].contains(error) && lines[1].contains(hint), "{text}");
+        assert_eq!(lines[0].matches("strategy ").count(), 1, "what it is about is said once: {text}");
         assert!(!home.exists(), "{args:?} left a home behind");
     }
 }
