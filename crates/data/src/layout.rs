@@ -298,10 +298,8 @@ mod tests {
         }
 
         #[test]
-        fn dates_read_back(day in -200_000i64..200_000) {
-            let text = date_text(day);
-            prop_assume!(!text.starts_with('-'));
-            prop_assert_eq!(day_of(&text), Some(day));
+        fn dates_read_back(day in 0i64..106_751) {
+            prop_assert_eq!(day_of(&date_text(day)), Some(day));
         }
     }
 

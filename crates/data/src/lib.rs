@@ -7,8 +7,10 @@ pub mod import;
 pub mod ingest;
 pub mod instruments;
 pub mod layout;
+pub mod market;
 pub mod number;
 pub mod part;
+pub mod query;
 pub mod record;
 pub mod schema;
 pub mod table;
@@ -16,7 +18,9 @@ pub mod table;
 pub use defect::{Defect, DefectKind, Defects};
 pub use error::CatalogError;
 pub use layout::{Catalog, Series};
+pub use market::{LoadReport, Loaded, load};
 pub use number::Number;
+pub use query::Selection;
 pub use record::{BarFields, Body, Kind, LevelFields, Record};
 
 /// Lower-case hexadecimal digits of `bytes`.

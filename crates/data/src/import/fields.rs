@@ -147,6 +147,11 @@ impl Stamp {
         Some(Stamp { at: UnixNanos(count * unit.nanos()), unit })
     }
 
+    /// Whether an exchange could have told this time.
+    pub fn is_plausible(at: UnixNanos) -> bool {
+        (EARLIEST..LATEST).contains(&at.0.div_euclid(1_000_000_000))
+    }
+
     /// `YYYY-MM-DD HH:MM:SS`, UTC.
     pub fn parse_civil(text: &str) -> Option<UnixNanos> {
         let bytes = text.as_bytes();

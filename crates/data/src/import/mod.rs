@@ -4,8 +4,11 @@
 mod bars;
 mod binance;
 mod capture;
+mod columns;
 mod detect;
 mod fields;
+mod freqtrade;
+mod okx;
 mod open;
 #[cfg(test)]
 mod testing;

@@ -343,32 +343,33 @@ impl Counts {
 
 /// Everything is on the disk before the first name changes; each name changes at once.
 fn put_in_place(catalog: &Catalog, moves: &[(PathBuf, PathBuf)]) -> Result<(), CatalogError> {
-    sync(catalog, moves.iter().map(|(from, _)| from))?;
+    sync(catalog, moves.iter().map(|(from, _)| from.as_path()).collect())?;
+    let mut dirs = std::collections::BTreeSet::new();
     for (from, to) in moves {
         let dir = to.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(dir).map_err(|e| CatalogError::io("create", dir, &e))?;
         std::fs::rename(from, to).map_err(|e| CatalogError::io("rename into", to, &e))?;
+        // New directories are names in the one above.
+        dirs.extend(dir.ancestors().take(5).filter(|d| d.starts_with(catalog.dir())));
     }
-    sync(catalog, moves.iter().filter_map(|(_, to)| to.parent().map(Path::to_path_buf)).collect::<Vec<_>>().iter())
+    sync(catalog, dirs.into_iter().collect())
 }
 
-/// One call for all files where the system has it: hundreds of small syncs take seconds.
-fn sync<'a>(catalog: &Catalog, _files: impl Iterator<Item = &'a PathBuf>) -> Result<(), CatalogError> {
+/// More files than this are synced by one call for the whole disk, where the system has it.
+const SYNC_ALL: usize = 100;
+
+fn sync(catalog: &Catalog, files: Vec<&Path>) -> Result<(), CatalogError> {
     #[cfg(target_os = "linux")]
-    {
+    if files.len() > SYNC_ALL {
         let fail = |e: std::io::Error| CatalogError::io("sync", catalog.dir(), &e);
         let dir = File::open(catalog.dir()).map_err(fail)?;
-        rustix::fs::syncfs(&dir).map_err(|e| fail(e.into()))
+        return rustix::fs::syncfs(&dir).map_err(|e| fail(e.into()));
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        for file in _files {
-            let fail = |e: std::io::Error| CatalogError::io("sync", file, &e);
-            File::open(file).and_then(|f| f.sync_all()).map_err(fail)?;
-        }
-        let _ = catalog;
-        Ok(())
+    for file in files {
+        let synced = File::open(file).and_then(|f| f.sync_all());
+        synced.map_err(|e| CatalogError::io("sync", file, &e))?;
     }
+    Ok(())
 }
 
 fn clear_staging(catalog: &Catalog) -> Result<(), CatalogError> {

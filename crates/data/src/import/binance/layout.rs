@@ -1,38 +1,9 @@
-//! The columns of Binance archives: where each stands, with a header or without one.
+//! The columns of Binance archives, and which kind of archive a header or a first row is of.
 //! Never: reads a value. Source: the archive's README and files; headers came in 2022, spot files have none.
 
 use super::name::Data;
+use crate::import::columns::{Column, Layout, closed, extra, number};
 use crate::import::fields::{Fields, Stamp, to_bool};
-
-/// What a column holds, as far as the last one of a file that was cut off goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    /// A time or a boolean: one that lost its end is not understood any more.
-    Closed,
-    /// A number: one that lost its end is another number.
-    Open,
-}
-
-struct Column {
-    /// Lower case; the first is the archive's own.
-    names: &'static [&'static str],
-    /// Place in a file without header.
-    place: usize,
-    needed: bool,
-    holds: Holds,
-}
-
-const fn number(names: &'static [&'static str], place: usize) -> Column {
-    Column { names, place, needed: true, holds: Holds::Open }
-}
-
-const fn closed(names: &'static [&'static str], place: usize) -> Column {
-    Column { holds: Holds::Closed, ..number(names, place) }
-}
-
-const fn extra(names: &'static [&'static str], place: usize) -> Column {
-    Column { needed: false, ..number(names, place) }
-}
 
 const KLINES: &[Column] = &[
     closed(&["open_time"], 0),
@@ -42,9 +13,9 @@ const KLINES: &[Column] = &[
     number(&["close"], 4),
     number(&["volume"], 5),
     closed(&["close_time"], 6),
-    extra(&["quote_volume", "quote_asset_volume"], 7),
-    extra(&["count", "number_of_trades", "trades"], 8),
-    extra(&["taker_buy_volume", "taker_buy_base", "taker_buy_base_volume", "taker_buy_base_asset_volume"], 9),
+    extra(number(&["quote_volume", "quote_asset_volume"], 7)),
+    extra(number(&["count", "number_of_trades", "trades"], 8)),
+    extra(number(&["taker_buy_volume", "taker_buy_base", "taker_buy_base_volume", "taker_buy_base_asset_volume"], 9)),
 ];
 const TRADES: &[Column] = &[
     number(&["id", "trade_id"], 0),
@@ -73,7 +44,7 @@ const BOOK_DEPTH: &[Column] =
 const FUNDING_RATE: &[Column] = &[closed(&["calc_time"], 0), number(&["last_funding_rate"], 2)];
 
 /// The columns of `data`, in the order in which [`Layout::at`] gives their places.
-fn columns(data: Data) -> &'static [Column] {
+pub(super) fn columns(data: Data) -> &'static [Column] {
     match data {
         Data::Klines | Data::MarkPriceKlines => KLINES,
         Data::Trades => TRADES,
@@ -85,7 +56,7 @@ fn columns(data: Data) -> &'static [Column] {
 }
 
 /// How many columns a file without header may have.
-fn widths(data: Data) -> &'static [usize] {
+pub(super) fn widths(data: Data) -> &'static [usize] {
     match data {
         Data::Klines | Data::MarkPriceKlines => &[12],
         // Spot has is_best_match at the end.
@@ -94,55 +65,6 @@ fn widths(data: Data) -> &'static [usize] {
         Data::BookTicker => &[7],
         Data::BookDepth => &[4],
         Data::FundingRate => &[3],
-    }
-}
-
-/// Where the columns of one file stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    at: [usize; 10],
-    /// Columns of a whole row.
-    pub width: usize,
-    /// The last column is a number that is used: cut off, it would be another number.
-    pub open_end: bool,
-}
-
-/// No column there; [`Fields::text`] gives an empty text for it.
-const NOWHERE: usize = usize::MAX;
-
-impl Layout {
-    /// The place of the `n`-th column of the kind.
-    pub fn at(&self, n: usize) -> usize {
-        self.at[n]
-    }
-
-    pub fn has(&self, n: usize) -> bool {
-        self.at[n] != NOWHERE
-    }
-
-    /// By the names in a header. Fails with the names that are missing.
-    pub fn from_header(data: Data, header: &Fields<'_>) -> Result<Layout, Vec<&'static str>> {
-        let names: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
-        let place = |c: &Column| names.iter().position(|name| c.names.contains(&&**name)).unwrap_or(NOWHERE);
-        let layout = Layout::build(data, header.count(), place);
-        let missing = |(n, c): (usize, &Column)| (c.needed && !layout.has(n)).then_some(c.names[0]);
-        let missing: Vec<_> = columns(data).iter().enumerate().filter_map(missing).collect();
-        if missing.is_empty() { Ok(layout) } else { Err(missing) }
-    }
-
-    /// By position. Fails with the widths that such a file may have.
-    pub fn from_row(data: Data, row: &Fields<'_>) -> Result<Layout, &'static [usize]> {
-        let widths = widths(data);
-        widths.contains(&row.count()).then(|| Layout::build(data, row.count(), |c| c.place)).ok_or(widths)
-    }
-
-    fn build(data: Data, width: usize, place: impl Fn(&Column) -> usize) -> Layout {
-        let mut layout = Layout { at: [NOWHERE; 10], width, open_end: false };
-        for (slot, column) in layout.at.iter_mut().zip(columns(data)) {
-            *slot = place(column);
-            layout.open_end |= column.holds == Holds::Open && slot.checked_add(1) == Some(width);
-        }
-        layout
     }
 }
 
@@ -156,7 +78,7 @@ pub(super) fn by_header(header: &Fields<'_>) -> Option<Data> {
     // Trades last: its columns are the least telling.
     [Data::Klines, Data::AggTrades, Data::BookTicker, Data::BookDepth, Data::FundingRate, Data::Trades]
         .into_iter()
-        .find(|data| Layout::from_header(*data, header).is_ok())
+        .find(|data| Layout::from_header(columns(*data), header.iter()).is_ok())
 }
 
 /// The kind of data that a row without header is of, by where times and booleans stand in it.

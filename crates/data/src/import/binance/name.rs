@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn every_known_instrument_has_its_name() {
         for instrument in ctos_driver_binance::instruments::builtin_all() {
-            let Some((product, symbol)) = ctos_driver_binance::symbols::venue_symbol(&instrument) else { continue };
+            let Some((product, symbol)) = ctos_driver_binance::symbols::venue_symbol(instrument) else { continue };
             let market = if instrument.is_spot() { Market::Spot } else { Market::Um };
             assert_eq!(unified(&symbol, market).as_deref(), Some(instrument.symbol.as_str()), "{product} {symbol}");
         }

@@ -273,7 +273,7 @@ fn bad_rows_are_counted_with_their_lines_and_passed() {
             "1 kept: more than 18 digits, rounded to 15 (first at line 10: 0.12345678901234567891)",
         ],
     );
-    let mut bytes = format!("{KLINE}").into_bytes();
+    let mut bytes = KLINE.as_bytes().to_vec();
     bytes.extend_from_slice(b"\xff\xfe\n");
     bytes.extend(std::iter::repeat_n(b'1', 100_000));
     bytes.extend_from_slice(b"\n");

@@ -1,0 +1,115 @@
+use super::*;
+use crate::import::{ImportOptions, open as open_source};
+use crate::ingest::{ImportReport, Job, import};
+use ctos_storage::capture::{CaptureItem, CaptureReader};
+use ctos_types::{EventBuf, EventKind};
+use ctos_venue::MarketSource;
+use std::path::PathBuf;
+
+fn take(catalog: &Catalog, path: &Path, options: &ImportOptions) -> ImportReport {
+    let job = Job { catalog, path, options, now: UnixNanos(0), progress: &mut |_| {} };
+    import(job, |p, o| Ok(open_source(p, o)?)).unwrap().report().clone()
+}
+
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    if !path.is_file() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", path.display());
+        eprintln!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+fn events(tape: &mut Tape) -> Vec<String> {
+    let mut out = EventBuf::default();
+    let mut all = Vec::new();
+    while let Some(times) = tape.next(&mut out) {
+        all.push(format!("{} {:?} {:?}", times.recv.0, out.kind, out.levels));
+    }
+    all
+}
+
+fn text_file(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn bars_of_two_symbols_come_in_order_of_their_close_and_gaps_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::create(&dir.path().join("c")).unwrap();
+    let head = "time,open,high,low,close,volume\n";
+    let one = text_file(dir.path(), "btc.csv", &format!("{head}60,1,1,1,1,5\n120,1,1,1,2.5,5\n300,1,1,1,1,5\n"));
+    let two = text_file(dir.path(), "eth.csv", &format!("{head}60,3,3,3,3,1\n120,3,3,3,3,1\n180,3,3,3,3,1\n"));
+    assert_eq!(take(&catalog, &one, &ImportOptions::default()).rows_added, 2, "one bar contradicts itself");
+    take(&catalog, &two, &ImportOptions::default());
+    let mut loaded = load(catalog.dir(), &Selection::default()).unwrap();
+    assert_eq!((loaded.report.events, loaded.report.missing_bars), (5, 3));
+    let mut out = EventBuf::default();
+    let mut seen = Vec::new();
+    while let Some(times) = loaded.tape.next(&mut out) {
+        let EventKind::Bar { instrument, bar, .. } = &out.kind else { panic!() };
+        seen.push((times.recv.0 / 1_000_000_000, instrument.0, bar.close.0));
+    }
+    assert_eq!(seen, [(120, 0, 1), (120, 1, 3), (180, 1, 3), (240, 1, 3), (360, 0, 1)]);
+    let half =
+        Selection { to: Some(UnixNanos::from_secs(121)), symbols: vec!["ETH-USDT".into()], ..Selection::default() };
+    assert_eq!(load(catalog.dir(), &half).unwrap().report.events, 2);
+    for (selection, why) in [
+        (Selection { symbols: vec!["SOL-USDT".into()], ..Selection::default() }, "no data of \"SOL-USDT\""),
+        (Selection { from: Some(UnixNanos(5)), to: Some(UnixNanos(5)), ..Selection::default() }, "is empty"),
+        (Selection { from: Some(UnixNanos::from_secs(9999)), ..Selection::default() }, "no rows of"),
+        (Selection { kinds: vec![Kind::Trades], ..Selection::default() }, "no trades of these symbols"),
+    ] {
+        let e = load(catalog.dir(), &selection).unwrap_err();
+        assert!(e.message.contains(why) && !e.hint.is_empty(), "{e}");
+    }
+}
+
+#[test]
+fn the_fine_data_is_taken_before_bars_and_shorter_bars_before_longer_ones() {
+    let kinds = |list: &[&str]| -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::create(&dir.path().join("c")).unwrap();
+        for kind in list {
+            let series = Series { symbol: Symbol::new("x:A-B"), kind: kind.parse().unwrap() };
+            std::fs::create_dir_all(catalog.series_dir(&series)).unwrap();
+        }
+        choose(&catalog, &Selection::default()).unwrap().iter().map(|s| s.kind.to_string()).collect()
+    };
+    assert_eq!(kinds(&["bars_1h", "bars_1m", "funding"]), ["bars_1m", "funding"]);
+    assert_eq!(kinds(&["bars_1m", "trades", "marks", "depth_bands"]), ["trades", "marks"]);
+}
+
+/// The recorded capture, through the catalog and straight from the file: the same events at the same times.
+#[test]
+fn a_capture_comes_back_as_it_was() {
+    for name in ["raw/binance_usdm_ethusdt_20240808.jsonl.gz", "raw/binance_spot_btcusdt_20240809.jsonl.gz"] {
+        let Some(path) = shared(name) else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::create(&dir.path().join("c")).unwrap();
+        let report = take(&catalog, &path, &ImportOptions::default());
+        let mut loaded = load(catalog.dir(), &Selection::default()).unwrap();
+        let mut reader = CaptureReader::open(&path).unwrap();
+        let known: Vec<Instrument> = loaded.tape.instruments().iter().cloned().collect();
+        let mut replayer = ctos_driver_binance::Replayer::new(&known, None);
+        let mut direct = TapeBuilder::new(loaded.tape.instruments().clone());
+        while let Some(item) = reader.next_item().unwrap() {
+            if let CaptureItem::Line(line) = item {
+                replayer.on_line(line.number, line.ts_recv, line.frame, &mut |recv, market| direct.push(recv, market));
+            }
+        }
+        let (mut seen, mut want) = (events(&mut loaded.tape), events(&mut direct.finish([0; 32])));
+        assert_eq!(seen.len(), want.len(), "{}", report.text());
+        // Events of one moment may change places between kinds; within a kind they keep their order.
+        let moment = |e: &String| e.split(' ').next().map(|t| t.parse::<i64>().unwrap());
+        for (a, b) in seen.iter().zip(&want) {
+            assert_eq!(moment(a), moment(b));
+        }
+        seen.sort();
+        want.sort();
+        assert!(seen == want, "{name}: the events differ");
+    }
+}
