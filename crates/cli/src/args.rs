@@ -138,6 +138,13 @@ pub enum Command {
         #[arg(long)]
         rebuild_store: bool,
     },
+    /// Try many combinations of a strategy's parameters, and judge the best outside the data it was chosen on
+    #[command(
+        after_help = "Examples:\n  ctos sweep --market replay:bars.csv --strategy ma_cross --param fast=5..50:5 --param slow=20,50,100\n  \
+        ctos sweep --market replay:bars.csv --strategy ma_cross --param fast=5..50 --param slow=log:20..200:12 --method tpe --trials 200 --walk-forward 4\n\n\
+        A sweep that was cut off goes on when the same command is given again."
+    )]
+    Sweep(Box<crate::commands::sweep::SweepArgs>),
     /// Measure this machine: steps, frames, durable inputs, order round trips
     #[command(after_help = "Examples:\n  ctos bench\n  ctos bench --json --filter step\n  ctos bench --quick")]
     Bench(crate::commands::bench::BenchArgs),

@@ -78,6 +78,10 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches, catalog: Catalog) -> Result<(
         Command::Strategies { name } => commands::strategies::strategies(global, catalog, name.as_deref()),
         Command::Config { command: ConfigCommand::Show { resolved } } => commands::config::show(global, *resolved),
         Command::Doctor { rebuild_store } => commands::doctor::doctor(global, catalog, *rebuild_store),
+        Command::Sweep(args) => {
+            let own = matches.subcommand_matches("sweep").ok_or_else(|| CliError::internal("no flags of sweep"))?;
+            commands::sweep::sweep(global, catalog, args, own)
+        }
         Command::Bench(args) => commands::bench::bench(global, args),
         Command::Completions { shell } => commands::completions::completions(global, *shell),
     }

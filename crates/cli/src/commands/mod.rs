@@ -9,4 +9,5 @@ pub mod replay;
 pub mod run;
 pub mod strategies;
 pub mod summary;
+pub mod sweep;
 pub mod switch;
