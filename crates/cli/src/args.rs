@@ -170,7 +170,7 @@ pub enum ConfigCommand {
 /// Flags of `run`; each is a layer over file and environment.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// `synthetic`, or `replay:PATH` for recorded data
+    /// `synthetic`, `replay:PATH` for a recorded file, `catalog:DIR` for a data catalog
     #[arg(long, value_name = "MARKET")]
     pub market: Option<String>,
     /// What to trade, with commas between

@@ -1,8 +1,9 @@
-//! Opens the market a run trades on: the synthetic one, a raw capture, or bar files.
+//! Opens the market a run trades on: the synthetic one, a data catalog, a raw capture, or bar files.
 //! Never: reads a venue's frame itself (the driver's decoder does).
 
 use crate::UserError;
 use crate::config::{MarketSetting, Settings};
+use ctos_data::Selection;
 use ctos_driver_binance::instruments::{builtin, builtin_all};
 use ctos_driver_binance::replay::Probe;
 use ctos_driver_binance::{LineSource, SourceLine, load_capture, probe};
@@ -35,7 +36,19 @@ pub fn open(settings: &Settings) -> Result<Opened, UserError> {
     match &settings.market {
         MarketSetting::Synthetic => synthetic(settings),
         MarketSetting::Replay(path) => recorded(path, &settings.symbols),
+        MarketSetting::Catalog(dir) => {
+            catalog(dir, &Selection { symbols: settings.symbols.clone(), ..Selection::default() })
+        }
     }
+}
+
+/// A part of a data catalog.
+pub fn catalog(dir: &Path, selection: &Selection) -> Result<Opened, UserError> {
+    let loaded = ctos_data::load(dir, selection).map_err(|e| UserError::new(e.message, e.hint))?;
+    let notices = loaded.report.notices.clone();
+    let report = serde_json::to_value(&loaded.report)
+        .map_err(|e| UserError::new(e.to_string(), "report this as a bug"))?;
+    Ok(Opened { source: Box::new(loaded.tape), report, notices })
 }
 
 fn synthetic(settings: &Settings) -> Result<Opened, UserError> {

@@ -36,7 +36,7 @@ fn each_gives_two_lines_and_leaves_no_home() {
         (&["run", "--market", &truncated], "cut.jsonl.gz", ""),
         (&["run", "--market", &empty], "empty.csv", ""),
         (&["run", "--market", &dir], "", ""),
-        (&["run", "--market", "moon"], "synthetic or replay:PATH", ""),
+        (&["run", "--market", "moon"], "synthetic, replay:PATH or catalog:DIR", ""),
         (&["run", "--balance", "USDT=-5"], "balances.USDT", ""),
         (&["run", "--balance", "USDT"], "--balance \"USDT\" is not KEY=VALUE", "USDT=10000"),
         (&["run", "--symbols", "sim:BTC-USDT-PREP"], "sim:BTC-USDT-PREP", ""),

@@ -137,13 +137,15 @@ words! {
     }
 }
 
-/// Where the market comes from: `synthetic`, or `replay:PATH`.
+/// Where the market comes from: `synthetic`, `replay:PATH`, or `catalog:DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MarketSetting {
     /// The seeded market inside the program.
     Synthetic,
     /// A recording; relative paths are relative to the working directory.
     Replay(PathBuf),
+    /// A data catalog; relative paths are relative to the working directory.
+    Catalog(PathBuf),
 }
 
 impl FromStr for MarketSetting {
@@ -152,7 +154,8 @@ impl FromStr for MarketSetting {
         match text.split_once(':') {
             None if text == "synthetic" => Ok(MarketSetting::Synthetic),
             Some(("replay", path)) if !path.is_empty() => Ok(MarketSetting::Replay(path.into())),
-            _ => Err(expected("synthetic or replay:PATH", "replay:capture.jsonl.gz")),
+            Some(("catalog", path)) if !path.is_empty() => Ok(MarketSetting::Catalog(path.into())),
+            _ => Err(expected("synthetic, replay:PATH or catalog:DIR", "replay:capture.jsonl.gz")),
         }
     }
 }
@@ -162,6 +165,7 @@ impl fmt::Display for MarketSetting {
         match self {
             MarketSetting::Synthetic => f.write_str("synthetic"),
             MarketSetting::Replay(path) => write!(f, "replay:{}", path.display()),
+            MarketSetting::Catalog(path) => write!(f, "catalog:{}", path.display()),
         }
     }
 }

@@ -226,7 +226,7 @@ fn wrong_values_say_what_was_expected_and_where() {
     for (yaml, message) in [
         ("mode: live", "c.yaml:1: mode: live trading needs a venue driver, which this version does not have"),
         ("mode: demo", "c.yaml:1: mode: expected paper, got \"demo\""),
-        ("market: \"replay:\"", "c.yaml:1: market: expected synthetic or replay:PATH, got \"replay:\""),
+        ("market: \"replay:\"", "c.yaml:1: market: expected synthetic, replay:PATH or catalog:DIR, got \"replay:\""),
         ("speed: fast", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"fast\""),
         ("speed: 0x", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"0x\""),
         ("speed: -1x", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"-1x\""),
