@@ -106,7 +106,7 @@ fn drive(mut kernel: Kernel, driver: &mut PaperDriver, balances: &[AccountEvent]
         step(&mut kernel, driver, start, Event::Account(balance));
     }
     step(&mut kernel, driver, start, Event::Control(&Control::Start));
-    let mut event = EventBuf::default();
+    let mut event = Box::<EventBuf>::default();
     loop {
         let deadline = kernel.next_deadline().unwrap_or(UnixNanos::MAX);
         match driver.poll(deadline, &mut event) {

@@ -1,10 +1,12 @@
-//! Measures what the project promises about speed: steps, frames, durable inputs, order round trips, indicators.
+//! Measures what the project promises about speed: steps, frames, durable inputs, order round trips, backtests, indicators.
 //! Never: decides whether a number is good enough (the floors do), or runs more than one thread.
 
+mod backtest;
 mod capture;
 mod durable;
 mod fixture;
 mod frames;
+mod history;
 mod indicators;
 mod machine;
 mod measure;
@@ -41,7 +43,7 @@ pub(crate) struct Lab {
 pub(crate) type Run = fn(&Lab, &'static str) -> Result<Measure, RunError>;
 
 /// Every measurement, in the order in which they run.
-const ALL: [(&str, Run); 11] = [
+const ALL: [(&str, Run); 14] = [
     ("step_top_of_book_1", steps::top_of_book_1),
     ("step_top_of_book_10", steps::top_of_book_10),
     ("step_trade_1", steps::trade_1),
@@ -53,6 +55,9 @@ const ALL: [(&str, Run); 11] = [
     ("input_to_durable", durable::single),
     ("input_to_durable_group", durable::group),
     ("order_round_trips", orders::round_trips),
+    ("backtest_bars", backtest::bars),
+    ("backtest_trades", backtest::trades),
+    ("backtest_depth", backtest::depth),
 ];
 
 /// Names of all measurements.
@@ -62,6 +67,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 fn all() -> impl Iterator<Item = &'static (&'static str, Run)> {
     ALL.iter().chain(&indicators::ALL)
+}
+
+/// Writes the histories that backtests are measured on as CSV into an existing directory, so that another engine can
+/// be measured on the same events. The files are described in `docs/benchmarks.md`.
+///
+/// # Errors
+/// What the disk says.
+pub fn write_history(dir: &std::path::Path) -> std::io::Result<()> {
+    history::write(dir, backtest::SIZES)
 }
 
 /// Runs the chosen measurements one after the other and tells `done` of each result as it comes.

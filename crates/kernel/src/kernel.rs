@@ -190,7 +190,6 @@ impl Kernel {
 
     fn on_market(&mut self, market: &Market<'_>) {
         let (id, index) = (market.instrument, market.instrument.index());
-        let top = self.core.s.markets[index].quote();
         let change = self.core.s.markets[index].apply(self.core.s.now, market);
         if !self.core.s.bars[index].is_empty() {
             self.feed_bars(market);
@@ -199,8 +198,8 @@ impl Kernel {
         match change {
             MarketChange::Quote(quote) => self.tick(index, count, Feeds::QUOTES, id, &Tick::Quote(quote)),
             MarketChange::Trade(trade) => self.tick(index, count, Feeds::TRADES, id, &Tick::Trade(trade)),
-            MarketChange::Book => {
-                let quote = self.core.s.markets[index].quote().filter(|_| self.core.s.markets[index].quote() != top);
+            MarketChange::Book { top_moved } => {
+                let quote = self.core.s.markets[index].quote().filter(|_| top_moved);
                 for i in 0..count {
                     let (who, feeds) = self.core.s.listeners[index][i];
                     if feeds.has(Feeds::BOOK) {

@@ -46,7 +46,10 @@ impl Default for MarketState {
 pub enum MarketChange {
     Quote(Quote),
     Trade(Trade),
-    Book,
+    Book {
+        /// The best bid or ask changed in price or size.
+        top_moved: bool,
+    },
     Mark,
     Gap,
     /// Nothing a strategy needs to hear.
@@ -101,6 +104,7 @@ impl MarketState {
         snapshot: bool,
         update_id: u64,
     ) -> MarketChange {
+        let before = self.quote;
         if snapshot {
             self.book.replace(bids, asks);
             self.book_valid = true;
@@ -120,7 +124,7 @@ impl MarketState {
             self.quote_update_id = update_id;
             self.quote = Some(self.book.quote());
         }
-        MarketChange::Book
+        MarketChange::Book { top_moved: self.quote != before }
     }
 
     /// The synchronised book; `None` while it is unknown.

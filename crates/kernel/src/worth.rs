@@ -23,6 +23,9 @@ pub(crate) struct Watermark {
     pub last: Decimal,
     pub unpriced: u32,
     pub set: bool,
+    /// A peak, and what may be lost from it before the drawdown is looked at closely. Follows from the limit.
+    #[serde(skip)]
+    looked: Option<(Decimal, Decimal)>,
 }
 
 impl Watermark {
@@ -35,7 +38,7 @@ impl Watermark {
 
     fn sample(&mut self, day: i64, equity: Decimal, unpriced: u32) {
         if !self.set {
-            *self = Watermark { peak: equity, day, day_start: equity, last: equity, unpriced, set: true };
+            *self = Watermark { peak: equity, day, day_start: equity, last: equity, unpriced, set: true, looked: None };
         }
         if unpriced < self.unpriced
             && let Ok(by) = equity.checked_sub(self.last)
@@ -140,6 +143,19 @@ impl Core {
             return;
         }
         let Some(limit_pct) = limits.max_drawdown_pct.filter(|_| mark.peak.is_positive()) else { return };
+        let allowed = match mark.looked.filter(|(peak, _)| *peak == mark.peak) {
+            Some((_, allowed)) => allowed,
+            None => {
+                // What may be lost at least, rounded down so that no drawdown is overlooked.
+                let share = mark.peak.mul(limit_pct, Rounding::Down).and_then(|s| s.mul_ratio(1, 100, Rounding::Down));
+                let allowed = share.unwrap_or(Decimal::ZERO);
+                self.s.watermarks[account.0 as usize].looked = Some((mark.peak, allowed));
+                allowed
+            }
+        };
+        if mark.peak - equity < allowed {
+            return;
+        }
         let fall = (mark.peak - equity).div(mark.peak, Rounding::Down);
         let Ok(drawdown_pct) = fall.and_then(|f| f.mul(Decimal::from_int(100), Rounding::Down)) else { return };
         if drawdown_pct >= limit_pct {

@@ -125,7 +125,7 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     let stop_watchdog = Arc::new(AtomicBool::new(false));
     let watched = Watched {
         progress: shard.kernel().progress(),
-        driver: shard.driver().clone(),
+        driver: shard.driver().expect("a run shares its venue").clone(),
         journal: shard.journal().expect("a run has a journal").clone(),
         market_time: shard.clock().clone(),
         home: start.home.clone(),

@@ -12,7 +12,7 @@ use ctos_kernel::{Approved, Audit, Kernel, Output};
 use ctos_storage::journal::{Journal, JournalError};
 use ctos_storage::snapshot::{Retention, SnapshotError, SnapshotStore};
 use ctos_types::{
-    AccountEvent, Command, Control, Event, EventBuf, OrderReport, Nanos, RejectReason, ReportBody, Request, Stamped,
+    AccountEvent, Command, Control, Event, EventBuf, Nanos, OrderReport, RejectReason, ReportBody, Request, Stamped,
     Text, UnixNanos, VenueOrderId,
 };
 use hdrhistogram::Histogram;
@@ -106,7 +106,7 @@ pub(crate) struct Body {
 
 pub struct Shard {
     kernel: Kernel,
-    driver: Arc<Mutex<PaperDriver>>,
+    venue: Venue,
     disk: Option<Disk>,
     stats: Stats,
     latency: Histogram<u64>,
@@ -114,13 +114,29 @@ pub struct Shard {
     untimed: u64,
     observer: Box<dyn Observer>,
     out: Output,
-    current: EventBuf,
+    /// The event in work, kept for its storage.
+    current: Option<Box<EventBuf>>,
     /// Inputs that did not come from the driver and must be stepped before anything else.
     injected: VecDeque<EventBuf>,
     /// Why the journal is no longer written, if it is not.
     degraded: Option<String>,
     /// Market time of the input in work or of the last one, for whoever must not wait for this thread.
     clock: Arc<AtomicI64>,
+}
+
+/// The venue's side: the shard's own in a backtest, within reach of the watchdog where there is one.
+enum Venue {
+    Own(Box<PaperDriver>),
+    Shared(Arc<Mutex<PaperDriver>>),
+}
+
+impl Venue {
+    fn with<R>(&mut self, act: impl FnOnce(&mut PaperDriver) -> R) -> R {
+        match self {
+            Venue::Own(driver) => act(driver),
+            Venue::Shared(driver) => act(&mut lock(driver)),
+        }
+    }
 }
 
 struct Disk {
@@ -155,7 +171,10 @@ impl Shard {
         Shard {
             clock,
             kernel: parts.kernel,
-            driver: Arc::new(Mutex::new(parts.driver)),
+            venue: match disk {
+                Some(_) => Venue::Shared(Arc::new(Mutex::new(parts.driver))),
+                None => Venue::Own(Box::new(parts.driver)),
+            },
             // Reading the clock twice costs as much as many a step: a backtest does it now and then.
             untimed: if disk.is_some() { 0 } else { BACKTEST_UNTIMED },
             disk,
@@ -163,7 +182,7 @@ impl Shard {
             latency: Histogram::new(3).expect("three digits is a valid precision"),
             observer,
             out: Output::default(),
-            current: EventBuf::default(),
+            current: None,
             injected: VecDeque::new(),
             degraded: None,
         }
@@ -200,12 +219,11 @@ impl Shard {
             return Ok(true);
         }
         let deadline = self.kernel.next_deadline().unwrap_or(UnixNanos::MAX);
-        let mut current = std::mem::take(&mut self.current);
-        let (polled, finished) = {
-            let mut driver = lock(&self.driver);
+        let mut current = self.current.take().unwrap_or_default();
+        let (polled, finished) = self.venue.with(|driver| {
             let polled = driver.poll(until.min(deadline), &mut current);
             (polled, polled.is_none() && driver.is_finished())
-        };
+        });
         let stepped = match polled {
             Some(at) => self.input(at, current.as_event()).map(|()| true),
             // Time ends with the market: timers beyond it would fire for ever.
@@ -213,7 +231,7 @@ impl Shard {
             None if deadline <= until && deadline < UnixNanos::MAX => self.input(deadline, Event::Wake).map(|()| true),
             None => Ok(false),
         };
-        self.current = current;
+        self.current = Some(current);
         stepped
     }
 
@@ -294,10 +312,7 @@ impl Shard {
         } else if self.degraded.is_some() {
             commands.retain(|c| c.get().only_reduces());
         }
-        let mut driver = lock(&self.driver);
-        for command in commands.iter() {
-            driver.send(input.at, command);
-        }
+        self.venue.with(|driver| commands.iter().for_each(|command| driver.send(input.at, command)));
         Ok(())
     }
 
@@ -344,11 +359,10 @@ impl Shard {
             return Ok(());
         };
         disk.next_snapshot = next + disk.snapshots.every;
-        let written = {
-            let driver = lock(&self.driver);
+        let written = self.venue.with(|driver| {
             let body = BodyRef { kernel: self.kernel.save(), driver: driver.save(), stats: &self.stats };
             disk.write_snapshot(last, self.kernel.now(), &body)
-        };
+        });
         let kept = written.and_then(|()| {
             self.observer.before_retention();
             disk.retain()
@@ -379,10 +393,7 @@ impl Shard {
         self.with_journal(Journal::sync)
     }
 
-    fn with_journal(
-        &mut self,
-        act: impl FnOnce(&mut Journal) -> Result<(), JournalError>,
-    ) -> Result<(), ShardError> {
+    fn with_journal(&mut self, act: impl FnOnce(&mut Journal) -> Result<(), JournalError>) -> Result<(), ShardError> {
         let result = self.disk().map_or(Ok(()), |disk| act(&mut lock(&disk.journal)));
         if let Err(error) = result { self.degrade(&error) } else { Ok(()) }
     }
@@ -405,8 +416,19 @@ impl Shard {
     pub fn clock(&self) -> &Arc<AtomicI64> {
         &self.clock
     }
-    pub fn driver(&self) -> &Arc<Mutex<PaperDriver>> {
-        &self.driver
+    /// For whoever must reach the venue past this thread; `None` in a backtest.
+    pub fn driver(&self) -> Option<&Arc<Mutex<PaperDriver>>> {
+        match &self.venue {
+            Venue::Shared(driver) => Some(driver),
+            Venue::Own(_) => None,
+        }
+    }
+    /// Digest of the market data handed out so far.
+    pub fn source_digest(&self) -> [u8; 32] {
+        match &self.venue {
+            Venue::Shared(driver) => lock(driver).source_digest(),
+            Venue::Own(driver) => driver.source_digest(),
+        }
     }
     /// `None` in a backtest.
     pub fn journal(&self) -> Option<&Arc<Mutex<Journal>>> {
@@ -420,12 +442,12 @@ impl Shard {
         (self.kernel, self.observer)
     }
     /// Whether anything is still on its way between kernel and venue.
-    pub fn in_flight(&self) -> bool {
-        !self.injected.is_empty() || lock(&self.driver).in_flight()
+    pub fn in_flight(&mut self) -> bool {
+        !self.injected.is_empty() || self.venue.with(|driver| driver.in_flight())
     }
     /// Whether the market has ended and nothing is on its way any more.
-    pub fn is_finished(&self) -> bool {
-        self.injected.is_empty() && lock(&self.driver).is_finished()
+    pub fn is_finished(&mut self) -> bool {
+        self.injected.is_empty() && self.venue.with(|driver| driver.is_finished())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run reports at its end, and what `--json` prints.
 
-use crate::shard::{Shard, lock};
+use crate::shard::Shard;
 use crate::stats::OrderCounts;
 use ctos_types::{AccountId, Currency, Decimal, Leg};
 use hdrhistogram::Histogram;
@@ -118,7 +118,7 @@ impl Summary {
             let start = stats.equity_start.get(&spec.id.0).copied().unwrap_or(end);
             equity.entry(spec.name.clone()).or_default().insert(spec.reporting, EquitySummary { start, end });
         }
-        let input_hash = lock(shard.driver()).source_digest().iter().map(|b| format!("{b:02x}")).collect();
+        let input_hash = shard.source_digest().iter().map(|b| format!("{b:02x}")).collect();
         Summary {
             run_id: facts.run_id.clone(),
             mode: facts.mode.clone(),

@@ -174,7 +174,8 @@ impl Decimal {
 
 /// `n / d` rounded. `d` must not be zero.
 pub fn div_rounded(n: i128, d: i128, rounding: Rounding) -> i128 {
-    let (q, r) = (n / d, n % d);
+    let q = n / d;
+    let r = n - q * d;
     if r == 0 {
         return q;
     }
@@ -244,21 +245,35 @@ fn wide_div(hi: u128, lo: u128, d: u128) -> Option<(u128, u128)> {
     }
     // Every product of decimals divides by 10^18, which fits one limb: two plain divisions, since hi < d < 2^64.
     if d >> 64 == 0 {
+        // The remainder by multiplication: a division of 128 bits is the most expensive thing here.
         let upper = (hi << 64) | (lo >> 64);
-        let lower = ((upper % d) << 64) | (lo & u128::from(u64::MAX));
-        return Some((((upper / d) << 64) | (lower / d), lower % d));
+        let high = upper / d;
+        let lower = ((upper - high * d) << 64) | (lo & u128::from(u64::MAX));
+        let low = lower / d;
+        return Some(((high << 64) | low, lower - low * d));
     }
-    let (mut rem, mut q) = (hi, 0u128);
-    for bit in (0..128).rev() {
-        let carry = rem >> 127 == 1;
-        rem = (rem << 1) | ((lo >> bit) & 1);
-        q <<= 1;
-        if carry || rem >= d {
-            rem = rem.wrapping_sub(d);
-            q |= 1;
-        }
+    // Long division in limbs of 64 bits; with the divisor's top bit set, a guessed digit is at most two too large.
+    let shift = d.leading_zeros();
+    let d = d << shift;
+    let hi = if shift == 0 { hi } else { (hi << shift) | (lo >> (128 - shift)) };
+    let lo = lo << shift;
+    let (high, rem) = digit(hi, lo >> 64, d);
+    let (low, rem) = digit(rem, lo & u128::from(u64::MAX), d);
+    Some(((high << 64) | low, rem >> shift))
+}
+
+/// One digit of `(rem, next) / d`: 192 bits by 128, where `rem < d`, `next < 2^64` and the top bit of `d` is set.
+fn digit(rem: u128, next: u128, d: u128) -> (u128, u128) {
+    const LOW: u128 = u64::MAX as u128;
+    let (d1, d0) = (d >> 64, d & LOW);
+    let mut q = (rem / d1).min(LOW);
+    let mut left = rem - q * d1;
+    while left <= LOW && q * d0 > ((left << 64) | next) {
+        q -= 1;
+        left += d1;
     }
-    Some((q, rem))
+    // The true remainder is below d, so what the multiplications lose beyond 128 bits cancels out.
+    (q, (rem << 64 | next).wrapping_sub(q.wrapping_mul(d)))
 }
 
 impl Add for Decimal {

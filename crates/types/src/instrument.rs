@@ -252,7 +252,14 @@ impl Instrument {
 
     /// As [`Instrument::value`] at an off-grid price such as a mark; rounded half-even to 18 places.
     pub fn value_at(&self, px: Decimal, qty: Qty) -> Result<Decimal, NumberError> {
-        let amount = self.qty_decimal(qty).mul(self.unit()?, Rounding::HalfEven)?;
+        let unit = self.unit()?;
+        if unit == Decimal::ONE && !self.is_inverse() {
+            // The same number without a product of more than 128 bits, in nearly every case.
+            let overflow = || NumberError::Overflow(format!("{px} * {}", self.qty_text(qty)));
+            let atoms = mul_div(px.atoms(), qty.0 as i128, pow10(self.qty_decimals), Rounding::HalfEven);
+            return atoms.map(Decimal::from_atoms).ok_or_else(overflow);
+        }
+        let amount = self.qty_decimal(qty).mul(unit, Rounding::HalfEven)?;
         if self.is_inverse() { (-amount).div(px, Rounding::HalfEven) } else { amount.mul(px, Rounding::HalfEven) }
     }
 

@@ -5,8 +5,8 @@ use crate::config::{AccountConfig, FeeRates};
 use crate::pairs;
 use crate::used_ids::UsedIds;
 use ctos_types::{
-    Balance, ClientOrderId, Currency, Decimal, Instrument, InstrumentId, Leg, NumberError, Position, Rounding, Side,
-    UnixNanos,
+    Balance, ClientOrderId, Currency, Decimal, Instrument, InstrumentId, Leg, NumberError, Position, Price, Rounding,
+    Side, UnixNanos,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,52 @@ pub(crate) struct Account {
     pub by_client: FxHashMap<ClientOrderId, u32>,
     pub used: UsedIds,
     volume: Volume,
+    /// Marks between which no maintenance margin can be missed; empty when that is not known.
+    #[serde(skip)]
+    pub calm: Calm,
+}
+
+/// What the last look at an account's margin found: as long as each mark stays in its range and neither cash nor a
+/// position changes, the account stays above its maintenance margin. Follows from the state and is no part of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Calm(Vec<Range>);
+
+/// Marks from `low` to `high`; the same range once more on the price grid.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    pub instrument: InstrumentId,
+    pub low: Decimal,
+    pub high: Decimal,
+    pub low_px: Price,
+    pub high_px: Price,
+}
+
+impl PartialEq for Calm {
+    fn eq(&self, _: &Calm) -> bool {
+        true
+    }
+}
+
+impl Eq for Calm {}
+
+impl Calm {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Puts `ranges` in the place of what was known of the same instruments.
+    pub fn set(&mut self, ranges: &[Range]) {
+        self.0.retain(|r| ranges.iter().all(|other| other.instrument != r.instrument));
+        self.0.extend_from_slice(ranges);
+    }
+
+    pub fn holds_at(&self, instrument: InstrumentId, mark: Decimal) -> bool {
+        self.0.iter().any(|r| r.instrument == instrument && r.low <= mark && mark <= r.high)
+    }
+
+    pub fn holds_between(&self, instrument: InstrumentId, low: Price, high: Price) -> bool {
+        self.0.iter().any(|r| r.instrument == instrument && r.low_px <= low && high <= r.high_px)
+    }
 }
 
 impl Account {
@@ -65,6 +111,7 @@ impl Account {
             by_client: FxHashMap::default(),
             used: UsedIds::default(),
             volume: Volume::default(),
+            calm: Calm::default(),
         }
     }
 
@@ -77,6 +124,7 @@ impl Account {
     }
 
     pub fn cash(&mut self, currency: Currency) -> &mut Balance {
+        self.calm.clear();
         let at = self.cash.binary_search_by_key(&currency, |(c, _)| *c).unwrap_or_else(|at| {
             self.cash.insert(at, (currency, Balance::default()));
             at
@@ -114,6 +162,7 @@ impl Account {
     }
 
     pub fn set_position(&mut self, instrument: InstrumentId, leg: Leg, position: Position) {
+        self.calm.clear();
         match (self.find(instrument, leg), position.is_flat()) {
             (Ok(at), true) => {
                 self.held.remove(at);

@@ -51,8 +51,10 @@ impl Core {
             return;
         }
         let market = self.market_mut(i.id);
-        if !market.has_orders() && market.holders == 0 {
-            return market.set_last(bar.close);
+        let idle = !market.has_orders();
+        // Without an order only margins matter, and those that hold at both ends of the bar hold on the way.
+        if idle && self.calm_between(i.id, bar.low, bar.high) {
+            return self.market_mut(i.id).set_last(bar.close);
         }
         let volume = if bar.volume.0 > 0 { bar.volume.0 } else { i64::MAX };
         let mut walk = Walk { i, bar: *bar, volume, until: bar.open_time };

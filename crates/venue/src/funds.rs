@@ -150,8 +150,8 @@ impl Core {
         Ok(m)
     }
 
-    /// Whether the equity behind the contracts that settle in `settle` is below their maintenance margin.
-    pub fn is_below_maintenance(&self, all: &Instruments, account: u16, settle: Currency) -> Result<bool, NumberError> {
+    /// By how much the equity behind the contracts that settle in `settle` is above their maintenance margin.
+    pub fn margin_slack(&self, all: &Instruments, account: u16, settle: Currency) -> Result<Decimal, NumberError> {
         let a = self.account(account);
         let cash = a.balance(settle);
         let mut equity = cash.total.checked_sub(cash.borrowed)?.checked_sub(cash.interest)?;
@@ -165,7 +165,7 @@ impl Core {
             equity = equity.checked_add(value.checked_sub(held.position.cost)?)?;
             maintenance = maintenance.checked_add(value.abs().mul(i.maintenance_margin, Rounding::Up)?)?;
         }
-        Ok(equity < maintenance)
+        equity.checked_sub(maintenance)
     }
 
     /// Signed worth of a position at the mark; without any price yet, its cost.

@@ -1,13 +1,15 @@
 //! Maintenance margin, liquidation, and the settlement of dated futures.
 //! Never: new risk. What the venue closes is reported as fills without a client order id.
 
+use crate::account::{Account, Range};
 use crate::config::FeeRates;
 use crate::core::{Core, Cx};
 use crate::ledger::closing_side;
 use crate::orders::{Order, Stage, Trail};
 use ctos_types::{
-    AccountEvent, CancelReason, ClientOrderId, Currency, Decimal, InstanceTag, Instrument, InstrumentId, Leg,
-    Liquidity, NewOrder, OrderKind, OrderQty, PositionEffect, Qty, Rounding, StrategyId, TimeInForce, TriggerBy,
+    AccountEvent, CancelReason, ClientOrderId, Currency, Decimal, InstanceTag, Instrument, InstrumentId, Instruments,
+    Leg, Liquidity, NewOrder, OrderKind, OrderQty, PositionEffect, Price, Qty, Rounding, StrategyId, TimeInForce,
+    TriggerBy,
 };
 
 impl Core {
@@ -19,19 +21,72 @@ impl Core {
         if market.holders == 0 {
             return;
         }
-        let mark = market.mark(i);
-        if mark.is_none() || mark == market.margin_checked {
+        // The usual case first: the mark is the last price and nobody is near the edge.
+        if market.last.is_some_and(|last| self.calm_between(instrument, last, last)) {
             return;
         }
+        let Some(mark) = market.mark(i).filter(|mark| market.margin_checked != Some(*mark)) else { return };
         for account in 0..self.accounts.len() as u16 {
-            if !self.account(account).holds(instrument) {
+            let a = self.account(account);
+            if !a.holds(instrument) || a.calm.holds_at(instrument, mark) {
                 continue;
             }
-            if self.is_below_maintenance(cx.all, account, i.settle()).unwrap_or(false) {
-                self.liquidate(cx, account, i.settle());
+            match self.margin_slack(cx.all, account, i.settle()) {
+                Ok(slack) if slack.is_negative() => self.liquidate(cx, account, i.settle()),
+                Ok(slack) => self.note_calm(cx.all, account, i.settle(), slack),
+                Err(_) => {}
             }
         }
-        self.market_mut(instrument).margin_checked = mark;
+        self.market_mut(instrument).margin_checked = Some(mark);
+    }
+
+    /// Whether no account can miss its maintenance margin while the last price, in the absence of a mark feed, stays
+    /// within `low` and `high`. `false` where that is not known.
+    pub fn calm_between(&self, instrument: InstrumentId, low: Price, high: Price) -> bool {
+        let market = self.market(instrument);
+        let calm = |a: &Account| !a.holds(instrument) || a.calm.holds_between(instrument, low, high);
+        market.holders == 0 || (market.mark_feed.is_none() && self.accounts.iter().all(calm))
+    }
+
+    /// Shares `slack` (what equity is above the maintenance margin) out to the instruments that settle in `settle`, as
+    /// ranges of their marks. A mark that moves by x takes at most |qty| * unit * (1 + maintenance) * x from it.
+    fn note_calm(&mut self, all: &Instruments, account: u16, settle: Currency, slack: Decimal) {
+        let mut ranges = Vec::new();
+        let a = self.account(account);
+        let mut held: Vec<(InstrumentId, i64)> = Vec::new();
+        for h in a.held().iter().filter(|h| all.get(h.instrument).settle() == settle) {
+            match held.last_mut().filter(|(id, _)| *id == h.instrument) {
+                Some((_, qty)) => *qty = qty.saturating_add(h.position.qty.0.abs()),
+                None => held.push((h.instrument, h.position.qty.0.abs())),
+            }
+        }
+        // Each value is rounded by less than this.
+        let Ok(slack) = slack.checked_sub(Decimal::new(1, 12)) else { return };
+        if !slack.is_positive() {
+            return;
+        }
+        for (id, qty) in &held {
+            let i = all.get(*id);
+            let range = || {
+                let mark = self.market(*id).mark(i).filter(|m| m.is_positive() && !i.is_inverse())?;
+                let per_unit = i.value_at(Decimal::ONE, Qty(*qty)).ok()?;
+                let rate = per_unit.mul(Decimal::ONE.checked_add(i.maintenance_margin).ok()?, Rounding::Up).ok()?;
+                let share = slack.mul_ratio(1, held.len() as i64, Rounding::Down).ok()?;
+                let far = share.div(rate, Rounding::Down).ok()?;
+                // Where no price could miss it, the range ends are out of reach rather than out of range.
+                let far = far.min(Decimal::from_int(1 << 60));
+                // A mark that is not positive counts as none.
+                let low = mark.checked_sub(far).ok()?.max(Decimal::from_atoms(1));
+                let high = mark.checked_add(far).ok()?;
+                let low_px = i.price_rounded(low, Rounding::Ceil).unwrap_or(Price(i64::MAX));
+                let high_px = i.price_rounded(high, Rounding::Floor).unwrap_or(low_px);
+                Some(Range { instrument: *id, low, high, low_px, high_px })
+            };
+            // A mark that has no range would be missed by the others' ranges: then all are looked at each time.
+            let Some(range) = range() else { return };
+            ranges.push(range);
+        }
+        self.account_mut(account).calm.set(&ranges);
     }
 
     /// Cancels all orders, closes every position that settles in `settle`, and covers what is lost beyond the balance.

@@ -298,7 +298,8 @@ impl MarketSource for Tape {
         if state["digest"] != json!(self.recording.digest) {
             return Err("the recording is not the one this run was started with".into());
         }
-        let next = state["next"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= self.recording.records.len());
+        let next =
+            state["next"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= self.recording.records.len());
         self.next = next.ok_or("the position in the recording is out of range")?;
         Ok(())
     }

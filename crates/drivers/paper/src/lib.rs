@@ -41,10 +41,13 @@ pub struct PaperDriver {
     feed: TimedQueue,
     answers: TimedQueue,
     entries: TimedQueue<Command>,
-    incoming: EventBuf,
+    incoming: Box<EventBuf>,
+    /// When the source's next event happens, once it was asked: the end of time where there is none.
+    market_due: Option<UnixNanos>,
     /// Emptied buffers. Every event under way takes one and gives it back, so a steady stream settles into no
     /// allocation and the pool is as large as what was ever under way at once.
-    spare: Vec<EventBuf>,
+    #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
+    spare: Vec<Box<EventBuf>>,
     private: Vec<Private>,
     market_events: u64,
     taken: Taken,
@@ -106,7 +109,8 @@ impl PaperDriver {
             feed: TimedQueue::default(),
             answers: TimedQueue::default(),
             entries: TimedQueue::default(),
-            incoming: EventBuf::default(),
+            incoming: Box::default(),
+            market_due: None,
             spare: Vec::new(),
             private: Vec::new(),
             market_events: 0,
@@ -155,10 +159,21 @@ impl PaperDriver {
     /// The old contents of `out` are kept as storage.
     ///
     /// `None`: nothing arrives until then, and the venue has lived up to `until` (or to its next delivery).
-    pub fn poll(&mut self, until: UnixNanos, out: &mut EventBuf) -> Option<UnixNanos> {
+    pub fn poll(&mut self, until: UnixNanos, out: &mut Box<EventBuf>) -> Option<UnixNanos> {
         loop {
             let (due, which) = self.next_delivery();
             match self.next_venue_event() {
+                Some((at, VenueEvent::Market)) if at <= due && at <= until => {
+                    let Some(recv) = self.market_step(at) else { continue };
+                    // Most often nothing comes in between, and the event need not wait in the queue.
+                    let before = self.next_venue_event().is_some_and(|(next, _)| next <= recv);
+                    if recv <= until && recv <= self.next_delivery().0 && self.feed.is_empty() && !before {
+                        std::mem::swap(out, &mut self.incoming);
+                        return Some(recv);
+                    }
+                    let next = self.spare.pop().unwrap_or_default();
+                    self.feed.push_sorted(recv, std::mem::replace(&mut self.incoming, next));
+                }
                 Some((at, event)) if at <= due && at <= until => self.venue_step(at, event),
                 _ if due <= until => {
                     let queue = if which == MARKET { &mut self.feed } else { &mut self.answers };
@@ -186,8 +201,9 @@ impl PaperDriver {
         if market <= answer { (market, MARKET) } else { (answer, ANSWERS) }
     }
 
+    #[inline]
     fn next_venue_event(&mut self) -> Option<(UnixNanos, VenueEvent)> {
-        let market = self.source.peek().unwrap_or(UnixNanos::MAX);
+        let market = *self.market_due.get_or_insert_with(|| self.source.peek().unwrap_or(UnixNanos::MAX));
         let deadline = self.exchange.next_deadline().unwrap_or(UnixNanos::MAX);
         let entry = self.entries.due();
         let first = market.min(deadline).min(entry);
@@ -204,21 +220,29 @@ impl PaperDriver {
         Some((first, event))
     }
 
+    /// The source's next event happens, in `incoming`. Returns when it reaches the kernel.
+    #[inline]
+    fn market_step(&mut self, at: UnixNanos) -> Option<UnixNanos> {
+        self.venue_now = self.venue_now.max(at);
+        let now = self.venue_now;
+        self.market_due = None;
+        let times = self.source.next(&mut self.incoming)?;
+        self.market_events += 1;
+        if let Event::Market(market) = self.incoming.as_event() {
+            self.exchange.on_market(now, &market, &mut self.private);
+        }
+        if !self.private.is_empty() {
+            self.send_answers(now);
+        }
+        Some(times.recv.max(now).after(self.latencies.feed.sample()))
+    }
+
     fn venue_step(&mut self, at: UnixNanos, event: VenueEvent) {
         // A deadline that was set in the past happens now.
         self.venue_now = self.venue_now.max(at);
         let now = self.venue_now;
         match event {
-            VenueEvent::Market => {
-                let Some(times) = self.source.next(&mut self.incoming) else { return };
-                self.market_events += 1;
-                if let Event::Market(market) = self.incoming.as_event() {
-                    self.exchange.on_market(now, &market, &mut self.private);
-                }
-                let recv = times.recv.max(now).after(self.latencies.feed.sample());
-                let next = self.spare.pop().unwrap_or_default();
-                self.feed.push_sorted(recv, std::mem::replace(&mut self.incoming, next));
-            }
+            VenueEvent::Market => {}
             VenueEvent::Deadline => self.exchange.on_time(now, &mut self.private),
             VenueEvent::Entry => {
                 if let Some((_, command)) = self.entries.pop() {
@@ -226,6 +250,10 @@ impl PaperDriver {
                 }
             }
         }
+        self.send_answers(now);
+    }
+
+    fn send_answers(&mut self, now: UnixNanos) {
         let mut private = std::mem::take(&mut self.private);
         for answer in private.drain(..) {
             let at = now.after(self.latencies.response.sample());
@@ -273,6 +301,7 @@ impl PaperDriver {
     pub fn restore(&mut self, state: &Value) -> Result<(), String> {
         let saved = SavedDriver::deserialize(&state["driver"]).map_err(|e| format!("paper venue: {e}"))?;
         self.source.restore(&state["source"])?;
+        self.market_due = None;
         self.exchange = saved.exchange.into_owned();
         self.latencies = saved.latencies.into_owned();
         self.venue_now = saved.venue_now;
@@ -311,7 +340,7 @@ mod tests {
         let none = || Latency::new(LatencyModel::Constant(Nanos::ZERO), 0).expect("a constant");
         let latencies = Latencies { feed: none(), entry: none(), response: none() };
         let mut driver = PaperDriver::new(Box::new(tape.finish([0; 32])), exchange, Vec::new(), latencies);
-        let mut out = EventBuf::default();
+        let mut out = Box::default();
         let liquidated = AccountEvent::Liquidated { account: AccountId(0) };
         for at in 0..1_000 {
             driver.answer(UnixNanos(at), &Private::Account(liquidated));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TimedQueue<T = EventBuf> {
+pub struct TimedQueue<T = Box<EventBuf>> {
     items: VecDeque<(UnixNanos, T)>,
 }
 

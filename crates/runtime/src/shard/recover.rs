@@ -142,25 +142,21 @@ impl Shard {
     fn repeat(&mut self, journaled: &Journaled, out: &mut Output) -> Result<(), RecoverError> {
         let Journaled { seq, at, event, .. } = journaled;
         if !matches!(event.kind, EventKind::Wake | EventKind::Control(_)) && !is_declared(event, &self.kernel) {
-            let mut now = std::mem::take(&mut self.current);
-            let came = lock(&self.driver).poll(*at, &mut now);
-            let same = came == Some(*at) && now == *event;
+            let mut now = self.current.take().unwrap_or_default();
+            let came = self.venue.with(|driver| driver.poll(*at, &mut now));
+            let same = came == Some(*at) && *now == *event;
             if !same {
                 let recorded = format!("{event:?} at {at}");
                 let now = came.map_or("nothing".into(), |t| format!("{now:?} at {t}"));
                 return Err(RecoverError::Market { seq: *seq, recorded, now });
             }
-            self.current = now;
+            self.current = Some(now);
         }
         journaled.step(&mut self.kernel, out);
         self.stats.on_input(&event.as_event());
         self.stats.on_audits(&out.audits);
         check_commands(journaled, out)?;
-        let mut driver = lock(&self.driver);
-        for command in &out.commands {
-            driver.send(*at, command);
-        }
-        drop(driver);
+        self.venue.with(|driver| out.commands.iter().for_each(|command| driver.send(*at, command)));
         if !out.audits.is_empty() {
             self.observer.on_step(*seq, *at, &mut out.audits, &self.kernel);
         }

@@ -36,14 +36,14 @@ impl Fault {
 
 fn venue_open(shard: &Shard) -> usize {
     let accounts: Vec<_> = shard.kernel().accounts().iter().map(|a| a.id).collect();
-    let driver = look(shard.driver());
+    let driver = look(shard.driver().unwrap());
     accounts.into_iter().map(|a| driver.exchange().open_orders(a).count()).sum()
 }
 
 /// Steps until the fault is noticed. The commands that could add risk and had left by then.
 fn until_degraded(shard: &mut Shard, end: UnixNanos, seed: u64) -> Option<u64> {
     loop {
-        let before = look(shard.driver()).taken().adding;
+        let before = look(shard.driver().unwrap()).taken().adding;
         if !shard.advance(end).unwrap() {
             return None;
         }
@@ -51,7 +51,7 @@ fn until_degraded(shard: &mut Shard, end: UnixNanos, seed: u64) -> Option<u64> {
             // The halt is the last input; the one before it may have sent something only if it was durable by then and
             // the disk failed at the snapshot behind it.
             let cause = shard.kernel().next_input() - 2;
-            let adding = look(shard.driver()).taken().adding;
+            let adding = look(shard.driver().unwrap()).taken().adding;
             let durable = look(shard.journal().unwrap()).synced_seq().is_some_and(|synced| synced >= cause);
             assert!(adding == before || durable, "seed={seed}: risk left with the failure");
             return Some(adding);
@@ -60,7 +60,7 @@ fn until_degraded(shard: &mut Shard, end: UnixNanos, seed: u64) -> Option<u64> {
 }
 
 fn check_degraded(shard: &Shard, log: &Log, adding: u64, case: &str) {
-    assert_eq!(look(shard.driver()).taken().adding, adding, "{case}: risk left after the failure");
+    assert_eq!(look(shard.driver().unwrap()).taken().adding, adding, "{case}: risk left after the failure");
     assert_eq!(venue_open(shard), 0, "{case}: orders stayed open at the venue");
     assert_eq!(shard.kernel().orders().open_count(), 0, "{case}");
     assert!(shard.degraded().is_some() && rig::is_halted(shard), "{case}");
@@ -104,11 +104,11 @@ fn strike(seed: u64, fault: Fault) -> bool {
     let (mut shard, start) = rig::open(&fs, rules, None, &Log::default()).unwrap_or_else(|e| panic!("{case}: {e}"));
     if rig::is_halted(&shard) {
         assert_eq!(fault, Fault::Full, "{case}: only a reserve has room for the halt");
-        let held = look(shard.driver()).taken().adding;
+        let held = look(shard.driver().unwrap()).taken().adding;
         for _ in 0..50 {
             shard.advance(end).unwrap();
         }
-        assert_eq!(look(shard.driver()).taken().adding, held, "{case}: halted, and yet risk left");
+        assert_eq!(look(shard.driver().unwrap()).taken().adding, held, "{case}: halted, and yet risk left");
         assert_eq!(venue_open(&shard), 0, "{case}");
         let resume = Control::Resume { scope: HaltScope::System, reason: "disk freed".into() };
         shard.control(shard.kernel().now(), &resume).unwrap();

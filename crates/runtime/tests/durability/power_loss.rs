@@ -31,7 +31,7 @@ fn reference(market_seed: u64) -> Reference {
     assert!(figures.fills > 5 && figures.open_orders == 0, "market {market_seed} proves nothing: {figures:?}");
     let causes = rig::causes(&fs);
     assert_eq!(causes.len() as u64, shard.kernel().commands_out());
-    assert_eq!(look(shard.driver()).taken().commands, causes.len() as u64);
+    assert_eq!(look(shard.driver().unwrap()).taken().commands, causes.len() as u64);
     Reference { figures, causes, changes: writes + syncs }
 }
 

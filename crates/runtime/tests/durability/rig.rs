@@ -123,7 +123,7 @@ pub fn open(fs: &Arc<dyn Fs>, rules: Rules, seen: Option<&Seen>, log: &Log) -> R
 
 fn note(seen: Option<&Seen>, shard: &Shard) {
     if let Some(seen) = seen {
-        *look(seen) = Some(shard.driver().clone());
+        *look(seen) = Some(shard.driver().unwrap().clone());
     }
 }
 

@@ -55,7 +55,7 @@ struct Rig {
     kernel: Kernel,
     driver: PaperDriver,
     out: Output,
-    buf: EventBuf,
+    buf: Box<EventBuf>,
     actions: Arc<AtomicU64>,
     seen: Seen,
 }
@@ -134,7 +134,7 @@ impl Rig {
         };
         let latencies = Latencies { feed: way(1, 3), entry: way(2, 20), response: way(3, 20) };
         let driver = PaperDriver::new(Box::new(source), exchange, ids, latencies);
-        let (out, buf) = (Output::default(), EventBuf::default());
+        let (out, buf) = (Output::default(), Box::default());
         Rig { seed, kernel, driver, out, buf, actions, seen: Seen::default() }
     }
 
