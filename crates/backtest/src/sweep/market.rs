@@ -68,9 +68,10 @@ impl Shared {
         &self.instruments
     }
 
-    /// From the first event to just behind the last one.
+    /// From the first event to the first whole second behind the last one.
     pub fn range(&self) -> Window {
-        Window { from: self.first, to: UnixNanos(self.last.0.saturating_add(1)) }
+        let second = Nanos::from_secs(1);
+        Window { from: self.first, to: self.last.floor(second).after(second) }
     }
 
     fn end(&self) -> Result<UnixNanos, RunError> {

@@ -17,7 +17,7 @@ const partOf = (v, s, minimised) => {
   return minimised ? -part : part;
 };
 // Blue is good, orange is bad: told apart by everybody, with and without colour vision.
-const goodColour = (part) => `color-mix(in srgb, var(--${part >= 0 ? 'c1' : 'c2'}) ${Math.round(6 + Math.abs(part) * 78)}%, var(--card))`;
+const goodColour = (part) => `color-mix(in srgb, var(--${part >= 0 ? 'c1' : 'c2'}) ${Math.round(6 + Math.abs(part) * 58)}%, var(--card))`;
 
 // values: rows of columns, null where nothing was tried. marks: [{x, y}] cells with a ring.
 const heatMap = (host, { x, y, values, marks, format, minimised, describe }) => {
@@ -39,7 +39,7 @@ const heatMap = (host, { x, y, values, marks, format, minimised, describe }) => 
   const heads = x.labels.map((l, i) => el('th', { scope: 'col', title: l, style: labelled ? {} : { padding: '0', 'font-size': '10px' } },
     i % every === 0 ? short(l) : ''));
   const table = el('table', { class: 'heat' }, el('caption', {}, `${y.name} downwards, ${x.name} across. A ring marks the choice.`),
-    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, `${y.name} ＼ ${x.name}`), heads)), el('tbody', {}, rows.reverse()));
+    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, `${y.name} \\ ${x.name}`), heads)), el('tbody', {}, rows.reverse()));
   host.append(el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `${y.name} by ${x.name}` }, table));
 };
 

@@ -187,8 +187,9 @@
     const head = ['Window', 'Chosen on', 'Test', 'Choice', `${label}, training`, `${label}, test`, 'Return, test', 'Better than, in test', 'Rank correlation'];
     const tips = { 'Better than, in test': 'share of all combinations that did worse in the test; chance gives half',
       'Rank correlation': 'of training and test over all combinations: near zero, training says nothing about the test' };
-    const line = (f, i) => el('tr', {}, el('th', { scope: 'row' }, String(i + 1)), el('td', { class: 'text' }, page.folds[i].train),
-      el('td', { class: 'text' }, page.folds[i].test ?? NONE), el('td', { class: 'text' }, f.best ? paramText(f.best.params) : 'none'),
+    const wrap = { class: 'text', style: { 'white-space': 'normal', 'min-width': '10.5em' } };
+    const line = (f, i) => el('tr', {}, el('th', { scope: 'row' }, String(i + 1)), el('td', wrap, page.folds[i].train),
+      el('td', wrap, page.folds[i].test ?? NONE), el('td', wrap, f.best ? paramText(f.best.params) : 'none'),
       el('td', {}, show(f.best?.train)), el('td', {}, show(f.best?.test)),
       el('td', { class: tone(f.best?.test_figures?.total_return) }, fmt.signed(f.best?.test_figures?.total_return, fmt.percent)),
       el('td', {}, missing(f.best?.test_rank) ? NONE : fmt.percent(f.best.test_rank)), el('td', {}, fmt.ratio(f.correlation)));
