@@ -28,8 +28,34 @@ const SEC = 1000;
 const MIN = 60 * SEC;
 const HOUR = 60 * MIN;
 const DAY = 24 * HOUR;
-const STEPS = [1, 2, 5, 10, 50, 100, 500, SEC, 5 * SEC, 15 * SEC, 30 * SEC, MIN, 2 * MIN, 5 * MIN, 10 * MIN, 30 * MIN, HOUR,
-  2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY];
+const STEPS = [
+  1,
+  2,
+  5,
+  10,
+  50,
+  100,
+  500,
+  SEC,
+  5 * SEC,
+  15 * SEC,
+  30 * SEC,
+  MIN,
+  2 * MIN,
+  5 * MIN,
+  10 * MIN,
+  30 * MIN,
+  HOUR,
+  2 * HOUR,
+  3 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  DAY,
+  2 * DAY,
+  4 * DAY,
+  7 * DAY,
+  14 * DAY,
+];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 // [{t, label, strong}]: round moments (UTC); `strong` where a larger unit begins.
@@ -45,7 +71,13 @@ const timeTicks = (lo, hi, count) => {
       const iso = new Date(t).toISOString();
       const midnight = t % DAY === 0;
       const day = +iso.slice(8, 10) + ' ' + MONTHS[+iso.slice(5, 7) - 1];
-      const label = midnight ? day : step >= MIN ? iso.slice(11, 16) : step >= SEC ? iso.slice(11, 19) : iso.slice(17, 23);
+      const label = midnight
+        ? day
+        : step >= MIN
+          ? iso.slice(11, 16)
+          : step >= SEC
+            ? iso.slice(11, 19)
+            : iso.slice(17, 23);
       out.push({ t, label, strong: midnight && step < DAY });
     }
     return out;

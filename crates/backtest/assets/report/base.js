@@ -53,7 +53,12 @@ const fmt = {
     if (s < 1) return s === 0 ? '0 s' : fixed(s * 1000, s < 0.01 ? 2 : 0) + ' ms';
     const parts = [];
     let rest = Math.round(s);
-    for (const [unit, size] of [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]]) {
+    for (const [unit, size] of [
+      ['d', 86400],
+      ['h', 3600],
+      ['min', 60],
+      ['s', 1],
+    ]) {
       if (rest >= size && parts.length < 2) {
         parts.push(fixed(Math.floor(rest / size), 0) + ' ' + unit);
         rest %= size;
@@ -67,7 +72,12 @@ const fmt = {
   minute: (ms) => new Date(ms).toISOString().slice(0, 16).replace('T', ' '),
 };
 const byUnit = {
-  money: fmt.money, percent: fmt.percent, ratio: fmt.ratio, count: fmt.count, duration: fmt.duration, probability: fmt.probability,
+  money: fmt.money,
+  percent: fmt.percent,
+  ratio: fmt.ratio,
+  count: fmt.count,
+  duration: fmt.duration,
+  probability: fmt.probability,
 };
 const tone = (v) => (missing(v) || v === 0 ? '' : v > 0 ? 'pos' : 'neg');
 const median = (list) => {
@@ -116,21 +126,36 @@ const theme = (() => {
   const root = document.documentElement;
   const system = matchMedia('(prefers-color-scheme: dark)');
   const listeners = [];
-  const stored = () => { try { return localStorage.getItem('ctos-theme'); } catch { return null; } };
+  const stored = () => {
+    try {
+      return localStorage.getItem('ctos-theme');
+    } catch {
+      return null;
+    }
+  };
   const apply = (name) => {
     root.dataset.theme = name;
     listeners.forEach((f) => f(name));
   };
   apply(stored() || (system.matches ? 'dark' : 'light'));
-  system.addEventListener('change', () => { if (!stored()) apply(system.matches ? 'dark' : 'light'); });
+  system.addEventListener('change', () => {
+    if (!stored()) apply(system.matches ? 'dark' : 'light');
+  });
   return {
     now: () => root.dataset.theme,
     toggle() {
       const next = root.dataset.theme === 'dark' ? 'light' : 'dark';
-      try { localStorage.setItem('ctos-theme', next); } catch { /* A file opened without storage still switches. */ }
+      try {
+        localStorage.setItem('ctos-theme', next);
+      } catch {
+        /* A file opened without storage still switches. */
+      }
       apply(next);
     },
     onChange: (f) => listeners.push(f),
-    colour: (name) => getComputedStyle(root).getPropertyValue('--' + name).trim() || name,
+    colour: (name) =>
+      getComputedStyle(root)
+        .getPropertyValue('--' + name)
+        .trim() || name,
   };
 })();

@@ -18,8 +18,12 @@ class View {
     const span = (this.hi - this.lo) * factor;
     this.set(about - span * keep, about + span * (1 - keep));
   }
-  reset() { this.set(this.min, this.max); }
-  whole() { return this.lo <= this.min && this.hi >= this.max; }
+  reset() {
+    this.set(this.min, this.max);
+  }
+  whole() {
+    return this.lo <= this.min && this.hi >= this.max;
+  }
   point(at) {
     this.at = at;
     this.charts.forEach((c) => c.redrawOver());
@@ -30,12 +34,21 @@ class TimeChart {
   // opts: label, height, format, series [{name, colour, t, v, type, ...}], fills, zero, log, short (fewer axis labels)
   constructor(host, view, opts) {
     Object.assign(this, { host, view, opts, hits: [], drag: null, touches: new Map() });
-    this.base = el('canvas', { class: 'base', tabindex: '0', role: 'img', 'aria-label': opts.label + '. Arrow keys move the crosshair, '
-      + 'plus and minus zoom, Escape shows all.' });
+    this.base = el('canvas', {
+      class: 'base',
+      tabindex: '0',
+      role: 'img',
+      'aria-label': opts.label + '. Arrow keys move the crosshair, ' + 'plus and minus zoom, Escape shows all.',
+    });
     this.over = el('canvas', { class: 'over', 'aria-hidden': 'true' });
     this.tip = el('div', { class: 'tip', hidden: true });
     this.legend = el('div', { class: 'legend' });
-    this.figure = el('figure', { class: 'chart' }, this.legend, el('div', { class: 'stage' }, this.base, this.over, this.tip));
+    this.figure = el(
+      'figure',
+      { class: 'chart' },
+      this.legend,
+      el('div', { class: 'stage' }, this.base, this.over, this.tip),
+    );
     host.append(this.figure);
     this.fillLegend();
     this.listen();
@@ -45,8 +58,12 @@ class TimeChart {
     theme.onChange(() => this.redraw());
     new ResizeObserver(() => this.redraw()).observe(this.figure);
   }
-  redraw() { nextFrame(this.draw); }
-  redrawOver() { nextFrame(this.drawOver); }
+  redraw() {
+    nextFrame(this.draw);
+  }
+  redrawOver() {
+    nextFrame(this.drawOver);
+  }
   remove() {
     this.view.charts = this.view.charts.filter((c) => c !== this);
     this.figure.remove();
@@ -54,18 +71,26 @@ class TimeChart {
 
   fillLegend() {
     this.when = el('span', { class: 'when' });
-    const keys = this.opts.series.filter((s) => s.name).map((s) => {
-      s.out = el('b');
-      const swatch = el('i', { class: s.dash ? 'dash' : '', style: { 'border-color': `var(--${s.colour})` } });
-      if (this.opts.series.length === 1 || s.fixed) return el('span', { class: 'key' }, swatch, s.name, s.out);
-      const button = el('button', { type: 'button', 'aria-pressed': String(!s.hidden), title: 'show or hide' }, swatch, s.name, s.out);
-      button.addEventListener('click', () => {
-        s.hidden = !s.hidden;
-        button.setAttribute('aria-pressed', String(!s.hidden));
-        this.redraw();
+    const keys = this.opts.series
+      .filter((s) => s.name)
+      .map((s) => {
+        s.out = el('b');
+        const swatch = el('i', { class: s.dash ? 'dash' : '', style: { 'border-color': `var(--${s.colour})` } });
+        if (this.opts.series.length === 1 || s.fixed) return el('span', { class: 'key' }, swatch, s.name, s.out);
+        const button = el(
+          'button',
+          { type: 'button', 'aria-pressed': String(!s.hidden), title: 'show or hide' },
+          swatch,
+          s.name,
+          s.out,
+        );
+        button.addEventListener('click', () => {
+          s.hidden = !s.hidden;
+          button.setAttribute('aria-pressed', String(!s.hidden));
+          this.redraw();
+        });
+        return button;
       });
-      return button;
-    });
     this.legend.replaceChildren(...keys, this.when);
   }
 
@@ -90,7 +115,7 @@ class TimeChart {
     if (!(hi >= lo)) [lo, hi] = [0, 1];
     if (this.opts.zero) [lo, hi] = [Math.min(lo, 0), Math.max(hi, 0)];
     if (hi === lo) {
-      const half = Math.abs(hi) * 0.01 || 1;
+      const half = Math.abs(hi) * 0.01 || (this.opts.format === fmt.percent ? 0.01 : 1);
       return [lo - half, hi + half];
     }
     if (this.opts.log && lo > 0) return [lo * (lo / hi) ** 0.05, hi * (hi / lo) ** 0.05];
@@ -120,7 +145,7 @@ class TimeChart {
     ctx.lineWidth = 1;
     ctx.textAlign = 'right';
     ctx.textBaseline = 'middle';
-    const rows = Math.max(2, Math.round((box.bottom - box.top) / 42));
+    const rows = Math.max(3, Math.round((box.bottom - box.top) / 44));
     const ticks = log ? logTicks(low, high, rows) : valueTicks(low, high, rows);
     const text = (this.opts.axis || axisFormat)(ticks, format);
     ticks.forEach((v, i) => {
@@ -149,7 +174,9 @@ class TimeChart {
 
     ctx.save();
     ctx.beginPath();
-    ctx.rect(box.left, 0, box.right - box.left, box.bottom + 1);
+    // The first and last point of all stand on the edge; they are shown whole.
+    const edge = this.view.whole() ? 4 : 0;
+    ctx.rect(box.left - edge, 0, box.right - box.left + 2 * edge, box.bottom + 1);
     ctx.clip();
     for (const s of this.opts.series) {
       const part = s.hidden ? null : this.within(s);
@@ -214,7 +241,8 @@ class TimeChart {
   }
   readout(at) {
     const moment = at === null ? this.view.hi : at;
-    this.when.textContent = at === null ? '' : this.view.max - this.view.min < 3 * DAY ? fmt.time(moment) : fmt.minute(moment);
+    this.when.textContent =
+      at === null ? '' : this.view.max - this.view.min < 3 * DAY ? fmt.time(moment) : fmt.minute(moment);
     for (const s of this.opts.series) {
       if (!s.out) continue;
       const i = lastBelow(s.t, moment);

@@ -9,40 +9,140 @@ const buildCompare = (root, page) => {
     const line = run.equity[0] ? unpackEquity(run.equity[0]) : { t: [], close: [], drawdown: [], start: 1 };
     return { ...line, name: run.label, colour: 'c' + ((i % 8) + 1), dash: i >= 8 ? [4, 3] : null };
   });
-  const curve = (key, make) => lines.filter((l) => l.t.length).map((l) => ({ name: l.name, colour: l.colour, dash: l.dash, width: 1.6, t: l.t, v: make(l, l[key]) }));
-  const growth = card('equity', 'Growth and drawdown', el('div', { class: 'bar', style: { margin: '0' } }, el('span', { class: 'hint' }, HELP), viewBar(view)));
+  const curve = (key, make) =>
+    lines
+      .filter((l) => l.t.length)
+      .map((l) => ({ name: l.name, colour: l.colour, dash: l.dash, width: 1.6, t: l.t, v: make(l, l[key]) }));
+  const growth = card(
+    'equity',
+    'Growth and drawdown',
+    el('div', { class: 'bar', style: { margin: '0' } }, help(), viewBar(view)),
+  );
   if (lines.some((l) => l.t.length)) {
-    new TimeChart(growth, view, { label: 'Growth of each run since its start', height: 320, format: fmt.percent, zero: true,
-      series: curve('close', (l, v) => Float64Array.from(v, (x) => (l.start > 0 ? x / l.start - 1 : NaN))) });
-    new TimeChart(growth, view, { label: 'Drawdown of each run', height: 150, format: fmt.percent, zero: true, series: curve('drawdown', (l, v) => v) });
+    new TimeChart(growth, view, {
+      label: 'Growth of each run since its start',
+      height: 320,
+      format: fmt.percent,
+      zero: true,
+      series: curve('close', (l, v) => Float64Array.from(v, (x) => (l.start > 0 ? x / l.start - 1 : NaN))),
+    });
+    new TimeChart(growth, view, {
+      label: 'Drawdown of each run',
+      height: 150,
+      format: fmt.percent,
+      zero: true,
+      series: curve('drawdown', (l, v) => v),
+    });
   } else growth.append(empty('None of the runs was ever valued.'));
   const rolling = card('rolling', 'Rolling Sharpe ratio', runs.find((r) => r.rolling)?.rolling.window);
-  const sharpe = runs.flatMap((r, i) => (r.rolling ? [{ name: r.label, colour: 'c' + ((i % 8) + 1), t: times(r.rolling.t), v: column(r.rolling.v) }] : []));
-  if (sharpe.length) new TimeChart(rolling, view, { label: 'Rolling Sharpe ratio of each run', height: 220, format: fmt.ratio, zero: true, series: sharpe });
+  const sharpe = runs.flatMap((r, i) =>
+    r.rolling ? [{ name: r.label, colour: 'c' + ((i % 8) + 1), t: times(r.rolling.t), v: column(r.rolling.v) }] : [],
+  );
+  if (sharpe.length)
+    new TimeChart(rolling, view, {
+      label: 'Rolling Sharpe ratio of each run',
+      height: 220,
+      format: fmt.ratio,
+      zero: true,
+      series: sharpe,
+    });
   else rolling.append(empty('The runs are too short for a rolling Sharpe ratio.'));
 
   const table = (of, hint) => {
     const keys = [...new Set(runs.flatMap((r) => of(r).map(([k]) => k)))];
     const value = (r, k) => of(r).find(([name]) => name === k)?.[1] ?? NONE;
     if (!keys.length) return empty('Nothing was recorded.');
-    return el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': hint }, el('table', { class: 'kv' }, el('caption', {}, hint),
-      el('thead', {}, el('tr', {}, el('th', { scope: 'col', class: 'text' }, ''), names.map((n) => el('th', { scope: 'col', class: 'text' }, n)))),
-      el('tbody', {}, keys.map((k) => el('tr', { class: new Set(runs.map((r) => value(r, k))).size > 1 ? 'diff' : '' },
-        el('th', { scope: 'row' }, k), runs.map((r) => el('td', {}, value(r, k))))))));
+    return el(
+      'div',
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': hint },
+      el(
+        'table',
+        { class: 'kv' },
+        el('caption', {}, hint),
+        el(
+          'thead',
+          {},
+          el(
+            'tr',
+            {},
+            el('th', { scope: 'col', class: 'text' }, ''),
+            names.map((n) => el('th', { scope: 'col', class: 'text' }, n)),
+          ),
+        ),
+        el(
+          'tbody',
+          {},
+          keys.map((k) =>
+            el(
+              'tr',
+              { class: new Set(runs.map((r) => value(r, k))).size > 1 ? 'diff' : '' },
+              el('th', { scope: 'row' }, k),
+              runs.map((r) => el('td', {}, value(r, k))),
+            ),
+          ),
+        ),
+      ),
+    );
   };
   const years = runs.map((r) => card('', r.label, r.currency, monthTable(r.months, r.years)));
-  years.forEach((c, i) => { c.id = 'months-' + i; c.querySelector('h2').id = 'months-title-' + i; c.setAttribute('aria-labelledby', 'months-title-' + i); });
+  years.forEach((c, i) => {
+    c.id = 'months-' + i;
+    c.querySelector('h2').id = 'months-title-' + i;
+    c.setAttribute('aria-labelledby', 'months-title-' + i);
+  });
   const currencies = new Set(runs.map((r) => r.currency));
   root.append(
-    currencies.size > 1 ? el('ul', { class: 'notes', style: { 'margin-bottom': '16px' } }, el('li', {}, 'The runs count in different currencies ('
-      + [...currencies].join(', ') + '): compare shares, not amounts.')) : '',
-    el('div', { class: 'stack' }, growth, card('figures', 'Figures', null, figureTable(runs.map((r) => r.figures), '★ marks the best of each row. Hover a name for its formula.', names)), rolling),
+    currencies.size > 1
+      ? el(
+          'ul',
+          { class: 'notes', style: { 'margin-bottom': '16px' } },
+          el(
+            'li',
+            {},
+            'The runs count in different currencies (' + [...currencies].join(', ') + '): compare shares, not amounts.',
+          ),
+        )
+      : '',
+    el(
+      'div',
+      { class: 'stack' },
+      growth,
+      card(
+        'figures',
+        'Figures',
+        null,
+        figureTable(
+          runs.map((r) => r.figures),
+          '★ marks the best of each row. Hover a name for its formula.',
+          names,
+        ),
+      ),
+      rolling,
+    ),
     el('div', { class: 'cols', id: 'months' }, years),
-    el('div', { class: 'stack' }, card('assumptions', 'Assumptions', null, table((r) => r.assumptions, 'Rows that differ are marked.')),
-      card('settings', 'What was run', null, table((r) => r.settings, 'Rows that differ are marked.'))),
-    el('div', { class: 'cols', id: 'quality' }, runs.map((r, i) => {
-      const c = card('quality-' + i, 'Data quality: ' + r.label, null, qualityBox(r.quality));
-      return c;
-    })),
+    el(
+      'div',
+      { class: 'stack' },
+      card(
+        'assumptions',
+        'Assumptions',
+        null,
+        table((r) => r.assumptions, 'Rows that differ are marked.'),
+      ),
+      card(
+        'settings',
+        'What was run',
+        null,
+        table((r) => r.settings, 'Rows that differ are marked.'),
+      ),
+    ),
+    el(
+      'div',
+      { class: 'cols', id: 'quality' },
+      runs.map((r, i) => {
+        const c = card('quality-' + i, 'Data quality: ' + r.label, null, qualityBox(r.quality));
+        return c;
+      }),
+    ),
   );
 };

@@ -6,13 +6,33 @@ class Histogram {
     Object.assign(this, { data, over: null });
     this.canvas = el('canvas', { class: 'base', role: 'img', tabindex: '0', 'aria-label': label });
     this.out = el('span', { class: 'when' });
-    const key = (name, colour, v) => el('span', { class: 'key' },
-      el('i', { class: 'dash', style: { 'border-color': `var(--${colour})` } }), name, el('b', {}, fmt.percent(v)));
-    const keys = [['mean', 'accent', data.mean], ['VaR 95 %', 'c2', missing(data.var95) ? null : -data.var95],
-      ['CVaR 95 %', 'neg', missing(data.cvar95) ? null : -data.cvar95]];
+    const key = (name, colour, v) =>
+      el(
+        'span',
+        { class: 'key' },
+        el('i', { class: 'dash', style: { 'border-color': `var(--${colour})` } }),
+        name,
+        el('b', {}, fmt.percent(v)),
+      );
+    const keys = [
+      ['mean', 'accent', data.mean],
+      ['VaR 95 %', 'c2', missing(data.var95) ? null : -data.var95],
+      ['CVaR 95 %', 'neg', missing(data.cvar95) ? null : -data.cvar95],
+    ];
     this.marks = keys.filter(([, , v]) => !missing(v));
-    host.append(el('figure', { class: 'chart' },
-      el('div', { class: 'legend' }, this.marks.map((k) => key(...k)), this.out), el('div', { class: 'stage' }, this.canvas)));
+    host.append(
+      el(
+        'figure',
+        { class: 'chart' },
+        el(
+          'div',
+          { class: 'legend' },
+          this.marks.map((k) => key(...k)),
+          this.out,
+        ),
+        el('div', { class: 'stage' }, this.canvas),
+      ),
+    );
     this.draw = this.draw.bind(this);
     const move = (e) => {
       const x = e.clientX - this.canvas.getBoundingClientRect().left;
@@ -27,7 +47,9 @@ class Histogram {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
       if (!step) return;
       e.preventDefault();
-      this.point(Math.min(Math.max((this.over ?? (step > 0 ? -1 : data.counts.length)) + step, 0), data.counts.length - 1));
+      this.point(
+        Math.min(Math.max((this.over ?? (step > 0 ? -1 : data.counts.length)) + step, 0), data.counts.length - 1),
+      );
     });
     theme.onChange(() => nextFrame(this.draw));
     new ResizeObserver(() => nextFrame(this.draw)).observe(this.canvas.parentNode);
@@ -35,8 +57,11 @@ class Histogram {
   point(i) {
     this.over = i;
     const { lo, width, counts, n } = this.data;
-    this.out.textContent = i === null ? '' : `${fmt.percent(lo + i * width)} to ${fmt.percent(lo + (i + 1) * width)}: `
-      + `${fmt.count(counts[i])} of ${fmt.count(n)} (${fixed((counts[i] / n) * 100, 1)} %)`;
+    this.out.textContent =
+      i === null
+        ? ''
+        : `${fmt.percent(lo + i * width)} to ${fmt.percent(lo + (i + 1) * width)}: ` +
+          `${fmt.count(counts[i])} of ${fmt.count(n)} (${fixed((counts[i] / n) * 100, 1)} %)`;
     nextFrame(this.draw);
   }
   draw() {

@@ -15,9 +15,22 @@
   button.addEventListener('click', () => theme.toggle());
   theme.onChange(name);
   (page.kind === 'compare' ? () => buildCompare(root, page) : () => buildRun(root, page.runs[0]))();
-  const names = { equity: 'Equity', price: 'Price', months: 'Months', returns: 'Returns', rolling: 'Sharpe', exposure: 'Exposure', costs: 'Costs',
-    assumptions: 'Assumptions', quality: 'Data', figures: 'Figures', strategies: 'Strategies', instruments: 'Instruments', trades: 'Trades',
-    settings: 'Settings' };
+  const names = {
+    equity: 'Equity',
+    price: 'Price',
+    months: 'Months',
+    returns: 'Returns',
+    rolling: 'Sharpe',
+    exposure: 'Exposure',
+    costs: 'Costs',
+    assumptions: 'Assumptions',
+    quality: 'Data',
+    figures: 'Figures',
+    strategies: 'Strategies',
+    instruments: 'Instruments',
+    trades: 'Trades',
+    settings: 'Settings',
+  };
   const links = [...root.querySelectorAll('[id]')].filter((s) => names[s.id]);
   document.getElementById('nav').append(...links.map((s) => el('a', { href: '#' + s.id }, names[s.id])));
   document.documentElement.dataset.ready = 'true';

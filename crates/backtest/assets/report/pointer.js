@@ -90,8 +90,16 @@ Object.assign(TimeChart.prototype, {
     if (!hit) return;
     const what = (hit.buy ? 'Buy' : 'Sell') + (hit.exit ? ', reduces the position' : ', opens or adds');
     const span = hit.from === hit.to ? fmt.time(hit.from) : fmt.time(hit.from) + ' to\n' + fmt.time(hit.to);
-    this.tip.textContent = what + '\n' + this.opts.fills.size(hit.qty) + ' at ' + (hit.n > 1 ? 'an average of ' : '')
-      + this.opts.format(hit.value / hit.qty) + (hit.n > 1 ? '\n' + fmt.count(hit.n) + ' fills' : '') + '\n' + span;
+    this.tip.textContent =
+      what +
+      '\n' +
+      this.opts.fills.size(hit.qty) +
+      ' at ' +
+      (hit.n > 1 ? 'an average of ' : '') +
+      this.opts.format(hit.value / hit.qty) +
+      (hit.n > 1 ? '\n' + fmt.count(hit.n) + ' fills' : '') +
+      '\n' +
+      span;
     const wide = this.tip.offsetWidth;
     this.tip.style.left = Math.max(0, Math.min(hit.x + 12, this.base.clientWidth - wide)) + 'px';
     this.tip.style.top = hit.y + 14 + 'px';
@@ -113,9 +121,13 @@ Object.assign(TimeChart.prototype, {
     const span = view.hi - view.lo;
     const about = view.at === null ? view.lo + span / 2 : view.at;
     const moves = {
-      '+': () => view.zoom(0.6, about), '=': () => view.zoom(0.6, about), '-': () => view.zoom(1 / 0.6, about),
-      Escape: () => view.reset(), 0: () => view.reset(),
-      ArrowLeft: () => this.step(s, -1, e.shiftKey), ArrowRight: () => this.step(s, 1, e.shiftKey),
+      '+': () => view.zoom(0.6, about),
+      '=': () => view.zoom(0.6, about),
+      '-': () => view.zoom(1 / 0.6, about),
+      Escape: () => view.reset(),
+      0: () => view.reset(),
+      ArrowLeft: () => this.step(s, -1, e.shiftKey),
+      ArrowRight: () => this.step(s, 1, e.shiftKey),
     };
     if (!moves[e.key] || e.ctrlKey || e.metaKey || e.altKey) return;
     e.preventDefault();

@@ -46,15 +46,27 @@ const path = (ctx, s, view) => {
   let down = false;
   let before = 0;
   ctx.beginPath();
-  trace(s.t, s.v, view.i0, view.i1, view.X, view.Y, view.width, (x, y) => {
-    if (!down) ctx.moveTo(x, y);
-    else {
-      if (s.step) ctx.lineTo(x, before);
-      ctx.lineTo(x, y);
-    }
-    down = true;
-    before = y;
-  }, () => { down = false; });
+  trace(
+    s.t,
+    s.v,
+    view.i0,
+    view.i1,
+    view.X,
+    view.Y,
+    view.width,
+    (x, y) => {
+      if (!down) ctx.moveTo(x, y);
+      else {
+        if (s.step) ctx.lineTo(x, before);
+        ctx.lineTo(x, y);
+      }
+      down = true;
+      before = y;
+    },
+    () => {
+      down = false;
+    },
+  );
 };
 
 const drawLine = (ctx, s, view) => {
@@ -96,14 +108,24 @@ const drawArea = (ctx, s, view) => {
       }
       start = null;
     };
-    trace(s.t, s.v, view.i0, view.i1, view.X, view.Y, view.width, (x, y) => {
-      if (start === null) {
-        start = x;
-        ctx.moveTo(x, base);
-      } else if (s.step) ctx.lineTo(x, before);
-      ctx.lineTo(x, y);
-      [end, before] = [x, y];
-    }, close);
+    trace(
+      s.t,
+      s.v,
+      view.i0,
+      view.i1,
+      view.X,
+      view.Y,
+      view.width,
+      (x, y) => {
+        if (start === null) {
+          start = x;
+          ctx.moveTo(x, base);
+        } else if (s.step) ctx.lineTo(x, before);
+        ctx.lineTo(x, y);
+        [end, before] = [x, y];
+      },
+      close,
+    );
     close();
     ctx.fillStyle = theme.colour(colour);
     ctx.fill();
@@ -157,15 +179,26 @@ const drawFills = (ctx, fills, view, hits) => {
       group.to = fills.t[i];
       group.x += (view.X(fills.t[i]) - group.x) / ++group.parts;
     } else {
-      groups.set(slot, { x: view.X(fills.t[i]), n: fills.n[i], qty: fills.qty[i], value: fills.px[i] * fills.qty[i],
-        from: fills.t[i], to: fills.t[i], buy: fills.side[i] === 0, exit: fills.exit[i] === 1, parts: 1 });
+      groups.set(slot, {
+        x: view.X(fills.t[i]),
+        n: fills.n[i],
+        qty: fills.qty[i],
+        value: fills.px[i] * fills.qty[i],
+        from: fills.t[i],
+        to: fills.t[i],
+        buy: fills.side[i] === 0,
+        exit: fills.exit[i] === 1,
+        parts: 1,
+      });
     }
   }
   const card = theme.colour('card');
-  for (const group of groups.values()) {
-    const y = view.Y(group.value / group.qty);
-    const size = Math.min(8, 4.6 + Math.log10(group.n) * 1.6);
+  for (const [slot, group] of groups) {
+    const size = Math.min(8, (groups.size * 9 > view.width ? 4 : 6) + Math.log10(group.n) * 1.6);
     const away = group.buy ? 1 : -1;
+    // A position that is turned round is closed and opened in one place: the exit stands behind the entry.
+    const behind = group.exit && groups.has(slot - 1) ? size * 1.6 + 1 : 0;
+    const y = view.Y(group.value / group.qty) + away * behind;
     const colour = theme.colour(group.buy ? 'pos' : 'neg');
     ctx.beginPath();
     ctx.moveTo(group.x, y + away * 2);

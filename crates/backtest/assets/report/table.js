@@ -9,11 +9,25 @@ class RowTable {
     Object.assign(this, opts);
     this.order = Array.from({ length: this.count }, (_, i) => i);
     this.sorted = { column: this.sort ?? 0, down: this.down ?? false };
-    this.heads = this.columns.map((c, at) => el('th', { scope: 'col', class: c.text ? 'text' : '' },
-      el('button', { type: 'button', title: (c.title ? c.title + '. ' : '') + 'Sort', onclick: () => this.sortBy(at) }, c.name)));
+    this.heads = this.columns.map((c, at) =>
+      el(
+        'th',
+        { scope: 'col', class: c.text ? 'text' : '' },
+        el(
+          'button',
+          { type: 'button', title: (c.title ? c.title + '. ' : '') + 'Sort', onclick: () => this.sortBy(at) },
+          c.name,
+        ),
+      ),
+    );
     this.body = el('tbody');
-    this.table = el('table', { 'aria-rowcount': String(this.count + 1) },
-      el('caption', { class: 'sr' }, this.caption), el('thead', {}, el('tr', { 'aria-rowindex': '1' }, this.heads)), this.body);
+    this.table = el(
+      'table',
+      { 'aria-rowcount': String(this.count + 1) },
+      el('caption', { class: 'sr' }, this.caption),
+      el('thead', {}, el('tr', { 'aria-rowindex': '1' }, this.heads)),
+      this.body,
+    );
     this.box = el('div', { class: 'trades', tabindex: '0', role: 'region', 'aria-label': this.caption }, this.table);
     this.box.addEventListener('scroll', () => nextFrame(this.fill), { passive: true });
     this.fill = this.fill.bind(this);
@@ -61,13 +75,24 @@ class RowTable {
     const key = from + ':' + to;
     if (key === this.drawn) return;
     this.drawn = key;
-    const pad = (rows) => el('tr', { class: 'pad', 'aria-hidden': 'true' },
-      el('td', { colspan: String(this.columns.length), style: { height: rows * ROW + 'px' } }));
+    const pad = (rows) =>
+      el(
+        'tr',
+        { class: 'pad', 'aria-hidden': 'true' },
+        el('td', { colspan: String(this.columns.length), style: { height: rows * ROW + 'px' } }),
+      );
     const rows = [];
     for (let at = from; at < to; at++) {
       const i = this.order[at];
-      rows.push(el('tr', { 'aria-rowindex': String(at + 2) }, this.columns.map((c) =>
-        el('td', { class: [c.text ? 'text' : '', c.tone ? tone(c.tone(i)) : ''].join(' ').trim() }, c.show(i)))));
+      rows.push(
+        el(
+          'tr',
+          { 'aria-rowindex': String(at + 2) },
+          this.columns.map((c) =>
+            el('td', { class: [c.text ? 'text' : '', c.tone ? tone(c.tone(i)) : ''].join(' ').trim() }, c.show(i)),
+          ),
+        ),
+      );
     }
     // Rows that held the keyboard's place and scrolled away must not take it with them to nowhere.
     const held = this.body.contains(document.activeElement);

@@ -1,8 +1,9 @@
 //! The words of a page: what `assets/report` draws, as it is written into the page in JSON.
 //! Never: knows where the numbers come from. Times are milliseconds since 1970, shares are fractions of one.
 
-use super::figures::{Figure, Month, Rolling, Spread, Year};
+use super::figures::Figure;
 use super::pack::{Column, Times};
+use super::spread::{Month, Rolling, Spread, Year};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]

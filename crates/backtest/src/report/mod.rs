@@ -8,8 +8,12 @@ mod pack;
 pub(crate) mod page;
 mod prices;
 mod shares;
+mod spread;
 pub(crate) mod text;
 mod trades;
+
+#[cfg(test)]
+mod tests;
 
 use crate::log::RunLog;
 use crate::metrics::Metrics;
@@ -52,6 +56,7 @@ pub fn html(input: &ReportInput<'_>) -> String {
 /// Several runs side by side. Their order is kept.
 pub fn compare(inputs: &[ReportInput<'_>]) -> String {
     let mut runs: Vec<RunPage> = inputs.iter().map(run_page).collect();
+    let place = shorten(&mut runs, inputs);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for run in &runs {
         *seen.entry(run.label.clone()).or_default() += 1;
@@ -64,17 +69,33 @@ pub fn compare(inputs: &[ReportInput<'_>]) -> String {
         (run.prices, run.trades, run.hold, run.exposure) = (Vec::new(), data::Trades::default(), None, None);
         run.equity.truncate(1);
     }
-    let title = format!("{} runs compared", inputs.len());
+    let title = match place {
+        Some(place) => format!("{} runs compared on {place}", inputs.len()),
+        None => format!("{} runs compared", inputs.len()),
+    };
     let lines = runs.iter().map(|r| r.label.clone()).collect();
     page::render(&Head { title, lines }, &Page { kind: "compare", runs })
 }
 
+/// Takes what all runs traded out of their names, and returns it.
+fn shorten(runs: &mut [RunPage], inputs: &[ReportInput<'_>]) -> Option<String> {
+    let places: Vec<String> = inputs.iter().filter(|i| i.label.is_none()).map(|i| label(i.run.log).1).collect();
+    let place = places.first().filter(|p| places.len() == runs.len() && places.iter().all(|other| other == *p))?;
+    for (run, input) in runs.iter_mut().zip(inputs) {
+        run.label = label(input.run.log).0;
+    }
+    Some(place.clone())
+}
+
 fn run_page(input: &ReportInput<'_>) -> RunPage {
     let (log, metrics) = (input.run.log, input.run.metrics);
-    let (months, years) = metrics.map(figures::months).unwrap_or_default();
+    let (months, years) = metrics.map(spread::months).unwrap_or_default();
     let instruments = &log.facts.instruments;
     RunPage {
-        label: input.label.clone().unwrap_or_else(|| label(log)),
+        label: input.label.clone().unwrap_or_else(|| {
+            let (strategies, symbols) = label(log);
+            format!("{strategies} on {symbols}")
+        }),
         from: pack::millis(log.facts.from),
         to: pack::millis(log.facts.to).max(pack::millis(log.facts.from) + 1),
         currency: log.currency().map(|c| c.to_string()).unwrap_or_default(),
@@ -98,8 +119,8 @@ fn run_page(input: &ReportInput<'_>) -> RunPage {
         prices: prices::charts(log),
         months,
         years,
-        returns: metrics.and_then(figures::spread),
-        rolling: metrics.and_then(figures::rolling),
+        returns: metrics.and_then(spread::spread),
+        rolling: metrics.and_then(spread::rolling),
         exposure: curves::exposure(log),
         costs: metrics.map(shares::costs).unwrap_or_default(),
         shares: metrics.map(shares::shares).unwrap_or_default(),
@@ -114,8 +135,8 @@ fn run_page(input: &ReportInput<'_>) -> RunPage {
     }
 }
 
-/// `ma_cross on BTC-USDT-PERP`, with at most three names of each.
-fn label(log: &RunLog) -> String {
+/// `ma_cross` and `BTC-USDT-PERP`: what traded and where, with at most three names of each.
+fn label(log: &RunLog) -> (String, String) {
     let few = |names: Vec<String>, none: &str| match names.len() {
         0 => none.to_owned(),
         1..=3 => names.join(", "),
@@ -127,7 +148,7 @@ fn label(log: &RunLog) -> String {
     if symbols.is_empty() {
         symbols = log.facts.instruments.iter().map(|i| i.symbol.split().1.to_owned()).collect();
     }
-    format!("{strategies} on {}", few(symbols, "nothing"))
+    (strategies, few(symbols, "nothing"))
 }
 
 /// `10,000.00 to 12,345.67 USDT`.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("../../assets/report/report.css");
 
-const SCRIPT: [&str; 11] = [
+const SCRIPT: [&str; 14] = [
     include_str!("../../assets/report/base.js"),
     include_str!("../../assets/report/axis.js"),
     include_str!("../../assets/report/series.js"),
@@ -17,6 +17,9 @@ const SCRIPT: [&str; 11] = [
     include_str!("../../assets/report/histogram.js"),
     include_str!("../../assets/report/table.js"),
     include_str!("../../assets/report/parts.js"),
+    include_str!("../../assets/report/curves.js"),
+    include_str!("../../assets/report/prices.js"),
+    include_str!("../../assets/report/trades.js"),
     include_str!("../../assets/report/run.js"),
     include_str!("../../assets/report/compare.js"),
     include_str!("../../assets/report/main.js"),

@@ -118,7 +118,7 @@ fn plots(log: &RunLog, instrument: InstrumentId, limit: usize) -> Vec<Plot> {
 }
 
 /// Whether each fill made its account's position smaller. One that turns it round does both and counts as an entry.
-fn with_exits(fills: &[FillRow]) -> Vec<(&FillRow, bool)> {
+pub(super) fn with_exits(fills: &[FillRow]) -> Vec<(&FillRow, bool)> {
     let mut held: BTreeMap<(AccountId, InstrumentId, Leg), i64> = BTreeMap::new();
     let exit = |fill: &FillRow| {
         let qty = held.entry((fill.account, fill.instrument, fill.leg)).or_default();
@@ -130,7 +130,7 @@ fn with_exits(fills: &[FillRow]) -> Vec<(&FillRow, bool)> {
     fills.iter().zip(exits).collect()
 }
 
-fn marks(fills: &[(&FillRow, bool)], instrument: &Instrument, every: Interval, limit: usize) -> Fills {
+pub(super) fn marks(fills: &[(&FillRow, bool)], instrument: &Instrument, every: Interval, limit: usize) -> Fills {
     struct Mark {
         at: UnixNanos,
         side: u8,

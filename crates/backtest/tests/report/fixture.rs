@@ -97,36 +97,35 @@ struct Book {
     realized: f64,
 }
 
+fn at(half: usize) -> UnixNanos {
+    UnixNanos::from_secs(START + half as i64 * 1_800)
+}
+
+fn facts(shape: &Shape) -> Facts {
+    let list = shape.symbols.iter().map(|s| instrument(s)).collect();
+    let usdt = Currency::new("USDT").unwrap();
+    Facts {
+        run_id: format!("bt-20260101-{:06}", shape.seed),
+        from: at(0),
+        to: at(shape.hours * 2),
+        instruments: Instruments::new(list).unwrap(),
+        accounts: vec![AccountFacts { name: "paper".into(), reporting: usdt, start_equity: decimal(100_000.0) }],
+        strategies: (1..=shape.symbols.len()).map(|i| strategy(shape, i)).collect(),
+        assumptions: vec![
+            ("Fills".into(), "market orders at the best opposite price of the next event".into()),
+            ("Queue".into(), "behind everything that rested before; trades at the price move it up".into()),
+            ("Latency".into(), format!("{} ms to the venue, 5 ms back", if shape.slip > 0.0003 { 250 } else { 25 })),
+            ("Fees".into(), format!("taker {} %", shape.fee * 100.0)),
+            ("Slippage".into(), format!("{} %", shape.slip * 100.0)),
+        ],
+        data_quality: vec!["binance:BTC-USDT-PERP: 3 gaps, 47 minutes in all, first at 2022-03-04T11:13:00Z".into()],
+    }
+}
+
 /// A moving-average cross, long and short, on each symbol; equity every half hour.
 pub fn run(shape: &Shape) -> RunLog {
-    let list = shape.symbols.iter().map(|s| instrument(s)).collect();
-    let instruments = Instruments::new(list).unwrap();
-    let at = |half: usize| UnixNanos::from_secs(START + half as i64 * 1_800);
     let usdt = Currency::new("USDT").unwrap();
-    let mut log = RunLog {
-        facts: Facts {
-            run_id: format!("bt-20260101-{:06}", shape.seed),
-            from: at(0),
-            to: at(shape.hours * 2),
-            instruments: instruments.clone(),
-            accounts: vec![AccountFacts { name: "paper".into(), reporting: usdt, start_equity: decimal(100_000.0) }],
-            strategies: (1..=shape.symbols.len()).map(|i| strategy(shape, i)).collect(),
-            assumptions: vec![
-                ("Fills".into(), "market orders at the best opposite price of the next event".into()),
-                ("Queue".into(), "behind everything that rested before; trades at the price move it up".into()),
-                (
-                    "Latency".into(),
-                    format!("{} ms to the venue, 5 ms back", if shape.slip > 0.0003 { 250 } else { 25 }),
-                ),
-                ("Fees".into(), format!("taker {} %", shape.fee * 100.0)),
-                ("Slippage".into(), format!("{} %", shape.slip * 100.0)),
-            ],
-            data_quality: vec![
-                "binance:BTC-USDT-PERP: 3 gaps, 47 minutes in all, first at 2022-03-04T11:13:00Z".into(),
-            ],
-        },
-        ..RunLog::default()
-    };
+    let mut log = RunLog { facts: facts(shape), ..RunLog::default() };
     let mut random = Random::new(shape.seed);
     let mut cash = 100_000.0;
     let mut points: Vec<EquityPoint> = Vec::new();
