@@ -96,3 +96,6 @@ fn by_line(path: &Path, line: &[u8]) -> Option<Format> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

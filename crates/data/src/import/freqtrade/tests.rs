@@ -318,8 +318,6 @@ fn every_truncation_of_a_feather_file_is_an_error() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     /// What a double of 15 digits says is what comes out, digit for digit.
     #[test]
     fn doubles_come_through_exactly(
