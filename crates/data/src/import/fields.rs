@@ -87,6 +87,13 @@ fn bad_number(name: &str, text: &str) -> Flaw {
 }
 
 fn unquote(field: &str) -> &str {
+    // Nearly every field is bare, and this is done for each of them.
+    if let (Some(first), Some(last)) = (field.as_bytes().first(), field.as_bytes().last())
+        && first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+    {
+        return field;
+    }
     let field = field.trim();
     field.strip_prefix('"').and_then(|f| f.strip_suffix('"')).unwrap_or(field).trim()
 }
