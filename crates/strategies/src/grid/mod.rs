@@ -17,7 +17,7 @@ use cell::Cell;
 use ctos_kernel::{Ctx, Feeds, Order, OrderChange, Strategy, Tick};
 use ctos_types::{ClientOrderId, Decimal, Fill, Instrument, InstrumentId, Qty, RejectReason};
 use ladder::Ladder;
-use place::Sizes;
+use place::{Blocked, Sizes};
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 
@@ -26,6 +26,7 @@ use settings::Settings;
 pub struct Grid {
     settings: Settings,
     sizes: Sizes,
+    blocked: Blocked,
     s: State,
 }
 
@@ -55,7 +56,7 @@ struct State {
 impl Grid {
     pub(crate) fn build(args: &Args<'_>) -> Result<Grid, ParamError> {
         let settings = Settings::read(args)?;
-        Ok(Grid { settings, sizes: Sizes::default(), s: State::default() })
+        Ok(Grid { settings, sizes: Sizes::default(), blocked: Blocked::default(), s: State::default() })
     }
 
     fn id(&self) -> InstrumentId {
@@ -182,6 +183,7 @@ impl Strategy for Grid {
         let id = self.id();
         ctx.subscribe(id, Feeds::QUOTES.and(Feeds::TRADES));
         self.s.alarm.reset();
+        self.blocked.clear();
         self.reconcile(ctx);
         self.work(ctx);
     }
@@ -199,10 +201,12 @@ impl Strategy for Grid {
 
     fn on_gap(&mut self, ctx: &mut Ctx<'_>, _: InstrumentId) {
         self.s.gap = true;
+        self.blocked.clear();
         self.work(ctx);
     }
 
     fn on_order(&mut self, ctx: &mut Ctx<'_>, order: &Order, change: OrderChange) {
+        self.blocked.clear();
         // A fill is taken in by `on_fill`, which knows its fee.
         if order.is_open() || change == OrderChange::Filled {
             return;
@@ -214,6 +218,7 @@ impl Strategy for Grid {
     }
 
     fn on_fill(&mut self, ctx: &mut Ctx<'_>, order: &Order, fill: &Fill) {
+        self.blocked.clear();
         let instrument = ctx.instrument(self.id());
         let fee = fee_in_units(instrument, fill);
         let Some(at) = self.cell_of(order.id()) else {
@@ -231,6 +236,7 @@ impl Strategy for Grid {
 
     fn on_timer(&mut self, ctx: &mut Ctx<'_>, _: u64) {
         self.s.alarm.rang(ctx.now());
+        self.blocked.clear();
         // Without quotes this is also how the market is followed.
         if let Some(view) = View::of(ctx, self.id()) {
             self.on_market(ctx, view);
@@ -253,7 +259,7 @@ impl Strategy for Grid {
             return Err(format!("{} cells between {} levels", state.cells.len(), cells + 1));
         }
         self.s = state;
-        self.sizes = Sizes::default();
+        (self.sizes, self.blocked) = (Sizes::default(), Blocked::default());
         Ok(())
     }
 }

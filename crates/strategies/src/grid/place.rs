@@ -28,6 +28,34 @@ impl Sizes {
     }
 }
 
+/// Cells that want to open and may not, for the inventory limit or an own order in the way. No move of the market
+/// changes that: only news of orders, time, or coins do, and then all cells are looked at again. So a grid at its limit
+/// does not plan each of its waiting cells on each quote.
+#[derive(Debug, Default)]
+pub(super) struct Blocked {
+    cells: Vec<bool>,
+    /// Spot: coins that the account owned when this was found out.
+    owned: Option<Decimal>,
+}
+
+impl Blocked {
+    /// Something other than the market has changed.
+    pub fn clear(&mut self) {
+        self.cells.clear();
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.cells.get(at).is_some_and(|blocked| *blocked)
+    }
+
+    fn add(&mut self, at: usize) {
+        if self.cells.len() <= at {
+            self.cells.resize(at + 1, false);
+        }
+        self.cells[at] = true;
+    }
+}
+
 /// Own orders and inventory at a glance.
 struct Resting {
     /// Signed coins or contracts.
@@ -101,6 +129,7 @@ impl Grid {
             self.only_sell_owned(&instrument, owned);
         }
         self.sizes = Sizes::of(&instrument, &self.settings, &self.s.cells);
+        self.blocked.clear();
         self.tell(ctx, &instrument, &ladder);
         // The old levels once more, so that a chart shows a step.
         self.plot(ctx);
@@ -192,9 +221,16 @@ impl Grid {
     /// Places an order in every cell that has none and may have one, nearest to the market first on each side.
     pub(super) fn fill_cells(&mut self, ctx: &mut Ctx<'_>, view: View) {
         self.s.waiting = false;
+        let instrument = ctx.instrument(self.id());
+        let owned = instrument.is_spot().then(|| ctx.balance(instrument.base));
+        if self.blocked.owned != owned {
+            self.blocked = Blocked { owned, ..Blocked::default() };
+        }
         let mut ready = Vec::new();
         for at in 0..self.s.cells.len() {
-            if self.is_ready(ctx, view, at) {
+            if self.blocked.has(at) {
+                self.s.waiting = true;
+            } else if self.is_ready(ctx, view, at) {
                 ready.push(at);
             }
         }
@@ -207,8 +243,8 @@ impl Grid {
         }
         let mut plans = Vec::with_capacity(ready.len());
         for at in ready {
-            if instrument.is_spot() {
-                self.s.write_off(at, ctx.balance(instrument.base));
+            if let Some(owned) = owned {
+                self.s.write_off(at, owned);
             }
             let full = self.sizes.full[at];
             debug_assert_eq!(full, self.s.cells[at].full(&instrument, self.settings.amount));
@@ -262,11 +298,17 @@ impl Grid {
     ) {
         let (at, side, size) = plan;
         let cell = self.s.cells[at];
-        let price = safe_price(i, &cell, view).filter(|px| !resting.collides(side, *px));
-        let Some(price) = price.filter(|px| cell.closing || !self.exceeds(i, resting, side, *px, size)) else {
+        let Some(price) = safe_price(i, &cell, view) else {
             self.s.waiting = true;
             return;
         };
+        if resting.collides(side, price) || (!cell.closing && self.exceeds(i, resting, side, price, size)) {
+            self.s.waiting = true;
+            if !cell.closing {
+                self.blocked.add(at);
+            }
+            return;
+        }
         if i.is_spot() && side == Side::Sell && i.qty_decimal(size) > ctx.balance(i.base) - resting.sell {
             return self.pause(ctx, at);
         }

@@ -407,4 +407,31 @@ proptest! {
         }
         prop_assert_eq!(&hashes[0], &hashes[1]);
     }
+
+    /// A strategy that was just restored knows nothing of cells it may pass over, so it plans all of them.
+    #[test]
+    fn passing_over_cells_at_the_limit_changes_no_command(
+        acts in prop::collection::vec(act(), 1..80), on_spot in any::<bool>(), limit in 1..7u32,
+    ) {
+        let limit = (limit * 100).to_string();
+        let mut params = RANDOM.to_vec();
+        params.extend([("max_inventory", limit.as_str()), ("levels", "5"), ("recenter", "0")]);
+        let mut logs = Vec::new();
+        for anew in [false, true] {
+            let list = if on_spot { vec![Instrument { qty_decimals: 4, ..spot() }] } else { vec![perp()] };
+            let mut rig = Rig::new(list, "grid", &params);
+            rig.base_fee_permille = 1;
+            rig.start();
+            let mut mid = 1000;
+            rig.quote(999, 1001);
+            for act in &acts {
+                perform(&mut rig, &mut mid, *act, false);
+                if anew {
+                    rig.restart("grid", &params);
+                }
+            }
+            logs.push((rig.said(), rig.kernel.command_hash()));
+        }
+        prop_assert_eq!(&logs[0], &logs[1]);
+    }
 }
