@@ -7,7 +7,7 @@ mod lines;
 mod prices;
 mod recount;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod trades;
 
 use crate::log::{AccountFacts, EquityLine, Facts, FillRow, FundingRow, LeftOut, PositionRow, RunLog, Tally, TradeRow};
@@ -208,7 +208,7 @@ impl Collector {
         let Some(main) = self.facts.accounts.first().map(|a| a.reporting) else { return };
         let total = self.totals.iter().position(|(currency, _)| *currency == main);
         let line = &self.lines[total.map_or(0, |number| accounts + number)];
-        if let Some(equity) = line.last {
+        if let Some(equity) = line.last.filter(|_| line.settled) {
             self.exposure.sample(at, equity, line.exposure);
         }
     }

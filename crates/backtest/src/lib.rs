@@ -5,5 +5,6 @@ pub mod collect;
 pub mod log;
 pub mod metrics;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod sweep;

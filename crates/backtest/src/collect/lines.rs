@@ -40,7 +40,7 @@ impl Plots {
             None => return,
         };
         let Thinned { line, stride, seen } = &mut self.lines[at];
-        if *seen % *stride == 0 {
+        if seen.is_multiple_of(*stride) {
             line.points.push(point);
             if line.points.len() > most {
                 let mut number = 0;

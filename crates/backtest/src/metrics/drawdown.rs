@@ -19,7 +19,7 @@ pub struct Drawdown {
     pub recovered_at: Option<UnixNanos>,
     /// Seconds from that high until it was reached again, or until the end.
     pub length_s: i64,
-    /// The longest time from a high until it was reached again, or until the end.
+    /// The longest time below a high: from when it was until it was reached again, or until the end.
     pub longest_s: i64,
 }
 
@@ -31,7 +31,9 @@ impl Drawdown {
         let (mut peak, mut peak_at) = (first.open, first.at);
         // The level that ends the deepest fall, once it is known.
         let mut level = peak;
+        let mut below = false;
         for p in points {
+            below |= p.low < peak;
             // The bucket's low may be before or after its own high: `fall` speaks for what is after.
             d.amount = d.amount.max(peak - p.low).max(p.fall);
             let (outer, inner) = (fall_ratio(peak, p.low), p.fall_ratio);
@@ -49,11 +51,12 @@ impl Drawdown {
                 }
             }
             if p.high >= peak {
-                d.longest_s = d.longest_s.max(seconds(peak_at, p.at));
-                (peak, peak_at) = (p.high, p.at);
+                if below {
+                    d.longest_s = d.longest_s.max(seconds(peak_at, p.at));
+                }
+                (peak, peak_at, below) = (p.high, p.at, p.close < p.high);
             }
         }
-        let below = points.last().is_some_and(|p| p.close < peak);
         if below {
             d.longest_s = d.longest_s.max(seconds(peak_at, end));
         }
