@@ -59,6 +59,12 @@ impl Moments {
     }
 }
 
+/// A count as a float: one instruction, where all of a `usize` would take several. Counts are at most `MAX_PERIOD`.
+#[inline(always)]
+fn float(n: usize) -> f64 {
+    f64::from(n as i32)
+}
+
 /// The sum of the distances from the origin, and that with each one times its rank; the oldest has rank 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranked {
@@ -72,7 +78,7 @@ impl Aggregate for Ranked {
     #[inline(always)]
     fn newer(self, x: f64, origin: f64, n: usize) -> Ranked {
         let d = x - origin;
-        Ranked { sum: self.sum + d, ranked: self.ranked + n as f64 * d }
+        Ranked { sum: self.sum + d, ranked: self.ranked + float(n) * d }
     }
     #[inline(always)]
     fn older(self, x: f64, origin: f64, _: usize) -> Ranked {
@@ -81,7 +87,7 @@ impl Aggregate for Ranked {
     }
     #[inline(always)]
     fn join(older: Ranked, newer: Ranked, runs: Runs) -> Ranked {
-        let ranked = (older.ranked + newer.ranked) + runs.older as f64 * newer.sum;
+        let ranked = (older.ranked + newer.ranked) + float(runs.older) * newer.sum;
         Ranked { sum: older.sum + newer.sum, ranked }
     }
 }

@@ -48,7 +48,7 @@ impl RollingMin {
     where
         f64: Reading<N>,
     {
-        self.0.blocks(input, out, |x| x, |v| v.sum.0);
+        self.0.blocks(input, out, usable, |x| x, |v| v.sum.0);
     }
 }
 
@@ -83,7 +83,7 @@ impl RollingMax {
     where
         f64: Reading<N>,
     {
-        self.0.blocks(input, out, |x| x, |v| v.sum.0);
+        self.0.blocks(input, out, usable, |x| x, |v| v.sum.0);
     }
 }
 

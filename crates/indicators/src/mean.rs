@@ -54,7 +54,7 @@ impl Sma {
         f64: Reading<N>,
     {
         let one_nth = 1.0 / self.0.period() as f64;
-        self.0.blocks(input, out, |x| x, |v| mean(v, one_nth));
+        self.0.blocks(input, out, usable, |x| x, |v| mean(v, one_nth));
     }
 }
 
@@ -104,7 +104,7 @@ impl Wma {
         f64: Reading<N>,
     {
         let one_nth = self.one_nth();
-        self.0.blocks(input, out, |x| x, |v| v.origin + v.sum.ranked * one_nth);
+        self.0.blocks(input, out, usable, |x| x, |v| v.origin + v.sum.ranked * one_nth);
     }
 }
 

@@ -98,7 +98,7 @@ impl LinearRegression {
         Line: Reading<N>,
     {
         let fit = Fit::new(self.0.period());
-        self.0.blocks(input, out, |x| x, |v| fit.line(v));
+        self.0.blocks(input, out, usable, |x| x, |v| fit.line(v));
     }
 }
 
@@ -109,9 +109,19 @@ pub struct Correlation(Window<Products>);
 
 #[inline(always)]
 fn correlation(p: Products, one_nth: f64) -> f64 {
-    let both = (p.xy - p.x.sum * (p.y.sum * one_nth)) / (p.x.spread(one_nth).sqrt() * p.y.spread(one_nth).sqrt());
-    // 0 / 0 where a series is flat.
-    if both.is_nan() { 0.0 } else { both.clamp(-1.0, 1.0) }
+    let together = p.xy - p.x.sum * (p.y.sum * one_nth);
+    let (x, y) = (p.x.spread(one_nth), p.y.spread(one_nth));
+    // One root instead of two, unless the product leaves the range where an `f64` is exact.
+    let product = x * y;
+    let alone = if (1e-280..1e280).contains(&product) { product.sqrt() } else { two_roots(x, y) };
+    if alone > 0.0 { (together / alone).clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+// Cold, because both ways would be computed to choose between them otherwise.
+#[cold]
+#[inline(never)]
+fn two_roots(x: f64, y: f64) -> f64 {
+    x.sqrt() * y.sqrt()
 }
 
 impl Correlation {
@@ -146,9 +156,7 @@ impl Correlation {
         f64: Reading<N>,
     {
         let one_nth = 1.0 / self.0.period() as f64;
-        // Each half of a pair has its own limit, which the window does not know.
-        let item = |p: Pair| if p.is_usable() { [p.x, p.y] } else { [f64::NAN; 2] };
-        self.0.blocks(input, out, item, |v| correlation(v.sum, one_nth));
+        self.0.blocks(input, out, Pair::is_usable, |p| [p.x, p.y], |v| correlation(v.sum, one_nth));
     }
 }
 

@@ -14,34 +14,30 @@ pub(crate) enum Weight {
     Wilder,
 }
 
-/// One of the averages of a [`Smoother`].
-///
-/// An average `a` moves to `a + w (x - a)`. Two such steps in one are `a + (w (1 - w) (x1 - a) + w (x2 - a))`: each
-/// second step waits for one subtraction less than two single ones would, which is what bounds the speed. So the state
-/// is that of every second step, and `pending` what the step between has brought. Equal inputs leave `a` as it is, to
-/// the bit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Lane {
-    weight: f64,
-    /// `weight (1 - weight)`.
-    ahead: f64,
-    /// What the seed's sum is divided by.
-    period: f64,
-    base: f64,
-    pending: f64,
-    value: f64,
-}
-
 /// `N` averages that take their inputs in at the same time. Each begins as the sum of the first `seeds` inputs, divided
 /// by its period.
+///
+/// An average `a` moves to `a + w (x - a)`. Two such steps in one are `a + (w (2 - w) (x1 - a) + w (x2 - x1))`. Each value
+/// here comes from the one before the last in this way, so that it need not wait for the last one: that wait is what
+/// bounds the speed. Equal inputs leave an average as it is, to the bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(crate) struct Smoother<const N: usize> {
     seeds: usize,
     /// Inputs so far, held at `seeds`.
     seen: usize,
-    odd: bool,
-    lanes: [Lane; N],
+    // Arrays of numbers instead of an array of averages: a processor takes two neighbours in one step.
+    weight: [f64; N],
+    /// `weight (2 - weight)`.
+    twice: [f64; N],
+    /// What the seed's sum is divided by.
+    period: [f64; N],
+    /// The sums while seeding, then the averages.
+    value: [f64; N],
+    /// The averages one input ago.
+    before: [f64; N],
+    /// The newest inputs.
+    newest: [f64; N],
 }
 
 impl<const N: usize> Smoother<N> {
@@ -49,45 +45,48 @@ impl<const N: usize> Smoother<N> {
         for period in periods {
             check_period(period)?;
         }
-        let lane = |period: usize| {
-            let period = period as f64;
-            let weight = match weight {
-                Weight::Exponential => 2.0 / (period + 1.0),
-                Weight::Wilder => 1.0 / period,
-            };
-            Lane { weight, ahead: weight * (1.0 - weight), period, base: 0.0, pending: 0.0, value: 0.0 }
-        };
-        Ok(Smoother { seeds, seen: 0, odd: false, lanes: periods.map(lane) })
+        let period = periods.map(|p| p as f64);
+        let weight = period.map(|p| match weight {
+            Weight::Exponential => 2.0 / (p + 1.0),
+            Weight::Wilder => 1.0 / p,
+        });
+        Ok(Smoother {
+            seeds,
+            seen: 0,
+            weight,
+            twice: weight.map(|w| w * (2.0 - w)),
+            period,
+            value: [0.0; N],
+            before: [0.0; N],
+            newest: [0.0; N],
+        })
     }
 
     #[inline(always)]
     pub fn update(&mut self, x: [f64; N]) {
         if self.seen < self.seeds {
             self.seed(x);
-        } else if self.odd {
-            for (lane, x) in self.lanes.iter_mut().zip(x) {
-                lane.base += lane.pending + lane.weight * (x - lane.base);
-                lane.value = lane.base;
-            }
-            self.odd = false;
         } else {
-            for (lane, x) in self.lanes.iter_mut().zip(x) {
-                let distance = x - lane.base;
-                lane.value = lane.base + lane.weight * distance;
-                lane.pending = lane.ahead * distance;
+            for (k, x) in x.into_iter().enumerate() {
+                let a = self.before[k];
+                let value = a + (self.twice[k] * (self.newest[k] - a) + self.weight[k] * (x - self.newest[k]));
+                self.before[k] = self.value[k];
+                self.value[k] = value;
+                self.newest[k] = x;
             }
-            self.odd = true;
         }
     }
 
     #[inline(always)]
     fn seed(&mut self, x: [f64; N]) {
         self.seen += 1;
-        for (lane, x) in self.lanes.iter_mut().zip(x) {
-            lane.base += x;
+        for (k, x) in x.into_iter().enumerate() {
+            self.value[k] += x;
             if self.seen == self.seeds {
-                lane.base /= lane.period;
-                lane.value = lane.base;
+                self.value[k] /= self.period[k];
+                // As if the seed had come in once more: the first step is a single one.
+                self.before[k] = self.value[k];
+                self.newest[k] = self.value[k];
             }
         }
     }
@@ -100,7 +99,7 @@ impl<const N: usize> Smoother<N> {
     /// The averages; `None` until seeded.
     #[inline(always)]
     pub fn values(&self) -> Option<[f64; N]> {
-        (self.seen == self.seeds).then(|| self.lanes.each_ref().map(|lane| lane.value))
+        (self.seen == self.seeds).then_some(self.value)
     }
 }
 
@@ -109,7 +108,6 @@ impl<const N: usize> Smoother<N> {
 struct Saved {
     seeds: usize,
     seen: usize,
-    odd: bool,
     lanes: Vec<SavedLane>,
 }
 
@@ -118,21 +116,21 @@ struct Saved {
 struct SavedLane {
     weight: Exact,
     period: Exact,
-    base: Exact,
-    pending: Exact,
     value: Exact,
+    before: Exact,
+    newest: Exact,
 }
 
 impl<const N: usize> From<Smoother<N>> for Saved {
     fn from(s: Smoother<N>) -> Saved {
-        let lane = |l: &Lane| SavedLane {
-            weight: Exact(l.weight),
-            period: Exact(l.period),
-            base: Exact(l.base),
-            pending: Exact(l.pending),
-            value: Exact(l.value),
+        let lane = |k: usize| SavedLane {
+            weight: Exact(s.weight[k]),
+            period: Exact(s.period[k]),
+            value: Exact(s.value[k]),
+            before: Exact(s.before[k]),
+            newest: Exact(s.newest[k]),
         };
-        Saved { seeds: s.seeds, seen: s.seen, odd: s.odd, lanes: s.lanes.iter().map(lane).collect() }
+        Saved { seeds: s.seeds, seen: s.seen, lanes: (0..N).map(lane).collect() }
     }
 }
 
@@ -142,20 +140,22 @@ impl<const N: usize> TryFrom<Saved> for Smoother<N> {
         if s.seen > s.seeds || s.seeds > MAX_PERIOD {
             return Err(format!("{} inputs seen of a warm-up of {}", s.seen, s.seeds));
         }
-        let lane = |l: SavedLane| {
-            let ok = l.weight.0 > 0.0 && l.weight.0 <= 1.0 && l.period.0 >= 1.0;
-            let lane = Lane {
-                weight: l.weight.0,
-                ahead: l.weight.0 * (1.0 - l.weight.0),
-                period: l.period.0,
-                base: l.base.0,
-                pending: l.pending.0,
-                value: l.value.0,
-            };
-            if ok { Ok(lane) } else { Err(format!("an average cannot have the weight {:?}", l.weight.0)) }
-        };
-        let lanes = s.lanes.into_iter().map(lane).collect::<Result<Vec<_>, _>>()?;
-        let lanes = lanes.try_into().map_err(|l: Vec<_>| format!("{} averages instead of {N}", l.len()))?;
-        Ok(Smoother { seeds: s.seeds, seen: s.seen, odd: s.odd, lanes })
+        let lanes: [SavedLane; N] =
+            s.lanes.try_into().map_err(|l: Vec<_>| format!("{} averages instead of {N}", l.len()))?;
+        if let Some(bad) = lanes.iter().find(|l| !(l.weight.0 > 0.0 && l.weight.0 <= 1.0 && l.period.0 >= 1.0)) {
+            return Err(format!("an average cannot have the weight {:?}", bad.weight.0));
+        }
+        let column = |part: fn(&SavedLane) -> f64| lanes.each_ref().map(part);
+        let weight = column(|l| l.weight.0);
+        Ok(Smoother {
+            seeds: s.seeds,
+            seen: s.seen,
+            weight,
+            twice: weight.map(|w| w * (2.0 - w)),
+            period: column(|l| l.period.0),
+            value: column(|l| l.value.0),
+            before: column(|l| l.before.0),
+            newest: column(|l| l.newest.0),
+        })
     }
 }

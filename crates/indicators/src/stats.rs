@@ -80,7 +80,7 @@ impl RollingStats {
         read: impl Fn(Stats, f64) -> T,
     ) {
         let one_nth = self.one_nth();
-        self.0.blocks(input, out, |x| x, |v| read(Stats::of(v, one_nth), v.newest));
+        self.0.blocks(input, out, usable, |x| x, |v| read(Stats::of(v, one_nth), v.newest));
     }
 
     #[inline(always)]

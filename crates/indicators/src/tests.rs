@@ -92,9 +92,9 @@ fn damaged_state_is_refused() {
     ] {
         assert!(serde_json::from_str::<Sma>(bad).is_err(), "{bad}");
     }
-    let lane = r#"{"weight":"0.5","period":"3.0","base":"1.0","pending":"0.0","value":"1.0"}"#;
+    let lane = r#"{"weight":"0.5","period":"3.0","value":"1.0","before":"1.0","newest":"1.0"}"#;
     let ema = |seeds: usize, seen: usize, lanes: &str| {
-        serde_json::from_str::<Ema>(&format!(r#"{{"seeds":{seeds},"seen":{seen},"odd":false,"lanes":[{lanes}]}}"#))
+        serde_json::from_str::<Ema>(&format!(r#"{{"seeds":{seeds},"seen":{seen},"lanes":[{lanes}]}}"#))
     };
     assert_eq!(ema(3, 3, lane).unwrap().value(), Some(1.0));
     assert!(ema(2, 3, lane).is_err() && ema(3, 3, "").is_err() && ema(3, 3, &format!("{lane},{lane}")).is_err());

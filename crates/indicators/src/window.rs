@@ -173,13 +173,14 @@ impl<A: Aggregate> Window<A> {
         self.full.then(|| self.values[if self.at == self.period { 0 } else { self.at }])
     }
 
-    /// As pushing `item(row)` for all rows of `input`. Block by block, because that keeps the running sums in registers:
-    /// half the time.
+    /// As pushing `item(row)` for all rows of `input` that are `good`. Block by block, because that keeps the running sums
+    /// in registers: half the time.
     #[inline(always)]
     pub fn blocks<const N: usize, C: Columns, T: Reading<N>>(
         &mut self,
         input: C,
         mut out: [&mut [f64]; N],
+        good: impl Fn(C::Row) -> bool,
         item: impl Fn(C::Row) -> A::Item,
         read: impl Fn(View<A>) -> T,
     ) {
@@ -189,10 +190,10 @@ impl<A: Aggregate> Window<A> {
             let at = if self.at == self.period { 0 } else { self.at };
             let take = (total - done).min(self.period - at);
             let part = input.part(done, done + take);
-            let usable = part.iter().fold(true, |all, row| all & item(row).is_usable());
+            let usable = part.iter().fold(true, |all, row| all & good(row));
             if !usable || !self.full {
                 for (i, row) in part.iter().enumerate() {
-                    if item(row).is_usable() {
+                    if good(row) {
                         self.push(item(row));
                     }
                     put(&mut out, done + i, self.view().map(&read));
@@ -204,38 +205,18 @@ impl<A: Aggregate> Window<A> {
                     self.begin(item(row));
                 }
                 let columns = out.each_mut().map(|column| &mut column[done..done + take]);
-                self.block(part.iter().map(&item), columns, &read);
+                let run = Run {
+                    values: &mut self.values[at..],
+                    rest: &self.rest[at + 1..],
+                    grown: self.grown,
+                    origin: self.origin,
+                    runs: Runs { older: self.period - at, newer: at },
+                };
+                self.grown = run.grow(part.iter().map(&item), columns, &read);
                 self.at += take;
             }
             done += take;
         }
-    }
-
-    /// Grows the block by usable values, as many as each of the columns is long.
-    #[inline(always)]
-    fn block<const N: usize, T: Reading<N>>(
-        &mut self,
-        items: impl Iterator<Item = A::Item>,
-        columns: [&mut [f64]; N],
-        read: impl Fn(View<A>) -> T,
-    ) {
-        let (origin, mut grown) = (self.origin, self.grown);
-        let mut runs = Runs { older: self.period - self.at, newer: self.at };
-        let values = &mut self.values[self.at..];
-        let rest = &self.rest[self.at + 1..];
-        let mut i = 0usize;
-        for ((x, value), rest) in items.zip(values).zip(rest) {
-            *value = x;
-            // Wrapping, because a sum that may panic is computed even where the aggregate does not ask for it.
-            runs = Runs { older: runs.older.wrapping_sub(1), newer: runs.newer.wrapping_add(1) };
-            grown = grown.newer(x, origin, runs.newer);
-            let row = read(View { sum: A::join(*rest, grown, runs), origin, newest: x }).row();
-            for k in 0..N {
-                columns[k][i] = row[k];
-            }
-            i = i.wrapping_add(1);
-        }
-        self.grown = grown;
     }
 
     /// Opens a block, whose first value will be `x`.
@@ -251,6 +232,44 @@ impl<A: Aggregate> Window<A> {
     fn parts(&self) -> (&[A::Item], &[A::Item]) {
         let (newer, older) = self.values.split_at(self.at);
         (if self.full { older } else { &[] }, newer)
+    }
+}
+
+/// The part of a window that a run of values goes through.
+struct Run<'a, A: Aggregate> {
+    values: &'a mut [A::Item],
+    rest: &'a [A],
+    grown: A,
+    origin: A::Item,
+    runs: Runs,
+}
+
+impl<A: Aggregate> Run<'_, A> {
+    /// Takes usable values in, as many as each of the columns is long, and gives what the block has grown to.
+    // A function of its own, without a place to panic: only then the sums stay in registers for sure.
+    #[inline(never)]
+    fn grow<const N: usize, T: Reading<N>>(
+        self,
+        items: impl Iterator<Item = A::Item>,
+        mut columns: [&mut [f64]; N],
+        read: &impl Fn(View<A>) -> T,
+    ) -> A {
+        let Run { values, rest, mut grown, origin, mut runs } = self;
+        let mut i = 0usize;
+        for ((x, value), rest) in items.zip(values).zip(rest) {
+            *value = x;
+            // Wrapping, because a sum that may panic is computed even where the aggregate does not ask for it.
+            runs = Runs { older: runs.older.wrapping_sub(1), newer: runs.newer.wrapping_add(1) };
+            grown = grown.newer(x, origin, runs.newer);
+            let row = read(View { sum: A::join(*rest, grown, runs), origin, newest: x }).row();
+            for (column, x) in columns.iter_mut().zip(row) {
+                if let Some(place) = column.get_mut(i) {
+                    *place = x;
+                }
+            }
+            i = i.wrapping_add(1);
+        }
+        grown
     }
 }
 
