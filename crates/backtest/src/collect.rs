@@ -72,7 +72,9 @@ pub struct Collector {
     /// By account; behind them one line for each currency that several accounts count in.
     lines: Vec<Line>,
     totals: Vec<(Currency, Vec<usize>)>,
+    /// Whether strategies run, and whether they were heard to start.
     running: bool,
+    started: bool,
     book: TradeBook,
     /// What the market was at when each open order was sent.
     sent: FxHashMap<ClientOrderId, Decimal>,
@@ -108,6 +110,7 @@ impl Collector {
             keep,
             totals,
             running: false,
+            started: false,
             book: TradeBook::default(),
             sent: FxHashMap::default(),
             open: BTreeMap::new(),
@@ -182,6 +185,10 @@ impl Collector {
             return;
         };
         let begun = *line.begun.get_or_insert(at);
+        if !line.settled && !self.running {
+            // Whoever begins to watch in the middle of a run, after a warm-up, did not hear them start.
+            self.running = kernel.processes().any(|p| p.state == ProcessState::Running);
+        }
         if !line.settled {
             line.buckets.clear();
             line.settled = (self.running || at > begun) && is_priced(kernel, account);
@@ -348,8 +355,8 @@ impl Observer for Collector {
                 Audit::Plot { strategy, instrument, name, value } => {
                     self.plots.push((*strategy, *instrument, name), (at, *value), self.keep.plots);
                 }
-                Audit::Process { state: ProcessState::Running, .. } if !self.running => {
-                    self.running = true;
+                Audit::Process { state: ProcessState::Running, .. } if !self.started => {
+                    (self.running, self.started) = (true, true);
                     for index in 0..self.facts.accounts.len() {
                         let account = AccountId(index as u16);
                         self.sample(at, account, kernel.equity(account), kernel);

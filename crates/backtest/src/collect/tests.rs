@@ -3,7 +3,7 @@
 use super::trades::{TradeBook, fee_value};
 use super::*;
 use crate::metrics::{self, Trials};
-use ctos_kernel::{AccountSpec, KernelConfig, Limits, Output};
+use ctos_kernel::{AccountSpec, Ctx, KernelConfig, Limits, Output, ProcessSpec, Strategy};
 use ctos_types::{
     AccountEvent, Balance, Control, Event, ExecId, InstanceTag, Instrument, InstrumentKind, Instruments, Liquidity,
     Market, MarketData, OrderReport, Position, Price, Quote, ReportBody, Settlement, Side, Stamped, Symbol,
@@ -260,6 +260,10 @@ struct Watched {
 
 impl Watched {
     fn new(reporting: &[&str], keep: Keep) -> Watched {
+        Watched::with(reporting, keep, Vec::new())
+    }
+
+    fn with(reporting: &[&str], keep: Keep, processes: Vec<ProcessSpec>) -> Watched {
         let spec = |(n, currency_): (usize, &&str)| AccountSpec {
             id: AccountId(n as u16),
             name: format!("a{n}"),
@@ -283,7 +287,7 @@ impl Watched {
         let kernel = Kernel::new(KernelConfig {
             instruments: instruments(),
             accounts,
-            processes: Vec::new(),
+            processes,
             tag: InstanceTag(0),
             latches: BTreeMap::new(),
         });
@@ -348,6 +352,41 @@ fn what_was_held_from_the_start_is_no_profit() {
         [(5, d("1200")), (10, d("1220")),]
     );
     assert_eq!(log.facts.accounts[0].start_equity, d("1200"));
+}
+
+/// A strategy that only runs.
+struct Idle;
+
+impl Strategy for Idle {
+    fn on_start(&mut self, _: &mut Ctx<'_>) {}
+    fn save(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+    fn restore(&mut self, _: &serde_json::Value) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[test]
+fn watching_from_the_middle_of_a_run_keeps_the_first_worth() {
+    let idle = ProcessSpec {
+        label: "idle".into(),
+        account: AccountId(0),
+        limits: Limits::default(),
+        strategy: Box::new(Idle),
+    };
+    let mut w = Watched::with(&["USDT"], Keep::FULL, vec![idle]);
+    w.balance(0, "USDT", "1000");
+    w.step(0, Event::Control(&Control::Start));
+    w.quote(86_400, 0, 10_000);
+    // A warm-up later, somebody looks for the first time; the next sample comes a day and a profit after that.
+    let facts = Facts { from: UnixNanos::from_secs(86_500), ..w.collector.facts.clone() };
+    w.collector = Collector::new(facts, Keep::FULL);
+    w.fill(86_500, Side::Buy, 10_100, 1_000);
+    w.quote(2 * 86_400, 0, 12_000);
+    let log = w.collector.finish(&w.kernel);
+    let m = metrics::of(&log, Trials::default()).unwrap();
+    assert_eq!((m.performance.start_equity, m.performance.net_profit), (d("999.5"), d("20")));
 }
 
 #[test]

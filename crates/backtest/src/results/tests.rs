@@ -250,7 +250,7 @@ fn amounts_beyond_the_type_are_refused_not_cut() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// What others read. `PYTHON` names an interpreter with pyarrow; without one the test says so, and fails where CI=true.
+/// What others read. `PYTHON` names an interpreter with pyarrow; without one the test says that it was skipped.
 #[test]
 fn pyarrow_reads_exact_decimals_and_times() {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
