@@ -138,6 +138,18 @@ pub enum Command {
         #[arg(long)]
         rebuild_store: bool,
     },
+    /// Run strategies over history: the kernel and venue of paper trading, as fast as they go
+    #[command(
+        after_help = "Examples:\n  ctos backtest --data bars.csv --strategy ma_cross --set fast=10 --set slow=20\n  \
+        ctos backtest --data ./var/catalog --symbols binance:BTCUSDT --from 2024-01-01 --to 2024-02-01 --warm-up 1d --strategy grid\n  \
+        ctos backtest --market synthetic --duration 24h --json --no-files"
+    )]
+    Backtest(Box<crate::commands::backtest::BacktestArgs>),
+    /// The page of a backtest again, or several side by side
+    #[command(
+        after_help = "Examples:\n  ctos report 0001-grid\n  ctos report 0001-grid 0002-ma_cross --out compare.html"
+    )]
+    Report(crate::commands::backtest::ReportArgs),
     /// Try many combinations of a strategy's parameters, and judge the best outside the data it was chosen on
     #[command(
         after_help = "Examples:\n  ctos sweep --market replay:bars.csv --strategy ma_cross --param fast=5..50:5 --param slow=20,50,100\n  \
@@ -145,6 +157,11 @@ pub enum Command {
         A sweep that was cut off goes on when the same command is given again."
     )]
     Sweep(Box<crate::commands::sweep::SweepArgs>),
+    /// Market data: import, look at, verify, export, record
+    #[command(
+        after_help = "Examples:\n  ctos data import BTCUSDT-1m-2024-01.zip\n  ctos data list\n  ctos run --market catalog:var/catalog"
+    )]
+    Data(Box<crate::commands::data::DataArgs>),
     /// Measure this machine: steps, frames, durable inputs, order round trips
     #[command(after_help = "Examples:\n  ctos bench\n  ctos bench --json --filter step\n  ctos bench --quick")]
     Bench(crate::commands::bench::BenchArgs),

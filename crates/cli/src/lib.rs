@@ -78,10 +78,17 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches, catalog: Catalog) -> Result<(
         Command::Strategies { name } => commands::strategies::strategies(global, catalog, name.as_deref()),
         Command::Config { command: ConfigCommand::Show { resolved } } => commands::config::show(global, *resolved),
         Command::Doctor { rebuild_store } => commands::doctor::doctor(global, catalog, *rebuild_store),
+        Command::Backtest(args) => {
+            let own =
+                matches.subcommand_matches("backtest").ok_or_else(|| CliError::internal("no flags of backtest"))?;
+            commands::backtest::backtest(global, catalog, args, own)
+        }
+        Command::Report(args) => commands::backtest::report(global, args),
         Command::Sweep(args) => {
             let own = matches.subcommand_matches("sweep").ok_or_else(|| CliError::internal("no flags of sweep"))?;
             commands::sweep::sweep(global, catalog, args, own)
         }
+        Command::Data(args) => commands::data::data(global, args),
         Command::Bench(args) => commands::bench::bench(global, args),
         Command::Completions { shell } => commands::completions::completions(global, *shell),
     }

@@ -6,6 +6,7 @@ pub mod error;
 pub mod import;
 pub mod ingest;
 pub mod instruments;
+pub mod journaled;
 pub mod layout;
 pub mod market;
 pub mod number;

@@ -1,8 +1,10 @@
 //! One file for each group of commands.
 
+pub mod backtest;
 pub mod bench;
 pub mod completions;
 pub mod config;
+pub mod data;
 pub mod doctor;
 pub mod look;
 pub mod replay;

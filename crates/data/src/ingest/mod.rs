@@ -87,31 +87,71 @@ pub fn import(
 ) -> Result<Imported, CatalogError> {
     let Job { catalog, path, options, now, progress } = job;
     // What is no source at all is told before its bytes are read.
-    let mut importer = open(path, options)?;
+    let importer = open(path, options)?;
     let _lock = catalog.lock()?;
     let (file, stamp) = digest(path, progress)?;
     let id = import_id(&file, options);
     if let Some(report) = read_manifest(catalog, &id)? {
         return Ok(Imported::Before(Box::new(report)));
     }
-    clear_staging(catalog)?;
-    let mut work = Work::new(catalog, &id)?;
-    let (rows_read, mut defects) = work.read(&mut *importer, path, file.bytes, progress)?;
-    if stamp_of(path)? != stamp {
-        clear_staging(catalog)?;
+    let stream = Stream { catalog, id, file, options: options.text(), now, progress };
+    let unchanged = || {
+        if stamp_of(path)? == stamp {
+            return Ok(());
+        }
         let hint = "wait until nobody writes to it, then import it";
-        return Err(CatalogError::new(format!("{} changed while it was imported", path.display()), hint));
-    }
+        Err(CatalogError::new(format!("{} changed while it was imported", path.display()), hint))
+    };
+    staged(stream, importer, unchanged).map(|report| Imported::Done(Box::new(report)))
+}
+
+/// A source that is no plain file, for [`ingest`].
+pub(crate) struct Stream<'a> {
+    pub catalog: &'a Catalog,
+    /// The same source must have the same id, another one another.
+    pub id: String,
+    pub file: SourceFile,
+    pub options: String,
+    pub now: UnixNanos,
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+/// Takes in a source whose identity the caller knows.
+pub(crate) fn ingest(
+    stream: Stream<'_>,
+    importer: Box<dyn Importer>,
+    unchanged: impl FnOnce() -> Result<(), CatalogError>,
+) -> Result<ImportReport, CatalogError> {
+    let _lock = stream.catalog.lock()?;
+    staged(stream, importer, unchanged)
+}
+
+/// From the first row to the manifest. The caller holds the lock.
+fn staged(
+    stream: Stream<'_>,
+    mut importer: Box<dyn Importer>,
+    unchanged: impl FnOnce() -> Result<(), CatalogError>,
+) -> Result<ImportReport, CatalogError> {
+    let Stream { catalog, id, file, options, now, progress } = stream;
+    clear_staging(catalog)?;
+    let path = PathBuf::from(&file.path);
+    let mut work = Work::new(catalog, &id)?;
+    let read = work.read(&mut *importer, &path, file.bytes, progress);
+    let read = read.and_then(|read| unchanged().map(|()| read));
+    let (rows_read, mut defects) = read.inspect_err(|_| {
+        // The error at hand says more than one about the staging area, which the next import clears.
+        let _ = clear_staging(catalog);
+    })?;
     if work.spool.slots.is_empty() {
         clear_staging(catalog)?;
-        return Err(nothing(path, rows_read, &defects));
+        return Err(nothing(&path, rows_read, &defects));
     }
     let series = work.commit(&id, &mut defects, progress)?;
     let report = ImportReport {
-        id: id.clone(),
+        id,
         file,
         importer: importer.name().into(),
-        options: options.text(),
+        options,
         version: env!("CARGO_PKG_VERSION").into(),
         imported_at: now.to_string(),
         rows_read,
@@ -121,7 +161,7 @@ pub fn import(
     };
     write_manifest(catalog, &report)?;
     clear_staging(catalog)?;
-    Ok(Imported::Done(Box::new(report)))
+    Ok(report)
 }
 
 fn nothing(path: &Path, rows_read: u64, defects: &Defects) -> CatalogError {
