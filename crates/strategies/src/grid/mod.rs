@@ -8,6 +8,7 @@
 mod cell;
 mod ladder;
 mod place;
+mod room;
 pub(crate) mod settings;
 
 use crate::params::{Args, ParamError};
@@ -17,7 +18,7 @@ use cell::Cell;
 use ctos_kernel::{Ctx, Feeds, Order, OrderChange, Strategy, Tick};
 use ctos_types::{ClientOrderId, Decimal, Fill, Instrument, InstrumentId, Qty, RejectReason};
 use ladder::Ladder;
-use place::{Blocked, Sizes};
+use room::{Blocked, Sizes};
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 

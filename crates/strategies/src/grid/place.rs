@@ -2,111 +2,12 @@
 
 use super::cell::Cell;
 use super::ladder::Ladder;
-use super::settings::Settings;
+use super::room::{Resting, Sizes};
 use super::{Grid, State};
 use crate::sizing::View;
 use crate::track::{Working, lots};
 use ctos_kernel::{Ctx, OrderRequest};
 use ctos_types::{Decimal, Instrument, NumberError, Price, Qty, Rounding, Side};
-
-/// What follows from the settings and the cells' levels alone, so that it need not be computed on each quote: a grid
-/// that waits for room in its inventory looks at all of its cells whenever the market moves.
-#[derive(Debug, Default)]
-pub(super) struct Sizes {
-    /// One full order of each cell. As many as cells, or none: not known yet.
-    full: Vec<Option<Qty>>,
-    /// The inventory limit where none is set: two orders for every level of one side.
-    most: Option<Decimal>,
-}
-
-impl Sizes {
-    fn of(instrument: &Instrument, settings: &Settings, cells: &[Cell]) -> Sizes {
-        let full: Vec<_> = cells.iter().map(|c| c.full(instrument, settings.amount)).collect();
-        let one = full.iter().flatten().max().copied().unwrap_or_default();
-        let most = instrument.qty_decimal(one).mul(Decimal::from_int(2 * settings.levels as i64), Rounding::Down).ok();
-        Sizes { full, most }
-    }
-}
-
-/// Cells that want to open and may not, for the inventory limit or an own order in the way. No move of the market
-/// changes that: only news of orders, time, or coins do, and then all cells are looked at again. So a grid at its limit
-/// does not plan each of its waiting cells on each quote.
-#[derive(Debug, Default)]
-pub(super) struct Blocked {
-    cells: Vec<bool>,
-    /// Spot: coins that the account owned when this was found out.
-    owned: Option<Decimal>,
-}
-
-impl Blocked {
-    /// Something other than the market has changed.
-    pub fn clear(&mut self) {
-        self.cells.clear();
-    }
-
-    fn has(&self, at: usize) -> bool {
-        self.cells.get(at).is_some_and(|blocked| *blocked)
-    }
-
-    fn add(&mut self, at: usize) {
-        if self.cells.len() <= at {
-            self.cells.resize(at + 1, false);
-        }
-        self.cells[at] = true;
-    }
-}
-
-/// Own orders and inventory at a glance.
-struct Resting {
-    /// Signed coins or contracts.
-    inventory: Decimal,
-    highest_buy: Price,
-    lowest_sell: Price,
-    prices: Vec<Price>,
-    /// What may still be bought and sold.
-    buy: Decimal,
-    sell: Decimal,
-}
-
-impl Resting {
-    fn of(instrument: &Instrument, cells: &[Cell], inventory: Decimal) -> Resting {
-        let mut r = Resting {
-            inventory,
-            highest_buy: Price(i64::MIN),
-            lowest_sell: Price(i64::MAX),
-            prices: Vec::with_capacity(cells.len()),
-            buy: Decimal::ZERO,
-            sell: Decimal::ZERO,
-        };
-        for order in cells.iter().filter_map(|c| c.order) {
-            r.add(instrument, order.side, order.price.unwrap_or_default(), order.leaves());
-        }
-        r
-    }
-
-    fn add(&mut self, instrument: &Instrument, side: Side, price: Price, leaves: Qty) {
-        self.prices.push(price);
-        match side {
-            Side::Buy => {
-                self.highest_buy = self.highest_buy.max(price);
-                self.buy += instrument.qty_decimal(leaves);
-            }
-            Side::Sell => {
-                self.lowest_sell = self.lowest_sell.min(price);
-                self.sell += instrument.qty_decimal(leaves);
-            }
-        }
-    }
-
-    /// Whether an order of ours would be met, or its price is taken.
-    fn collides(&self, side: Side, price: Price) -> bool {
-        let crosses = match side {
-            Side::Buy => price >= self.lowest_sell,
-            Side::Sell => price <= self.highest_buy,
-        };
-        crosses || self.prices.contains(&price)
-    }
-}
 
 impl Grid {
     /// Builds levels and cells around the market. Inventory of an earlier grid goes to the cells that can work it off,
@@ -223,9 +124,7 @@ impl Grid {
         self.s.waiting = false;
         let instrument = ctx.instrument(self.id());
         let owned = instrument.is_spot().then(|| ctx.balance(instrument.base));
-        if self.blocked.owned != owned {
-            self.blocked = Blocked { owned, ..Blocked::default() };
-        }
+        self.blocked.with_coins(owned);
         let mut ready = Vec::new();
         for at in 0..self.s.cells.len() {
             if self.blocked.has(at) {
