@@ -3,7 +3,7 @@
 
 class View {
   constructor(min, max) {
-    Object.assign(this, { min, max, lo: min, hi: max, at: null, charts: [], onChange: [] });
+    Object.assign(this, { min, max, lo: min, hi: max, at: null, span: null, charts: [], onChange: [] });
   }
   set(lo, hi) {
     const least = Math.max((this.max - this.min) / 1e5, 1);
@@ -19,7 +19,13 @@ class View {
     this.set(about - span * keep, about + span * (1 - keep));
   }
   reset() {
+    this.span = null;
     this.set(this.min, this.max);
+  }
+  // Shows a stretch of time, marked, with room around it.
+  show(from, to, room) {
+    this.span = [from, to];
+    this.set(from - room, to + room);
   }
   whole() {
     return this.lo <= this.min && this.hi >= this.max;
@@ -43,11 +49,13 @@ class TimeChart {
     this.over = el('canvas', { class: 'over', 'aria-hidden': 'true' });
     this.tip = el('div', { class: 'tip', hidden: true });
     this.legend = el('div', { class: 'legend' });
+    // What the crosshair reads, for those who move it by key and do not see it.
+    this.spoken = el('span', { class: 'sr', role: 'status' });
     this.figure = el(
       'figure',
       { class: 'chart' },
       this.legend,
-      el('div', { class: 'stage' }, this.base, this.over, this.tip),
+      el('div', { class: 'stage' }, this.base, this.over, this.tip, this.spoken),
     );
     host.append(this.figure);
     this.fillLegend();
@@ -172,6 +180,13 @@ class TimeChart {
       ctx.fillText(tick.label, Math.min(Math.max(x, box.left + half), box.right - half), height - 6);
     }
 
+    if (this.view.span) {
+      const [from, to] = this.view.span.map((t) => Math.min(Math.max(X(t), box.left), box.right));
+      ctx.fillStyle = theme.colour('accent-soft');
+      ctx.globalAlpha = 0.55;
+      ctx.fillRect(from, box.top, Math.max(1, to - from), box.bottom - box.top);
+      ctx.globalAlpha = 1;
+    }
     ctx.save();
     ctx.beginPath();
     // The first and last point of all stand on the edge; they are shown whole.

@@ -4,6 +4,23 @@
 const buildCompare = (root, page) => {
   const runs = page.runs;
   const names = runs.map((r) => r.label);
+  // The return under pessimistic assumptions stands below the return, where any run has it.
+  if (runs.some((r) => r.pessimistic)) {
+    for (const run of runs) {
+      const at = run.figures.findIndex((f) => f.key === 'total_return');
+      if (at < 0) continue;
+      const value = run.pessimistic?.figures.find((f) => f.key === 'total_return')?.value ?? null;
+      const formula = 'total return of the same run under pessimistic assumptions';
+      run.figures.splice(at + 1, 0, {
+        ...run.figures[at],
+        key: 'pessimistic',
+        label: 'Pessimistic return',
+        value,
+        formula,
+      });
+    }
+  }
+  const notes = runs.flatMap((r) => r.notes.map((n) => `${r.label}: ${n}`));
   const view = new View(Math.min(...runs.map((r) => r.from)), Math.max(...runs.map((r) => r.to)));
   const lines = runs.map((run, i) => {
     const line = run.equity[0] ? unpackEquity(run.equity[0]) : { t: [], close: [], drawdown: [], start: 1 };
@@ -91,16 +108,16 @@ const buildCompare = (root, page) => {
     c.setAttribute('aria-labelledby', 'months-title-' + i);
   });
   const currencies = new Set(runs.map((r) => r.currency));
+  if (currencies.size > 1) {
+    const list = [...currencies].join(', ');
+    notes.unshift(`The runs count in different currencies (${list}): compare shares, not amounts.`);
+  }
   root.append(
-    currencies.size > 1
+    notes.length
       ? el(
           'ul',
           { class: 'notes', style: { 'margin-bottom': '16px' } },
-          el(
-            'li',
-            {},
-            'The runs count in different currencies (' + [...currencies].join(', ') + '): compare shares, not amounts.',
-          ),
+          notes.map((n) => el('li', {}, n)),
         )
       : '',
     el(

@@ -140,8 +140,17 @@ const statisticsCards = (run, view) => {
       ],
     });
   } else rolling.append(empty('The run is too short for a rolling Sharpe ratio.'));
-  if (run.returns) new Histogram(spread, run.returns, 'Distribution of returns. Arrow keys read the bars.');
-  else spread.append(empty('Too few returns for a distribution.'));
+  if (run.returns) {
+    const { mean, var95, cvar95 } = run.returns;
+    const loss = (v) => (missing(v) ? null : -v);
+    const marks = [
+      ['mean', 'accent', mean],
+      ['VaR 95 %', 'c2', loss(var95)],
+      ['CVaR 95 %', 'neg', loss(cvar95)],
+    ];
+    new Histogram(spread, run.returns, 'Distribution of returns. Arrow keys read the bars.', marks, fmt.percent);
+  }
+  if (!run.returns) spread.append(empty('Too few returns for a distribution.'));
   if (run.exposure) {
     new TimeChart(exposure, view, {
       label: 'Exposure over time',
@@ -162,4 +171,49 @@ const statisticsCards = (run, view) => {
     });
   } else exposure.append(empty('Nothing was held, or its value is not known in the currency of the account.'));
   return [rolling, spread, exposure];
+};
+
+const fallsCard = (run, view) => {
+  const box = card('falls', 'Deepest drawdowns', 'choose one to see it in all charts');
+  if (!run.falls.length) {
+    box.append(empty('Equity never fell below an earlier high.'));
+    return box;
+  }
+  const row = (f) => {
+    const end = f.recovered ?? run.to;
+    const go = () => {
+      view.show(f.peak, end, (end - f.peak) * 0.25 + 1);
+      document.getElementById('equity').scrollIntoView({ block: 'start' });
+    };
+    const day = run.to - run.from < 4 * DAY ? fmt.minute : fmt.date;
+    return el(
+      'tr',
+      {},
+      el('td', {}, el('button', { class: 'go', type: 'button', onclick: go }, day(f.peak))),
+      el('td', { class: 'neg' }, fmt.percent(-f.depth)),
+      el('td', {}, day(f.trough)),
+      el('td', {}, f.recovered === null ? 'not yet' : day(f.recovered)),
+      el('td', {}, fmt.duration((end - f.peak) / 1000)),
+    );
+  };
+  const heads = ['High', 'Depth', 'Low', 'Reached again', 'Length'].map((h) => el('th', { scope: 'col' }, h));
+  const table = el('table', {}, el('thead', {}, el('tr', {}, heads)), el('tbody', {}, run.falls.map(row)));
+  box.append(el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Deepest drawdowns' }, table));
+  return box;
+};
+
+const resultsCard = (run) => {
+  const box = card('results', 'Results of trades', 'net, in ' + run.currency);
+  if (!run.results) {
+    box.append(empty('Too few closed trades for a distribution.'));
+    return box;
+  }
+  const figure = (key) => run.figures.find((f) => f.key === key)?.value;
+  const marks = [
+    ['mean', 'accent', run.results.mean],
+    ['average win', 'pos', figure('avg_win')],
+    ['average loss', 'neg', missing(figure('avg_loss')) ? null : -figure('avg_loss')],
+  ];
+  new Histogram(box, run.results, 'Results of trades. Arrow keys read the bars.', marks, fmt.money);
+  return box;
 };

@@ -1,9 +1,10 @@
-// How often returns of each size came: bars, with the mean, value at risk and expected shortfall marked.
+// How often values of each size came: bars, with some values marked.
 // Never: bins; the bins come ready.
 
 class Histogram {
-  constructor(host, data, label) {
-    Object.assign(this, { data, over: null });
+  // marks: [[name, colour, value]]; format: of the values.
+  constructor(host, data, label, marks, format) {
+    Object.assign(this, { data, format, over: null });
     this.canvas = el('canvas', { class: 'base', role: 'img', tabindex: '0', 'aria-label': label });
     this.out = el('span', { class: 'when' });
     const key = (name, colour, v) =>
@@ -12,14 +13,9 @@ class Histogram {
         { class: 'key' },
         el('i', { class: 'dash', style: { 'border-color': `var(--${colour})` } }),
         name,
-        el('b', {}, fmt.percent(v)),
+        el('b', {}, format(v)),
       );
-    const keys = [
-      ['mean', 'accent', data.mean],
-      ['VaR 95 %', 'c2', missing(data.var95) ? null : -data.var95],
-      ['CVaR 95 %', 'neg', missing(data.cvar95) ? null : -data.cvar95],
-    ];
-    this.marks = keys.filter(([, , v]) => !missing(v));
+    this.marks = marks.filter(([, , v]) => !missing(v));
     host.append(
       el(
         'figure',
@@ -60,7 +56,7 @@ class Histogram {
     this.out.textContent =
       i === null
         ? ''
-        : `${fmt.percent(lo + i * width)} to ${fmt.percent(lo + (i + 1) * width)}: ` +
+        : `${this.format(lo + i * width)} to ${this.format(lo + (i + 1) * width)}: ` +
           `${fmt.count(counts[i])} of ${fmt.count(n)} (${fixed((counts[i] / n) * 100, 1)} %)`;
     nextFrame(this.draw);
   }
@@ -117,7 +113,7 @@ class Histogram {
     ctx.textAlign = 'center';
     ctx.textBaseline = 'alphabetic';
     const ticks = valueTicks(lo, lo + width * counts.length, Math.max(2, (box.right - box.left) / 80));
-    const labels = axisFormat(ticks, fmt.percent);
+    const labels = axisFormat(ticks, this.format);
     ticks.forEach((v, i) => {
       const half = ctx.measureText(labels[i]).width / 2;
       ctx.fillText(labels[i], Math.min(Math.max(X(v), box.left + half), box.right - half), height - 6);

@@ -140,11 +140,16 @@ Object.assign(TimeChart.prototype, {
     const pixel = (view.hi - view.lo) / this.frame.width;
     const from = view.at === null ? (direction > 0 ? view.lo : view.hi) : view.at;
     const goal = from + direction * pixel * (far ? 40 : 2);
-    const i = lastBelow(s.t, direction > 0 ? goal : goal) + (direction > 0 ? 1 : 0);
+    const i = lastBelow(s.t, goal) + (direction > 0 ? 1 : 0);
     const at = s.t[Math.min(Math.max(i, 0), s.t.length - 1)];
     const span = view.hi - view.lo;
     if (at < view.lo) view.set(at - span * 0.1, at + span * 0.9);
     if (at > view.hi) view.set(at - span * 0.9, at + span * 0.1);
     view.point(at);
+    this.readout(at);
+    const shown = this.opts.series.filter((one) => one.out && !one.hidden);
+    this.spoken.textContent = [this.when, ...shown.map((one) => one.out.parentNode)]
+      .map((e) => e.textContent)
+      .join(', ');
   },
 });

@@ -127,7 +127,7 @@ const priceCard = (run, view) => {
     const i = run.prices.findIndex((p) => p.symbol === symbol);
     if (i >= 0) show(i);
     const room = Math.max((to - from) * 0.75, i >= 0 ? run.prices[i].every_ms * 20 : 0);
-    view.set(from - room, to + room);
+    view.show(from, to, room);
     box.scrollIntoView({ block: 'start' });
   };
   return [box, goTo];

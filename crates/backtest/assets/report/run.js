@@ -79,7 +79,8 @@ const buildRun = (root, run) => {
       : '',
     el('div', { class: 'stack' }, equityCard(run, view), prices),
     el('div', { class: 'stack' }, card('months', 'Returns by month', null, monthTable(run.months, run.years))),
-    el('div', { class: 'cols' }, spread, rolling),
+    el('div', { class: 'cols' }, spread, resultsCard(run)),
+    el('div', { class: 'cols' }, rolling, fallsCard(run, view)),
     el(
       'div',
       { class: 'cols' },

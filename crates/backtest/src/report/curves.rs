@@ -2,44 +2,60 @@
 //! Never: judges them; figures come from the run's statistics.
 
 use super::data::{Curve, Hold, Line};
-use super::pack::{Column, Times};
-use crate::log::{EquityLine, RunLog};
+use super::pack::{Column, Times, thin};
+use crate::log::{EquityLine, EquityPoint, RunLog};
 
-/// The run as a whole, then each account where they are several.
-pub fn equity(log: &RunLog) -> Vec<Curve> {
+/// The run as a whole, then each account where they are several. Together at most about `limit` points.
+pub fn equity(log: &RunLog, limit: usize) -> Vec<Curve> {
     let Some(main) = log.main_equity() else {
         return Vec::new();
     };
     let others = log.equity.iter().filter(|l| l.currency == main.currency && !std::ptr::eq(*l, main));
-    std::iter::once(main).chain(others).map(|line| curve(log, line)).collect()
+    let lines: Vec<&EquityLine> = std::iter::once(main).chain(others).collect();
+    lines.iter().map(|line| curve(log, line, limit / lines.len())).collect()
 }
 
-fn curve(log: &RunLog, line: &EquityLine) -> Curve {
+fn curve(log: &RunLog, line: &EquityLine, limit: usize) -> Curve {
     let account = line.account.and_then(|id| log.facts.accounts.get(usize::from(id.0)));
     let name = account.map_or_else(|| "All accounts".to_owned(), |a| format!("Equity {}", a.name));
     let first = line.points.first().map_or(0.0, |p| p.open.to_f64());
     let mut peak = f64::NEG_INFINITY;
-    let drawdowns = line.points.iter().map(|p| {
+    let mut drawdown = |p: &EquityPoint| {
         let (high, low) = (p.high.to_f64(), p.low.to_f64());
         // From a high before this bucket to its low, or inside the bucket; a share of nothing is undefined.
         let across = if peak > 0.0 { (peak - low) / peak } else { 0.0 };
         peak = peak.max(high);
         if peak > 0.0 { -across.max(p.fall_ratio).max(0.0) } else { f64::NAN }
-    });
-    let drawdown = Column::of(drawdowns.collect::<Vec<_>>());
+    };
+    let points: Vec<(&EquityPoint, f64)> = line.points.iter().map(|p| (p, drawdown(p))).collect();
+    let kept = thin_both(&points, limit);
+    let kept = || kept.iter().map(|i| points[*i]);
     Curve {
         name,
         start: first,
-        t: Times::of(line.points.iter().map(|p| p.at)),
-        close: Column::of(line.points.iter().map(|p| p.close.to_f64())),
-        drawdown,
+        t: Times::of(kept().map(|(p, _)| p.at)),
+        close: Column::of(kept().map(|(p, _)| p.close.to_f64())),
+        drawdown: Column::of(kept().map(|(_, fall)| fall)),
     }
+}
+
+/// Which points to keep so that neither line loses a high or a low.
+fn thin_both(points: &[(&EquityPoint, f64)], limit: usize) -> Vec<usize> {
+    let all: Vec<usize> = (0..points.len()).collect();
+    if all.len() <= limit {
+        return all;
+    }
+    let mut kept = thin(&all, limit / 2, |i| points[*i].0.close.to_f64());
+    kept.extend(thin(&all, limit / 2, |i| points[*i].1));
+    kept.sort_unstable();
+    kept.dedup();
+    kept
 }
 
 /// Value of all positions as a share of worth. `None`: nothing was held, or nobody knows its value.
 pub fn exposure(log: &RunLog) -> Option<Line> {
     let line = log.main_equity()?;
-    let share = |p: &crate::log::EquityPoint| match p.exposure {
+    let share = |p: &EquityPoint| match p.exposure {
         Some(value) if p.close.is_positive() => value.to_f64() / p.close.to_f64(),
         _ => f64::NAN,
     };

@@ -1,6 +1,7 @@
 //! The words of a page: what `assets/report` draws, as it is written into the page in JSON.
 //! Never: knows where the numbers come from. Times are milliseconds since 1970, shares are fractions of one.
 
+use super::falls::Fall;
 use super::figures::Figure;
 use super::pack::{Column, Times};
 use super::spread::{Month, Rolling, Spread, Year};
@@ -34,6 +35,10 @@ pub struct RunPage {
     pub years: Vec<Year>,
     pub returns: Option<Spread>,
     pub rolling: Option<Rolling>,
+    /// Deepest first.
+    pub falls: Vec<Fall>,
+    /// Net results of closed trades in the run's own currency.
+    pub results: Option<Spread>,
     pub exposure: Option<Line>,
     pub costs: Costs,
     pub shares: Shares,

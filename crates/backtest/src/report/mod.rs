@@ -3,6 +3,7 @@
 
 mod curves;
 mod data;
+mod falls;
 mod figures;
 mod pack;
 pub(crate) mod page;
@@ -20,6 +21,9 @@ use crate::metrics::Metrics;
 use data::{Page, RunPage, Worse};
 use page::Head;
 use std::collections::BTreeMap;
+
+/// Points of worth on a page; shared by its runs and their accounts.
+const POINTS: usize = 80_000;
 
 /// A run with its figures.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +45,7 @@ pub struct ReportInput<'a> {
 
 /// The page of one run.
 pub fn html(input: &ReportInput<'_>) -> String {
-    let run = run_page(input);
+    let run = run_page(input, POINTS);
     let log = input.run.log;
     let mut lines = vec![format!("{} to {} UTC", text::minute(log.facts.from), text::minute(log.facts.to))];
     lines.push(text::span(log.facts.to.0.saturating_sub(log.facts.from.0)));
@@ -55,7 +59,8 @@ pub fn html(input: &ReportInput<'_>) -> String {
 
 /// Several runs side by side. Their order is kept.
 pub fn compare(inputs: &[ReportInput<'_>]) -> String {
-    let mut runs: Vec<RunPage> = inputs.iter().map(run_page).collect();
+    let share = POINTS / inputs.len().max(1);
+    let mut runs: Vec<RunPage> = inputs.iter().map(|input| run_page(input, share)).collect();
     let place = shorten(&mut runs, inputs);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for run in &runs {
@@ -87,7 +92,7 @@ fn shorten(runs: &mut [RunPage], inputs: &[ReportInput<'_>]) -> Option<String> {
     Some(place.clone())
 }
 
-fn run_page(input: &ReportInput<'_>) -> RunPage {
+fn run_page(input: &ReportInput<'_>, points: usize) -> RunPage {
     let (log, metrics) = (input.run.log, input.run.metrics);
     let (months, years) = metrics.map(spread::months).unwrap_or_default();
     let instruments = &log.facts.instruments;
@@ -114,13 +119,15 @@ fn run_page(input: &ReportInput<'_>) -> RunPage {
         headline_notes: worth(log).map(|w| ("total_return", w)).into_iter().collect(),
         figures: metrics.map(figures::figures).unwrap_or_default(),
         notes: notes(log),
-        equity: curves::equity(log),
+        equity: curves::equity(log, points),
         hold: curves::hold(log),
         prices: prices::charts(log),
         months,
         years,
         returns: metrics.and_then(spread::spread),
         rolling: metrics.and_then(spread::rolling),
+        falls: log.main_equity().map(|line| falls::deepest(line, 5)).unwrap_or_default(),
+        results: spread::results(log),
         exposure: curves::exposure(log),
         costs: metrics.map(shares::costs).unwrap_or_default(),
         shares: metrics.map(shares::shares).unwrap_or_default(),
@@ -222,7 +229,7 @@ fn pessimistic(log: &RunLog, worse: Run<'_>) -> Worse {
         verdict: sentence,
         brief,
         bad,
-        equity: curves::equity(worse.log).into_iter().next(),
+        equity: curves::equity(worse.log, POINTS).into_iter().next(),
     }
 }
 

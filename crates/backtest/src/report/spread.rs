@@ -2,6 +2,7 @@
 //! Never: computes a return; `crate::metrics` does.
 
 use super::pack::{Column, Times};
+use crate::log::RunLog;
 use crate::metrics::Metrics;
 use crate::metrics::returns::Period;
 use serde::Serialize;
@@ -21,10 +22,10 @@ pub struct Year {
     pub value: Option<f64>,
 }
 
-/// How often returns of each size came: bars of equal width from `lo`, one edge at zero.
+/// How often returns or results of each size came: bars of equal width from `lo`, one edge at zero.
 #[derive(Clone, Debug, Serialize)]
 pub struct Spread {
-    /// What one return covers: `day`, `hour`, `minute`.
+    /// What one value covers: `day`, `hour`, `minute`, `trade`.
     pub period: &'static str,
     pub lo: f64,
     pub width: f64,
@@ -92,6 +93,17 @@ pub fn spread(m: &Metrics) -> Option<Spread> {
         var95: p.var_95,
         cvar95: p.cvar_95,
     })
+}
+
+/// Net results of the closed trades that settle in the run's own currency.
+pub fn results(log: &RunLog) -> Option<Spread> {
+    let currency = log.currency()?;
+    let mine = log.trades.iter().filter(|t| log.facts.instruments.get(t.instrument).settle() == currency);
+    let values: Vec<f64> = mine.map(|t| t.net.to_f64()).collect();
+    let (lo, width, counts) = bins(&values)?;
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let n = values.len() as u64;
+    Some(Spread { period: "trade", lo, width, counts, n, mean: Some(mean), var95: None, cvar95: None })
 }
 
 /// Bars of a round width with an edge at zero, so that no bar mixes gains and losses. `None` below two values.

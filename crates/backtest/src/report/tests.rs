@@ -107,13 +107,17 @@ fn bar(i: i64, [open, high, low, close]: [i64; 4]) -> Bar {
 
 proptest! {
     #[test]
-    fn the_drawdown_drawn_is_the_drawdown_told(worth in prop::collection::vec((500..2_000i64, 0..50i64, 0..50i64), 2..200)) {
+    fn the_drawdown_drawn_is_the_drawdown_told(worth in prop::collection::vec((500..2_000i64, 0..50i64, 0..50i64), 2..200), limit in 8usize..300) {
         let log = log(&worth);
-        let curve = curves::equity(&log).remove(0);
+        let curve = curves::equity(&log, limit).remove(0);
         let drawn = curve.drawdown.unpack().into_iter().fold(0.0, f64::min);
         let told = metrics::of(&log, Trials::default()).unwrap().performance.max_drawdown.ratio;
         prop_assert!((drawn + told).abs() < 1e-6, "{drawn} drawn, {told} told");
-        prop_assert_eq!(curve.t.unpack().len(), worth.len());
+        let falls = falls::deepest(&log.equity[0], 5);
+        prop_assert!((falls.first().map_or(0.0, |f| f.depth) - told).abs() < 1e-12, "{falls:?}, {told} told");
+        prop_assert!(falls.iter().all(|f| f.peak <= f.trough && f.recovered.is_none_or(|r| f.trough <= r)));
+        let shown = curve.t.unpack().len();
+        prop_assert!(shown == worth.len() || shown <= limit.max(16), "{shown} points for {limit}");
     }
 
     #[test]
@@ -157,6 +161,19 @@ proptest! {
 }
 
 #[test]
+fn falls_begin_at_their_high_and_end_where_it_is_reached_again() {
+    let log = log(&[(1_000, 0, 0), (900, 0, 0), (950, 0, 0), (1_010, 0, 0), (990, 0, 0)]);
+    let hours: Vec<_> = falls::deepest(&log.equity[0], 5)
+        .into_iter()
+        .map(|f| {
+            let hour = |ms: i64| (ms - pack::millis(at(0))) / 3_600_000;
+            ((f.depth * 1e4).round() as i64, hour(f.peak), hour(f.trough), f.recovered.map(hour))
+        })
+        .collect();
+    assert_eq!(hours, [(1_000, 0, 1, Some(3)), (198, 3, 4, None)]);
+}
+
+#[test]
 fn an_exit_makes_a_position_smaller() {
     use Side::{Buy, Sell};
     let fills: Vec<FillRow> = [(Buy, 5), (Buy, 1), (Sell, 2), (Sell, 4), (Sell, 3), (Buy, 1), (Buy, 9), (Sell, 7)]
@@ -173,11 +190,14 @@ fn an_exit_makes_a_position_smaller() {
 fn how_much_depends_on_assumptions() {
     let say = |is: &[(i64, i64, i64)], worse: &[(i64, i64, i64)]| {
         let (is, worse) = (log(is), log(worse));
-        let page = run_page(&ReportInput {
-            run: Run { log: &is, metrics: None },
-            pessimistic: Some(Run { log: &worse, metrics: None }),
-            label: None,
-        });
+        let page = run_page(
+            &ReportInput {
+                run: Run { log: &is, metrics: None },
+                pessimistic: Some(Run { log: &worse, metrics: None }),
+                label: None,
+            },
+            POINTS,
+        );
         page.pessimistic.map(|w| (w.verdict, w.bad)).unwrap()
     };
     let (up, half, down) =
@@ -217,7 +237,7 @@ fn runs_on_the_same_market_are_named_by_what_differs() {
 fn what_the_log_left_out_is_said() {
     let mut log = log(&[(1_000, 0, 0)]);
     log.left_out = LeftOut { fills: 12_345, trades: 6_000, ..LeftOut::default() };
-    let page = run_page(&ReportInput { run: Run { log: &log, metrics: None }, pessimistic: None, label: None });
+    let page = run_page(&ReportInput { run: Run { log: &log, metrics: None }, pessimistic: None, label: None }, POINTS);
     assert_eq!(page.notes.len(), 1);
     assert!(page.notes[0].contains("12,345 fills and 6,000 trades"), "{}", page.notes[0]);
     assert_eq!(page.trades.note, "the first 0 of 6,000; the result files hold 0");

@@ -136,6 +136,9 @@ fn a_run_draws_everything_in_both_themes_and_on_a_phone() {
         assert_drawn(&charts, "Position in binance:BTC-USDT-PERP", "accent", 100);
         assert_drawn(&charts, "Distribution of returns", "pos", 500);
         assert_drawn(&charts, "Distribution of returns", "neg", 500);
+        assert_drawn(&charts, "Results of trades", "pos", 500);
+        assert_drawn(&charts, "Results of trades", "neg", 500);
+        assert_eq!(browser.eval("document.querySelectorAll('#falls tbody tr').length"), json!(5));
         assert_drawn(&charts, "Rolling Sharpe", "c4", 100);
         assert_drawn(&charts, "Exposure over time", "c7", 100);
         browser.picture(&file.with_file_name(format!("{name}.png")), true);
@@ -235,9 +238,25 @@ fn keys_and_mouse_sort_filter_zoom_and_switch_the_theme() {
     browser.press("+", 187);
     browser.settle();
     assert_ne!(browser.eval(ink), before);
+    browser.press("ArrowRight", 39);
+    let spoken = browser.eval("document.querySelector('#equity [role=status]').textContent");
+    assert!(spoken.as_str().unwrap().contains("USDT"), "what the crosshair reads is said: {spoken}");
     browser.press("Escape", 27);
+    browser.eval("document.activeElement.blur()");
     browser.settle();
     assert_eq!(browser.eval(ink), before);
+
+    // An entry time shows the trade in the chart of its instrument.
+    browser.eval("[...document.querySelectorAll('#trades tr')].find((r) => r.textContent.includes('ETH')).querySelector('.go').click()");
+    browser.settle();
+    assert_eq!(
+        browser.eval("document.querySelector('#price select').selectedOptions[0].text"),
+        json!("binance:ETH-USDT-PERP")
+    );
+    assert_ne!(browser.eval(ink)[0], before[0], "all charts show the time of the trade");
+    browser.eval("[...document.querySelectorAll('#equity .seg button')].find((b) => b.textContent === 'All').click()");
+    browser.settle();
+    assert_eq!(browser.eval(ink)[0], before[0]);
 
     // The theme changes and is remembered by the page.
     browser.eval("document.getElementById('theme').click()");
@@ -279,7 +298,9 @@ fn runs_side_by_side() {
     let slow = Made::new(&Shape { fast: 24.0, slow: 120.0, ..Shape::default() });
     let quick = Made::new(&Shape { fast: 5.0, slow: 20.0, strategy: "quick", ..Shape::default() });
     let other = Made::new(&Shape { seed: 21, hours: 6_000, strategy: "other market", ..Shape::default() });
-    let html = report::compare(&[slow.input(), quick.input(), other.input()]);
+    let (_, worse) = usual();
+    let with_worse = ReportInput { pessimistic: Some(worse.run()), ..slow.input() };
+    let html = report::compare(&[with_worse, quick.input(), other.input()]);
     let file = page("compare", &html);
     for (name, width, scheme) in
         [("compare", 1360, "light"), ("compare-dark", 1360, "dark"), ("compare-phone", 390, "light")]
@@ -293,6 +314,8 @@ fn runs_side_by_side() {
             assert_drawn(&charts, "Drawdown of each run", colour, 100);
         }
         assert!(browser.eval("document.querySelectorAll('.figures .best').length").as_u64().unwrap() > 10);
+        let worse = browser.eval("[...document.querySelectorAll('#figures tr')].find((r) => r.textContent.startsWith('Pessimistic return')).textContent");
+        assert!(worse.as_str().unwrap().ends_with("%––"), "one run has it, two do not: {worse}");
         assert!(browser.eval("document.querySelectorAll('#settings tr.diff').length").as_u64().unwrap() >= 3);
         browser.picture(&file.with_file_name(format!("{name}.png")), true);
     }
