@@ -15,6 +15,8 @@ FLOORS = {
     "frames_decoded": ("frames/s", "over", 1_000_000),
     "frames_from_file": ("frames/s", "over", 300_000),
     "order_round_trips": ("orders/s", "over", 100_000),
+    # Two trials at a time against one.
+    "sweep_speedup": ("x", "over", 1.8),
     # What TA-Lib takes there.
     "indicator_ema": ("ns", "under", 2.7),
     "indicator_rsi": ("ns", "under", 3.5),
@@ -24,8 +26,10 @@ FLOORS = {
 
 
 def unchecked(results):
-    """Frame floors are promised for the recorded capture; a generated one has another mix of frames."""
-    return [r["name"] for r in results if r["name"] in FLOORS and r.get("source", "").startswith("generated")]
+    """Frame floors are promised for the recorded capture: a generated one has another mix of frames. One core cannot
+    run two trials at a time."""
+    other = ("generated", "one core")
+    return [r["name"] for r in results if r["name"] in FLOORS and r.get("source", "").startswith(other)]
 
 
 def wrong(results):
@@ -73,7 +77,7 @@ if __name__ == "__main__":
             results = json.load(f)
         problems = wrong(results)
         for name in unchecked(results):
-            print(f"floors: {name} not checked: it was not measured on the recorded capture", file=sys.stderr)
+            print(f"floors: {name} not checked: it was not measured on the recorded capture, or on one core", file=sys.stderr)
         for problem in problems:
             print(f"floors: {problem}", file=sys.stderr)
         print("floors: all met" if not problems else f"floors: {len(problems)} missed")

@@ -1,5 +1,5 @@
 //! Measures what the project promises about speed: steps, frames, durable inputs, order round trips, backtests, indicators.
-//! Never: decides whether a number is good enough (the floors do), or runs more than one thread.
+//! Never: decides whether a number is good enough (the floors do), or runs more than one thread but for the sweep.
 
 mod backtest;
 mod capture;
@@ -12,6 +12,7 @@ mod machine;
 mod measure;
 mod orders;
 mod steps;
+mod sweep;
 
 pub use measure::Measure;
 
@@ -66,7 +67,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn all() -> impl Iterator<Item = &'static (&'static str, Run)> {
-    ALL.iter().chain(&indicators::ALL)
+    ALL.iter().chain(&indicators::ALL).chain(&sweep::ALL)
 }
 
 /// Writes the histories that backtests are measured on as CSV into an existing directory, so that another engine can

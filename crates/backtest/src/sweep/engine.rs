@@ -104,7 +104,7 @@ impl Engine for Backtests {
         let opened = Opened { source, report: Value::Null, notices: Vec::new() };
         // What happens at the very start of the window is traded on; what happens at its end belongs to the next.
         let ready = UnixNanos(data.from.0 - INSTANT);
-        let span = Span { trade_from: before.then_some(ready), to: Some(UnixNanos(data.to.0 - INSTANT)) };
+        let span = Span { trade_from: before.then_some(ready), to: Some(UnixNanos(data.to.0 - INSTANT)), plots: false };
         let watch = Watch { from: if before { ready } else { UnixNanos::MIN }, trial: trial.clone(), collector: None };
         let mut go_on = |_: &run::Progress| !stop.load(Ordering::Relaxed);
         let finished = run::run(&settings, self.catalog, opened, span, watch, &mut go_on)?;

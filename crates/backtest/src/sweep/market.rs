@@ -11,6 +11,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+/// Below this length of a market a minute is a lot.
+const LITTLE: Nanos = Nanos::from_secs(7_200);
+
 /// An open market that gives each trial a source of its own.
 pub struct Shared {
     settings: Settings,
@@ -19,9 +22,13 @@ pub struct Shared {
     instruments: Instruments,
     pub digest: String,
     pub notices: Vec<String>,
+    /// What was found in a recording.
+    pub report: Value,
     /// First and last event.
     first: UnixNanos,
     last: UnixNanos,
+    /// Goes on behind `last`.
+    endless: bool,
     /// The state of a source that stands where a window begins.
     places: BTreeMap<UnixNanos, Value>,
 }
@@ -38,7 +45,7 @@ impl Shared {
     /// # Errors
     /// The market cannot be read, or holds nothing.
     pub fn open(settings: &Settings) -> Result<Shared, RunError> {
-        let Opened { mut source, notices, .. } = market::open(settings)?;
+        let Opened { mut source, notices, report } = market::open(settings)?;
         let nothing = || {
             let hint = "check that the file is the right one, and the symbols";
             UserError::new(format!("{} holds no market event", settings.market), hint)
@@ -56,8 +63,18 @@ impl Shared {
         let digest = source.digest().iter().map(|b| format!("{b:02x}")).collect();
         let instruments = source.instruments().clone();
         let (settings, places) = (settings.clone(), BTreeMap::new());
-        let mut shared =
-            Shared { settings, source: Mutex::new(source), instruments, digest, notices, first, last, places };
+        let mut shared = Shared {
+            settings,
+            source: Mutex::new(source),
+            instruments,
+            digest,
+            notices,
+            report,
+            first,
+            last,
+            endless,
+            places,
+        };
         if !endless {
             shared.last = shared.end()?;
         }
@@ -68,10 +85,15 @@ impl Shared {
         &self.instruments
     }
 
-    /// From the first event to the first whole second behind the last one.
+    /// Whether nothing at all happens from `to` on.
+    pub fn is_over(&self, to: UnixNanos) -> bool {
+        !self.endless && to > self.last
+    }
+
+    /// From the first event to the first whole minute behind the last one; to the second where there is little.
     pub fn range(&self) -> Window {
-        let second = Nanos::from_secs(1);
-        Window { from: self.first, to: self.last.floor(second).after(second) }
+        let unit = if (self.last - self.first).0 < LITTLE.0 { Nanos::from_secs(1) } else { Nanos::from_secs(60) };
+        Window { from: self.first, to: self.last.floor(unit).after(unit) }
     }
 
     fn end(&self) -> Result<UnixNanos, RunError> {

@@ -212,3 +212,44 @@ fn plain(page: &Page<'_>) -> String {
     }
     text + "</table>"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schedule::tests::some_sweep;
+    use super::super::search::Method;
+    use super::super::trial::{Figures, TrialResult};
+    use super::*;
+    use crate::sweep::schedule::Row;
+
+    fn outcome(sweep: &Sweep, rows: u64) -> Outcome {
+        let row = |n: u64| {
+            let figures = Figures { sharpe: Some((n * 7 % 11) as f64), ..Figures::default() };
+            let result = TrialResult { figures, ..TrialResult::default() };
+            let (point, score) = (sweep.space.nth(n), result.figures.sharpe);
+            Row { fold: 0, number: n as usize, part: Part::Train, point, score, trial: String::new(), result }
+        };
+        Outcome { rows: (0..rows).map(row).collect(), refused: 0, complete: true }
+    }
+
+    #[test]
+    fn foreign_text_stays_text_and_nothing_is_loaded() {
+        let mut sweep = some_sweep(Method::Grid, &[3, 3], 0, 0);
+        sweep.base.strategy = "</script><b>x".into();
+        sweep.base.params.insert("note".into(), "<!--</script>".into());
+        let page = html(&sweep, &outcome(&sweep, 9), &["</script><img src=x>".into()]);
+        assert_eq!(page.matches("</script>").count(), 2, "the data's own and the program's own");
+        assert!(!page.contains("<b>x") && !page.contains("<img"));
+        assert!(!page.contains("http://") && !page.contains("https://"));
+        // Nothing at all was run.
+        assert!(html(&sweep, &outcome(&sweep, 0), &[]).contains("No combination has a score"));
+    }
+
+    #[test]
+    fn of_very_many_combinations_the_best_are_shown() {
+        let sweep = some_sweep(Method::Grid, &[200, 150], 0, 0);
+        let all = outcome(&sweep, 30_000);
+        let (shown, total) = rows(&sweep, &all);
+        assert_eq!((shown.len(), total), (MOST_ROWS, 30_000));
+        assert!(shown.iter().all(|r| r.3 >= Some(3.0)));
+    }
+}

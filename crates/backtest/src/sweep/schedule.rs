@@ -1,15 +1,18 @@
 //! Runs the trials of a sweep on several threads and puts their results into the order of their proposal.
 //! Never: decides by which trial ended first. What is proposed, and the table, are the same for any number of jobs.
 
+mod state;
+
 use super::objective::Scoring;
-use super::search::{Plan, Search};
+use super::search::Plan;
 use super::space::{Point, Space};
 use super::split::{Fold, Part};
 use super::store::{Finished, Store};
 use super::trial::{Engine, Trial, TrialResult};
 use ctos_runtime::{RunError, UserError};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use state::{State, Task};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -127,7 +130,7 @@ pub fn run(
 }
 
 /// What the strategy has against the first combination.
-fn nothing_taken(sweep: &Sweep, engine: &dyn Engine) -> UserError {
+pub(super) fn nothing_taken(sweep: &Sweep, engine: &dyn Engine) -> UserError {
     let trial = sweep.trial(&sweep.space.nth(0), &sweep.folds[0], Part::Train);
     let why = engine.takes(&trial.strategy, &trial.params).err();
     let (message, hint) = why.map_or_else(
@@ -150,152 +153,6 @@ struct Board<'a> {
     /// And when it was last synced.
     store: Mutex<(&'a mut Store, Instant)>,
     begun: Instant,
-}
-
-/// One run to do.
-#[derive(Clone, Debug)]
-struct Task {
-    fold: usize,
-    number: usize,
-    part: Part,
-}
-
-/// One search and what came of it.
-struct Progress {
-    search: Search,
-    points: Vec<Point>,
-    /// By number; `None` until it has ended.
-    train: Vec<Option<TrialResult>>,
-    test: Vec<Option<TrialResult>>,
-    /// Where the batch begins whose scores the search waits for.
-    batch: usize,
-    over: bool,
-}
-
-struct State {
-    folds: Vec<Progress>,
-    /// Training runs come first: searches wait for them.
-    train: VecDeque<Task>,
-    test: VecDeque<Task>,
-    running: usize,
-    finished: Finished,
-    done: u64,
-    kept: u64,
-    best: Option<(Point, f64)>,
-    error: Option<RunError>,
-}
-
-impl State {
-    fn new(sweep: &Sweep, finished: Finished) -> State {
-        let search = |i: usize| Progress {
-            search: Search::new(sweep.space.clone(), sweep.plan, &format!("fold {i}")),
-            points: Vec::new(),
-            train: Vec::new(),
-            test: Vec::new(),
-            batch: 0,
-            over: false,
-        };
-        State {
-            folds: (0..sweep.folds.len()).map(search).collect(),
-            train: VecDeque::new(),
-            test: VecDeque::new(),
-            running: 0,
-            finished,
-            done: 0,
-            kept: 0,
-            best: None,
-            error: None,
-        }
-    }
-
-    /// Notes a result where it belongs.
-    fn note(&mut self, sweep: &Sweep, task: &Task, result: TrialResult) {
-        let fold = &mut self.folds[task.fold];
-        if task.part == Part::Train
-            && let Some(score) = sweep.scoring.score(&result)
-            && self.best.as_ref().is_none_or(|(_, best)| score > *best)
-        {
-            self.best = Some((fold.points[task.number].clone(), score));
-        }
-        let slot = match task.part {
-            Part::Train => &mut fold.train[task.number],
-            Part::Test => &mut fold.test[task.number],
-        };
-        *slot = Some(result);
-        self.done += 1;
-    }
-
-    /// Takes in one more batch of the first search that can give one. `false`: none can now.
-    fn propose(&mut self, sweep: &Sweep, takes: &dyn Fn(&[u32]) -> bool) -> bool {
-        for i in 0..self.folds.len() {
-            let fold = &mut self.folds[i];
-            if fold.over {
-                continue;
-            }
-            if fold.search.needs_scores() {
-                let batch = &fold.train[fold.batch..];
-                if batch.iter().any(Option::is_none) {
-                    continue;
-                }
-                let scores: Vec<Option<f64>> =
-                    batch.iter().map(|r| r.as_ref().and_then(|r| sweep.scoring.score(r))).collect();
-                fold.search.tell(&scores);
-            }
-            let points = fold.search.propose(takes);
-            if points.is_empty() {
-                fold.over = true;
-                continue;
-            }
-            fold.batch = fold.points.len();
-            for point in points {
-                self.enlist(sweep, i, point);
-            }
-            return true;
-        }
-        false
-    }
-
-    /// A new combination: its runs are queued, or taken over from an earlier process.
-    fn enlist(&mut self, sweep: &Sweep, fold: usize, point: Point) {
-        let progress = &mut self.folds[fold];
-        let number = progress.points.len();
-        let trial = |part| sweep.trial(&point, &sweep.folds[fold], part).id();
-        let mut parts = vec![(Part::Train, trial(Part::Train))];
-        progress.train.push(None);
-        if sweep.folds[fold].test.is_some() {
-            progress.test.push(None);
-            parts.push((Part::Test, trial(Part::Test)));
-        }
-        progress.points.push(point);
-        for (part, id) in parts {
-            let task = Task { fold, number, part };
-            match self.finished.get(&id).cloned() {
-                Some(result) => {
-                    self.kept += 1;
-                    self.note(sweep, &task, result);
-                }
-                None if part == Part::Train => self.train.push_back(task),
-                None => self.test.push_back(task),
-            }
-        }
-    }
-
-    fn outcome(self, sweep: &Sweep, complete: bool) -> Outcome {
-        let refused = self.folds.iter().map(|f| f.search.refused()).max().unwrap_or(0);
-        let mut rows = Vec::new();
-        for (fold, progress) in self.folds.into_iter().enumerate() {
-            let mut test = progress.test.into_iter();
-            for (number, (point, train)) in progress.points.into_iter().zip(progress.train).enumerate() {
-                for (part, result) in [(Part::Train, train), (Part::Test, test.next().flatten())] {
-                    let Some(result) = result else { continue };
-                    let trial = sweep.trial(&point, &sweep.folds[fold], part).id();
-                    let score = sweep.scoring.score(&result);
-                    rows.push(Row { fold, number, part, point: point.clone(), score, trial, result });
-                }
-            }
-        }
-        Outcome { rows, refused, complete }
-    }
 }
 
 impl Board<'_> {

@@ -5,11 +5,11 @@ use super::axis::{Axis, spec};
 use super::engine::Backtests;
 use super::market::Shared;
 use super::objective::Scoring;
-use super::schedule::Sweep;
+use super::schedule::{Sweep, nothing_taken};
 use super::search::{Method, Plan};
 use super::space::Space;
-use super::split::{Split, Window, folds};
-use super::trial::{DataRange, FORMAT, Models, Trial};
+use super::split::{Part, Split, Window, folds};
+use super::trial::{DataRange, Engine, FORMAT, Models, Trial};
 use ctos_runtime::config::{Settings, StrategySettings, span_text};
 use ctos_runtime::{RunError, UserError};
 use ctos_strategies::{Catalog, ParamKind, StrategyInfo};
@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 /// Combinations of a grid: more would not end, and not fit into memory.
 pub const MAX_TRIALS: u64 = 1_000_000;
+
+/// Spaces up to this size are searched for a combination that the strategy takes before a folder is made.
+const LOOKS: u64 = 20_000;
 
 /// A sweep as asked for.
 #[derive(Clone, Debug)]
@@ -96,6 +99,14 @@ pub fn prepare(request: &Request, catalog: Catalog) -> Result<Prepared, RunError
         seed: settings.seed,
     };
     let sweep = Sweep { base, space: Arc::new(space), plan, folds, scoring: request.scoring };
+    let looks = sweep.space.size().min(LOOKS);
+    let taken = |n| {
+        let trial = sweep.trial(&sweep.space.nth(n), &sweep.folds[0], Part::Train);
+        engine.takes(&trial.strategy, &trial.params).is_ok()
+    };
+    if looks == sweep.space.size() && !(0..looks).any(taken) {
+        return Err(nothing_taken(&sweep, &engine).into());
+    }
     Ok(Prepared { sweep, engine })
 }
 
@@ -124,7 +135,8 @@ fn grid(space: &Space) -> Result<(), UserError> {
         let ends = (open.values.first(), open.values.last());
         let (first, last) = (ends.0.map_or("", String::as_str), ends.1.map_or("", String::as_str));
         let step = format!(
-            "give it one, for example --param {}={first}..{last}:STEP or log:{first}..{last}:7, or search with --method tpe",
+            "give it one, for example --param {}={first}..{last}:STEP or log:{first}..{last}:7, or search with \
+             --method tpe",
             open.name
         );
         return Err(UserError::new(format!("a grid cannot visit a range without a step: {}", open.name), step));

@@ -166,7 +166,11 @@ mod tests {
     proptest! {
         #[test]
         fn tests_follow_each_other_and_end_with_the_range(
-            from in -1_000_000i64..1_000_000, len in 1_000i64..100_000_000_000_000, n in 1u32..20, train in 1u32..20, anchored: bool
+            from in -1_000_000i64..1_000_000,
+            len in 1_000i64..100_000_000_000_000,
+            n in 1u32..20,
+            train in 1u32..20,
+            anchored: bool,
         ) {
             let walk = if anchored { Walk::Anchored } else { Walk::Rolling };
             let range = Window { from: UnixNanos(from), to: UnixNanos(from + len) };

@@ -112,14 +112,16 @@ fn luck(choices: &[&Choice], say: &mut dyn FnMut(bool, String)) {
         say(
             true,
             format!(
-                "Deflated Sharpe ratio {percent:.1} %{whose}: the best of {trials} useless combinations might look as good. 95 % is the usual bar."
+                "Deflated Sharpe ratio {percent:.1} %{whose}: the best of {trials} useless combinations might look as \
+                 good. 95 % is the usual bar."
             ),
         );
     } else {
         say(
             false,
             format!(
-                "Deflated Sharpe ratio {percent:.1} %{whose}: more than the best of {trials} useless combinations would show."
+                "Deflated Sharpe ratio {percent:.1} %{whose}: more than the best of {trials} useless combinations would \
+                 show."
             ),
         );
     }

@@ -28,8 +28,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// How many times as long as a test window the first training window is, unless told.
+const TRAIN: u32 = 3;
 /// Exit code when the user does not wait for the end.
-const ABORTED: u8 = 130;
+pub(super) const ABORTED: u8 = 130;
 
 /// Flags of `sweep`.
 #[derive(Debug, Args)]
@@ -76,12 +78,12 @@ pub struct SweepArgs {
     /// Choose on one window and judge on the next, so many times
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub walk_forward: Option<u32>,
-    /// Training windows move on (rolling) or begin at the beginning (anchored)
-    #[arg(long, value_name = "HOW", default_value = "rolling", value_parser = ["rolling", "anchored"], requires = "walk_forward")]
-    pub walk: String,
-    /// How many times as long as a test window the first training window is
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000), requires = "walk_forward")]
-    pub train: u32,
+    /// Training windows move on (rolling) or begin at the beginning (anchored) [default: rolling]
+    #[arg(long, value_name = "HOW", value_parser = ["rolling", "anchored"], requires = "walk_forward")]
+    pub walk: Option<String>,
+    /// How many times as long as a test window the first training window is [default: 3]
+    #[arg(long, value_name = "N", requires = "walk_forward", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub train: Option<u32>,
     /// What a strategy sees before each window without trading [default: what its longest average needs]
     #[arg(long, value_name = "SPAN", value_parser = span)]
     pub warm_up: Option<Nanos>,
@@ -167,7 +169,7 @@ fn request(args: &SweepArgs, settings: ctos_runtime::config::Settings) -> Reques
     // Clap has let only these words through.
     let named = |name: &str| Method::ALL.iter().find(|(n, _)| *n == name).map_or(Method::Grid, |(_, m)| *m);
     let figure = |name: &str| Objective::ALL.iter().find(|(n, _)| *n == name).map_or(Objective::Sharpe, |(_, o)| *o);
-    let walk = if args.walk == "anchored" { Walk::Anchored } else { Walk::Rolling };
+    let walk = if args.walk.as_deref() == Some("anchored") { Walk::Anchored } else { Walk::Rolling };
     Request {
         settings,
         params: args.param.clone(),
@@ -175,7 +177,7 @@ fn request(args: &SweepArgs, settings: ctos_runtime::config::Settings) -> Reques
         trials: args.trials,
         batch: args.batch,
         scoring: Scoring { objective: figure(&args.objective), min_trades: args.min_trades },
-        split: args.walk_forward.map(|folds| Split { folds, walk, train: args.train }),
+        split: args.walk_forward.map(|folds| Split { folds, walk, train: args.train.unwrap_or(TRAIN) }),
         from: args.from,
         to: args.to,
         warm_up: args.warm_up,
@@ -183,7 +185,7 @@ fn request(args: &SweepArgs, settings: ctos_runtime::config::Settings) -> Reques
 }
 
 /// The first signal ends the sweep in order, the second at once; either way nothing finished is lost.
-fn catch_signals() -> Result<Arc<AtomicBool>, CliError> {
+pub(super) fn catch_signals() -> Result<Arc<AtomicBool>, CliError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         // In this order: the first signal finds the flag down and only raises it.
@@ -194,12 +196,12 @@ fn catch_signals() -> Result<Arc<AtomicBool>, CliError> {
     Ok(stop)
 }
 
-fn span(text: &str) -> Result<Nanos, String> {
+pub(super) fn span(text: &str) -> Result<Nanos, String> {
     parse_span(text).map_err(|e| format!("expected {}, for example {}", e.what, e.example))
 }
 
 /// A date, or a date and a time of day; UTC where it names no offset.
-fn time(text: &str) -> Result<UnixNanos, String> {
+pub(super) fn time(text: &str) -> Result<UnixNanos, String> {
     // A bare number would be taken for seconds since 1970, which nobody means who types a year.
     let parsed = if text.contains('-') { ctos_storage::bars::time::parse(text) } else { None };
     parsed.ok_or_else(|| "expected a time such as 2022-01-05 or 2022-01-05T08:00:00Z".to_owned())

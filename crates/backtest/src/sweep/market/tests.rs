@@ -35,7 +35,11 @@ fn each_window_begins_at_its_first_event_less_the_warm_up() {
     let dir = tempfile::tempdir().unwrap();
     let mut market = Shared::open(&bars(dir.path(), 100, 40..60)).unwrap();
     let range = market.range();
-    assert_eq!((range.from, range.to), (minute(1), minute(100).after(Nanos::from_secs(1))), "bars happen when they close");
+    assert_eq!(
+        (range.from, range.to),
+        (minute(1), minute(100).after(Nanos::from_secs(1))),
+        "bars happen when they close"
+    );
     market.prepare(&[window(10, 20), window(70, 101)], Nanos::from_secs(180)).unwrap();
     for (begin, first) in [(7, 7), (67, 67), (45, 61), (1, 1), (-5, 1)] {
         let seen = times(&mut *market.source(minute(begin)).unwrap());

@@ -113,6 +113,27 @@ fn a_trial_is_its_record_alone() {
 }
 
 #[test]
+fn a_trial_over_all_data_is_the_plain_backtest() {
+    let dir = tempfile::tempdir().unwrap();
+    let market = bars(dir.path(), 600);
+    let mut asked = request(&market, &["fast=3"]);
+    asked.warm_up = Some(Nanos::ZERO);
+    asked.settings.strategies[0].params.insert("slow".into(), "15".into());
+    let prepared = prepare(&asked, Catalog::BUILT_IN).unwrap();
+    let trial = prepared.sweep.trial(&[0], &prepared.sweep.folds[0], Part::Train);
+    let result = prepared.engine.run(&trial, &AtomicBool::new(false)).unwrap().unwrap();
+    let mut settings = asked.settings.clone();
+    settings.strategies[0].params.insert("fast".into(), "3".into());
+    let opened = ctos_runtime::market::open(&settings).unwrap();
+    let span = crate::run::Span::default();
+    let plain = crate::run::run(&settings, Catalog::BUILT_IN, opened, span, (), &mut |_| true).unwrap().summary;
+    assert_eq!((result.events, &result.command_hash), (600, &plain.command_hash));
+    assert_eq!((result.figures.fills, result.figures.fills > 0), (plain.fills, true));
+    let worth: Vec<_> = plain.equity.values().flat_map(|a| a.values()).map(|w| (w.start, w.end)).collect();
+    assert_eq!(result.equity.values().map(|w| (w.start, w.end)).collect::<Vec<_>>(), worth);
+}
+
+#[test]
 fn nothing_is_traded_before_its_window() {
     let dir = tempfile::tempdir().unwrap();
     let market = bars(dir.path(), 800);
@@ -162,6 +183,7 @@ fn every_mistake_is_named_before_anything_is_run() {
     let mut nobody = base(&["fast=1..3"]);
     nobody.settings.strategies[0].name = "ma_corss".into();
     refused(&nobody, "there is no strategy ma_corss");
+    refused(&base(&["fast=30..35", "slow=20"]), "no combination is possible");
     let mut two = base(&["fast=1..3"]);
     two.settings.strategies.push(two.settings.strategies[0].clone());
     refused(&two, "a sweep is of one strategy");
