@@ -23,6 +23,8 @@ pub struct Span {
     pub trade_from: Option<UnixNanos>,
     /// The run ends here; `None`: with the data.
     pub to: Option<UnixNanos>,
+    /// Whether what strategies plot is passed on.
+    pub plots: bool,
 }
 
 /// How far a run has come.
@@ -54,12 +56,13 @@ pub fn run<O: Observer>(
     observer: O,
     watch: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Finished<O>, RunError> {
-    let world = world::build_on(settings, catalog, TAG, BTreeMap::new(), opened)?;
+    let mut world = world::build_on(settings, catalog, TAG, BTreeMap::new(), opened)?;
     let start = world.start;
     if let Some(to) = span.to.filter(|to| *to <= start) {
         let hint = format!("the data begins at {start}");
         return Err(UserError::new(format!("the range ends at {to}, before there is any data"), hint).into());
     }
+    world.kernel.set_plots(span.plots);
     let facts = RunFacts {
         run_id: String::new(),
         mode: "backtest".into(),
