@@ -193,7 +193,7 @@ class TimeChart {
     const edge = this.view.whole() ? 4 : 0;
     ctx.rect(box.left - edge, 0, box.right - box.left + 2 * edge, box.bottom + 1);
     ctx.clip();
-    for (const s of this.opts.series) {
+    for (const s of [...this.opts.series].sort((one, other) => !!one.front - !!other.front)) {
       const part = s.hidden ? null : this.within(s);
       if (!part) continue;
       const view = { ...this.frame, i0: part[0], i1: part[1] };
@@ -268,15 +268,15 @@ class TimeChart {
 
 // The same number of places on all labels of an axis, no more than they need; thousands and millions shortened.
 const axisFormat = (ticks, format) => {
-  if (format === fmt.percent) {
-    const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) * 100 : 1;
-    const places = Math.max(0, Math.min(4, Math.ceil(-Math.log10(step) - 1e-9)));
-    return ticks.map((v) => fixed(v * 100, places) + ' %');
-  }
+  // As many places as the distance of two labels has, so that 2.5 is not called 3.
+  const places = (step) => {
+    let n = Math.max(0, Math.min(10, Math.ceil(-Math.log10(step) - 1e-9)));
+    if (n < 10 && Math.abs(Math.round(step * 10 ** n) - step * 10 ** n) > 1e-6 * step * 10 ** n) n++;
+    return n;
+  };
   const size = Math.max(...ticks.map(Math.abs));
+  const distance = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : size || 1;
+  if (format === fmt.percent) return ticks.map((v) => fixed(v * 100, places(distance * 100)) + ' %');
   const [unit, mark] = size >= 1e9 ? [1e9, ' B'] : size >= 1e6 ? [1e6, ' M'] : size >= 1e5 ? [1e3, ' k'] : [1, ''];
-  const step = (ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : size || 1) / unit;
-  let places = Math.max(0, Math.min(10, Math.ceil(-Math.log10(step) - 1e-9)));
-  if (Math.abs(Math.round(step * 10 ** places) - step * 10 ** places) > 1e-6 * step * 10 ** places) places++;
-  return ticks.map((v) => fixed(v / unit, places) + mark);
+  return ticks.map((v) => fixed(v / unit, places(distance / unit)) + mark);
 };

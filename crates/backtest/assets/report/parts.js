@@ -45,7 +45,7 @@ const monthTable = (months, years) => {
     .map((m) => Math.abs(m.value))
     .sort((a, b) => a - b);
   // One extreme month must not bleach the others.
-  const scale = all[Math.floor((all.length - 1) * 0.9)] || 0.01;
+  const scale = Math.max(all[Math.floor((all.length - 1) * 0.9)], all[all.length - 1] / 3) || 0.01;
   const cell = (v, name) =>
     missing(v)
       ? el('td', { class: 'none', title: name + ': no data' }, '')

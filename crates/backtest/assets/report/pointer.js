@@ -88,7 +88,8 @@ Object.assign(TimeChart.prototype, {
     const hit = this.hits.find((h) => Math.abs(h.x - x) < 8 && Math.abs(h.y - y) < 9);
     this.tip.hidden = !hit;
     if (!hit) return;
-    const what = (hit.buy ? 'Buy' : 'Sell') + (hit.exit ? ', reduces the position' : ', opens or adds');
+    const what =
+      (hit.buy ? 'Buy' : 'Sell') + (hit.mixed ? '' : hit.exit ? ', reduces the position' : ', opens or adds');
     const span = hit.from === hit.to ? fmt.time(hit.from) : fmt.time(hit.from) + ' to\n' + fmt.time(hit.to);
     this.tip.textContent =
       what +

@@ -168,9 +168,12 @@ const drawCandles = (ctx, s, view) => {
 const drawFills = (ctx, fills, view, hits) => {
   const near = 9;
   const groups = new Map();
+  // Where fills crowd, what opened and what reduced is no longer told apart.
+  const inside = lastBelow(fills.t, view.hi) - lastBelow(fills.t, view.lo - 1);
+  const crowded = inside > (view.width / near) * 1.5;
   for (let i = Math.max(0, lastBelow(fills.t, view.lo - 1)); i < fills.t.length && fills.t[i] <= view.hi; i++) {
     if (fills.t[i] < view.lo) continue;
-    const slot = Math.floor(view.X(fills.t[i]) / near) * 4 + fills.side[i] * 2 + fills.exit[i];
+    const slot = Math.floor(view.X(fills.t[i]) / near) * 4 + fills.side[i] * 2 + (crowded ? 0 : fills.exit[i]);
     const group = groups.get(slot);
     if (group) {
       group.n += fills.n[i];
@@ -187,14 +190,15 @@ const drawFills = (ctx, fills, view, hits) => {
         from: fills.t[i],
         to: fills.t[i],
         buy: fills.side[i] === 0,
-        exit: fills.exit[i] === 1,
+        exit: !crowded && fills.exit[i] === 1,
+        mixed: crowded,
         parts: 1,
       });
     }
   }
   const card = theme.colour('card');
   for (const [slot, group] of groups) {
-    const size = Math.min(8, (groups.size * 9 > view.width ? 4 : 6) + Math.log10(group.n) * 1.6);
+    const size = Math.min(8, (crowded ? 4 : 6) + Math.log10(group.n) * 1.6);
     const away = group.buy ? 1 : -1;
     // A position that is turned round is closed and opened in one place: the exit stands behind the entry.
     const behind = group.exit && groups.has(slot - 1) ? size * 1.6 + 1 : 0;
