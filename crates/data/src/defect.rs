@@ -15,7 +15,7 @@ pub enum DefectKind {
     MissingField,
     BadTime,
     BadNumber,
-    /// More digits than 18: kept, rounded half-even to 15 digits.
+    /// More than 18 digits, or noise behind the 15 digits of a double: kept, rounded half-even to 15 digits.
     Rounded,
     /// Zero or negative price.
     NonPositivePrice,
@@ -57,7 +57,7 @@ impl DefectKind {
             DefectKind::MissingField => "field missing",
             DefectKind::BadTime => "time not understood",
             DefectKind::BadNumber => "not a number that fits",
-            DefectKind::Rounded => "more than 18 digits, rounded to 15",
+            DefectKind::Rounded => "more digits than can be meant, rounded to 15",
             DefectKind::NonPositivePrice => "price zero or negative",
             DefectKind::BadQty => "size negative, or zero where there must be one",
             DefectKind::InconsistentPrices => "open, high, low and close contradict each other",
@@ -91,6 +91,7 @@ impl fmt::Display for Defect {
         let Defect { kind, count, first_place, example } = self;
         let verb = match kind {
             DefectKind::Gap => "",
+            DefectKind::Unfit => " left out",
             kind if kind.skips() => " skipped",
             _ => " kept",
         };

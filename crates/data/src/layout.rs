@@ -7,6 +7,7 @@ use crate::ingest::missing_bars;
 use crate::part::PartReader;
 use crate::record::Kind;
 use crate::schema::TS_EVENT;
+use ctos_storage::fs::{Fs, RealFs};
 use ctos_types::time::{NANOS_PER_DAY, civil_from_days};
 use ctos_types::{Symbol, UnixNanos};
 use rustix::fs::{FlockOperation, flock};
@@ -225,9 +226,9 @@ fn names(dir: &Path) -> Result<Vec<String>, CatalogError> {
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), CatalogError> {
     let io = |e: io::Error| CatalogError::io("write", path, &e);
     let temp = path.with_extension("json.tmp");
-    std::fs::write(&temp, bytes).map_err(io)?;
+    RealFs.write(&temp, bytes).map_err(io)?;
     File::open(&temp).and_then(|f| f.sync_all()).map_err(io)?;
-    std::fs::rename(&temp, path).map_err(io)?;
+    RealFs.rename(&temp, path).map_err(io)?;
     let dir = path.parent().unwrap_or(Path::new("."));
     File::open(dir).and_then(|d| d.sync_all()).map_err(io)
 }

@@ -2,7 +2,7 @@
 //! Never: a float, or a rounding nobody asked for.
 
 use ctos_types::decimal::pow10;
-use ctos_types::{Decimal, NumberError};
+use ctos_types::{Decimal, NumberError, Rounding};
 use std::fmt;
 
 /// Most digits of a number in the catalog: what a Parquet `DECIMAL` of 64 bits holds.
@@ -117,10 +117,28 @@ impl Number {
         }
     }
 
-    /// The shortest decimal text that reads back as this very double, as a number; rounded as
-    /// [`Number::parse_rounded`] does where even that is too long. `None` for NaN and infinities.
+    /// What a double was meant to be: the shortest decimal text that reads back as this very double, without the
+    /// noise that arithmetic left behind its 15th digit (the flag says that there was some). A decimal of up to 15
+    /// digits comes through exactly. `None` for NaN, infinities and what does not fit.
     pub fn from_double(value: f64) -> Option<(Number, bool)> {
-        value.is_finite().then(|| Number::parse_rounded(&value.to_string()).ok()).flatten()
+        let (number, rounded) = value.is_finite().then(|| Number::parse_rounded(&value.to_string()).ok()).flatten()?;
+        let (number, noisy) = number.without_noise();
+        Some((number, rounded || noisy))
+    }
+
+    /// Rounded half-even to 15 significant digits where there are more: text of 16 or 17 digits was written from a
+    /// double, which vouches for 15. The flag says whether there were.
+    pub fn without_noise(self) -> (Number, bool) {
+        let digits = self.mantissa.unsigned_abs().checked_ilog10().map_or(1, |d| d as usize + 1);
+        let (Some(over), true) = (digits.checked_sub(SIGNIFICANT), digits > SIGNIFICANT) else { return (self, false) };
+        let over = over.min(usize::from(self.places)) as u8;
+        if over == 0 {
+            return (self, false);
+        }
+        let unit = pow10(over);
+        let cut = ctos_types::decimal::div_rounded(i128::from(self.mantissa), unit, Rounding::HalfEven);
+        // Smaller than it was, so it fits.
+        (Number::trimmed(cut as i64, self.places - over), true)
     }
 }
 
@@ -272,6 +290,11 @@ mod tests {
         assert!(Number::parse_rounded("1e30").is_err());
         assert_eq!(Number::from_double(0.1).unwrap().0.to_string(), "0.1");
         assert_eq!(Number::from_double(f64::NAN), None);
+        let double = |d: f64| Number::from_double(d).map(|(n, noisy)| (n.to_string(), noisy));
+        assert_eq!(double(3.4308612800000002), Some(("3.43086128".into(), true)));
+        assert_eq!(double(218102.59507500002), Some(("218102.595075".into(), true)));
+        assert_eq!(double(0.1 + 0.2), Some(("0.3".into(), true)));
+        assert_eq!(double(1e15 + 1.0), Some(("1000000000000001".into(), false)), "whole digits are never given up");
     }
 
     proptest! {

@@ -234,7 +234,9 @@ impl Assembler {
             }
             let bad = |_| (DefectKind::BadNumber, format!("{} {text:?}", field.name()));
             let (number, rounded) = Number::parse_rounded(text).map_err(bad)?;
-            if rounded {
+            // Files like these are mostly written from doubles.
+            let (number, noisy) = number.without_noise();
+            if rounded || noisy {
                 out.defects.add(DefectKind::Rounded, place, || format!("{} {text}", field.name()));
             }
             Ok(Some(number))

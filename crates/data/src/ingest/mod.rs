@@ -17,6 +17,7 @@ use crate::layout::{Catalog, Series, write_atomic};
 use crate::part::{PartInfo, PartReader};
 use crate::record::Kind;
 use check::{Checked, SeriesState};
+use ctos_storage::fs::{Fs, RealFs};
 use ctos_types::{Symbol, UnixNanos};
 use sha2::{Digest, Sha256};
 use spool::Spool;
@@ -387,8 +388,8 @@ fn put_in_place(catalog: &Catalog, moves: &[(PathBuf, PathBuf)]) -> Result<(), C
     let mut dirs = std::collections::BTreeSet::new();
     for (from, to) in moves {
         let dir = to.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(dir).map_err(|e| CatalogError::io("create", dir, &e))?;
-        std::fs::rename(from, to).map_err(|e| CatalogError::io("rename into", to, &e))?;
+        RealFs.create_dir_all(dir).map_err(|e| CatalogError::io("create", dir, &e))?;
+        RealFs.rename(from, to).map_err(|e| CatalogError::io("rename into", to, &e))?;
         // New directories are names in the one above.
         dirs.extend(dir.ancestors().take(5).filter(|d| d.starts_with(catalog.dir())));
     }

@@ -8,6 +8,7 @@ use crate::error::CatalogError;
 use crate::layout::{Catalog, date_text, day};
 use crate::part::{PartInfo, PartReader, PartWriter, ROW_GROUP};
 use crate::table::Table;
+use ctos_storage::fs::{Fs, RealFs};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ pub struct Spool {
 
 impl Spool {
     pub fn new(dir: &Path, id: &str) -> Result<Spool, CatalogError> {
-        std::fs::create_dir_all(dir).map_err(|e| CatalogError::io("create", dir, &e))?;
+        RealFs.create_dir_all(dir).map_err(|e| CatalogError::io("create", dir, &e))?;
         let slots = BTreeMap::new();
         Ok(Spool { dir: dir.into(), id: id.into(), slots, bytes: 0, clock: 0, files: 0 })
     }

@@ -7,6 +7,7 @@ use super::{
 use crate::error::CatalogError;
 use crate::schema::{ColumnType, NULL};
 use crate::table::Table;
+use ctos_storage::fs::{Fs, RealFs};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int64Type};
 use parquet::errors::ParquetError;
@@ -77,7 +78,9 @@ fn properties(kind: crate::record::Kind) -> Result<WriterProperties, ParquetErro
 impl PartWriter {
     /// Rows will have the scales of `like`. With `places`, the file keeps where each row stood: a staged file.
     pub fn create(path: &Path, like: &Table, places: bool) -> Result<PartWriter, CatalogError> {
-        let file = File::create(path).map_err(|e| CatalogError::io("create", path, &e))?;
+        // Through the file-system seam, so that tests can kill the process here.
+        let made = RealFs.write(path, b"").and_then(|()| File::options().write(true).open(path));
+        let file = made.map_err(|e| CatalogError::io("create", path, &e))?;
         let out = Hashing { out: BufWriter::with_capacity(256 << 10, file), digest: Sha256::new(), bytes: 0 };
         let open = || {
             let schema = parquet_schema(like.kind(), like.scales(), places)?;

@@ -56,9 +56,7 @@ pub fn verify(
         }
         // A damaged file was named above.
         if let Ok(gaps) = catalog.bar_gaps(&series, i64::MIN, i64::MAX) {
-            found
-                .notes
-                .extend(gaps.iter().map(|gap| format!("{series}: {} bars missing, first {}", gap.count, gap.example)));
+            found.notes.extend(gaps.iter().map(|gap| format!("{} bars missing; first {}", gap.count, gap.example)));
         }
     }
     for id in sources {

@@ -36,21 +36,23 @@ impl CsvBars {
         let text = Text::open(path)?;
         let (path, options) = (path.to_path_buf(), options.clone());
         let mut bars = CsvBars { path, text, options, layout: None, width: 0, separator: b',', assembler };
+        let mut first_refused = None;
         while bars.layout.is_none() {
-            bars.header()?;
+            bars.header(&mut first_refused)?;
         }
         Ok(bars)
     }
 
-    fn header(&mut self) -> Result<(), ImportError> {
+    /// One more line of the top of the file. What was taken for prose is the better error where no header follows.
+    fn header(&mut self, first_refused: &mut Option<ImportError>) -> Result<(), ImportError> {
         let hint = "a bar file starts with a line such as timestamp,open,high,low,close,volume";
-        let fail = |line, why: &str| Err(ImportError::new(&self.path, line, why, hint));
+        let fail = |line, why: &str| ImportError::new(&self.path, line, why, hint);
         let line = match self.text.next_line()? {
             Next::Line(line) => line,
-            Next::TooLong(line) => return fail(line, "a line that is no header"),
-            Next::End => return fail(0, "no header and no bars"),
+            Next::TooLong(line) => return Err(fail(line, "a line that is no header")),
+            Next::End => return Err(first_refused.take().unwrap_or_else(|| fail(0, "no header and no bars"))),
         };
-        let Ok(text) = std::str::from_utf8(line.bytes) else { return fail(line.number, "not a text file") };
+        let Ok(text) = std::str::from_utf8(line.bytes) else { return Err(fail(line.number, "not a text file")) };
         let count = |c: &u8| (text.bytes().filter(|b| b == c).count(), *c == b',');
         self.separator = [b',', b';', b'\t'].into_iter().max_by_key(count).unwrap_or(b',');
         let separator = char::from(self.separator);
@@ -65,7 +67,9 @@ impl CsvBars {
                 }
                 self.layout = Some(layout);
             }
-            Err(_) if line.number < PREAMBLE && known < 2 && !mapped => {}
+            Err((why, hint)) if line.number < PREAMBLE && known < 2 && !mapped => {
+                first_refused.get_or_insert_with(|| ImportError::new(&self.path, line.number, why, hint));
+            }
             Err((why, hint)) => return Err(ImportError::new(&self.path, line.number, why, hint)),
         }
         Ok(())
