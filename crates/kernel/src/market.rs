@@ -160,6 +160,14 @@ impl MarketState {
         sum.mul_ratio(1, 2, Rounding::HalfEven).ok()
     }
 
+    /// The reference as a price of the grid, where it is one: the last trade's, with no living mark and no two-sided
+    /// quote before it.
+    pub fn grid_reference(&self) -> Option<Price> {
+        let marked = self.mark.is_some() && self.updated <= self.mark_at.after(MARK_LIFE);
+        let quoted = self.quote.is_some_and(|q| q.is_two_sided());
+        self.last.filter(|_| !marked && !quoted)
+    }
+
     /// What positions are valued and orders compared with: a living mark, else mid, else last trade.
     pub fn reference(&self, instrument: &Instrument) -> Option<Decimal> {
         let mark = self.mark.filter(|_| self.updated <= self.mark_at.after(MARK_LIFE)).map(|m| m.mark);

@@ -80,7 +80,11 @@ impl Core {
             if a != account || instrument.is_spot() || position.is_flat() {
                 continue;
             }
-            let unrealized = self.reference(id).and_then(|r| position.unrealized(instrument, r).ok());
+            let unrealized = match self.s.markets[id.index()].grid_reference() {
+                // The same number without a division.
+                Some(px) => instrument.value(px, position.qty).and_then(|v| v.checked_sub(position.cost)).ok(),
+                None => self.reference(id).and_then(|r| position.unrealized(instrument, r).ok()),
+            };
             add(instrument.settle(), unrealized);
         }
         (sum, unpriced)

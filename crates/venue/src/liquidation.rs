@@ -21,8 +21,8 @@ impl Core {
         if market.holders == 0 {
             return;
         }
-        // The usual case first: the mark is the last price and nobody is near the edge.
-        if market.last.is_some_and(|last| self.calm_between(instrument, last, last)) {
+        // The usual case first: the mark is a price of the grid and nobody is near the edge.
+        if market.mark_price().is_some_and(|px| self.calm_between(instrument, px, px)) {
             return;
         }
         let Some(mark) = market.mark(i).filter(|mark| market.margin_checked != Some(*mark)) else { return };
@@ -40,8 +40,8 @@ impl Core {
         self.market_mut(instrument).margin_checked = Some(mark);
     }
 
-    /// Whether no account can miss its maintenance margin while the last price, in the absence of a mark feed, stays
-    /// within `low` and `high`. `false` where that is not known.
+    /// Whether no account can miss its maintenance margin while the mark, in the absence of a mark feed, stays within
+    /// `low` and `high`. `false` where that is not known.
     pub fn calm_between(&self, instrument: InstrumentId, low: Price, high: Price) -> bool {
         let market = self.market(instrument);
         let calm = |a: &Account| !a.holds(instrument) || a.calm.holds_between(instrument, low, high);

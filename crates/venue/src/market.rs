@@ -121,10 +121,17 @@ impl MarketState {
 
     /// The price positions are valued at: the mark feed, else the last price, else the middle of the book.
     pub fn mark(&self, i: &Instrument) -> Option<Decimal> {
-        self.mark_feed.or_else(|| self.last.map(|p| i.price_decimal(p))).or_else(|| {
+        self.mark_feed.or_else(|| self.mark_price().map(|p| i.price_decimal(p)))
+    }
+
+    /// The mark as a price of the grid; `None` where a mark feed says it, or nothing does.
+    pub fn mark_price(&self) -> Option<Price> {
+        if self.mark_feed.is_some() {
+            return None;
+        }
+        self.last.or_else(|| {
             let q = self.ambient.quote();
-            let middle = |q: Quote| Price(q.bid_px.0 + (q.ask_px.0 - q.bid_px.0) / 2);
-            q.is_two_sided().then(|| i.price_decimal(middle(q)))
+            q.is_two_sided().then(|| Price(q.bid_px.0 + (q.ask_px.0 - q.bid_px.0) / 2))
         })
     }
 
