@@ -193,7 +193,7 @@ class TimeChart {
     const edge = this.view.whole() ? 4 : 0;
     ctx.rect(box.left - edge, 0, box.right - box.left + 2 * edge, box.bottom + 1);
     ctx.clip();
-    for (const s of [...this.opts.series].sort((one, other) => !!one.front - !!other.front)) {
+    for (const s of this.opts.series) {
       const part = s.hidden ? null : this.within(s);
       if (!part) continue;
       const view = { ...this.frame, i0: part[0], i1: part[1] };

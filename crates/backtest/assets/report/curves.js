@@ -79,7 +79,6 @@ const equityCard = (run, view) => {
       series.push({ name: line.name, colour: 'c' + ((i % 5) + 3), width: 1.2, t: line.t, v: line.close, hidden: true }),
     );
   series.push({
-    front: true,
     name: main[0].name,
     colour: 'accent',
     type: 'area',

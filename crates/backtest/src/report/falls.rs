@@ -44,12 +44,15 @@ impl Walk {
         if self.peak > 0.0 {
             self.fall((self.peak - low) / self.peak, p.at);
         }
-        // A bucket that only touches the high may have begun there: that does not end its own fall.
         if high > self.peak || (high >= self.peak && was_open) {
             if let Some(fall) = self.open.take() {
                 self.done.push(Fall { recovered: Some(millis(p.at)), ..fall });
             }
             (self.peak, self.peak_at) = (high, p.at);
+        } else if high >= self.peak {
+            // It only touches the high, so it began there: the last moment at the high, and no end of its own fall.
+            self.peak_at = p.at;
+            self.open = self.open.map(|fall| Fall { peak: millis(p.at), ..fall });
         }
         self.fall(p.fall_ratio, p.at);
     }

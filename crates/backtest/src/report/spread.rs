@@ -113,7 +113,15 @@ fn bins(values: &[f64]) -> Option<(f64, f64, Vec<u64>)> {
     if values.len() < 2 || high <= low {
         return None;
     }
-    let raw = (high - low) / libm::sqrt(values.len() as f64).ceil().clamp(6.0, 56.0);
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let quartile = |q: usize| sorted[(sorted.len() - 1) * q / 4];
+    let n = values.len() as f64;
+    let span = high - low;
+    // By the middle half, so that a few large values do not put all others into one bar.
+    let fine = 2.0 * (quartile(3) - quartile(1)) / libm::cbrt(n);
+    let coarse = span / libm::sqrt(n).ceil().clamp(6.0, 56.0);
+    let raw = fine.clamp(span / 90.0, coarse.max(span / 90.0));
     let power = libm::pow(10.0, libm::log10(raw).floor());
     let width = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter().find(|w| *w >= raw).unwrap_or(raw);
     let first = (low / width).floor();
@@ -137,7 +145,7 @@ mod tests {
             prop_assert_eq!(counts.iter().sum::<u64>(), values.len() as u64);
             let high = lo + width * counts.len() as f64;
             prop_assert!(values.iter().all(|v| *v >= lo - 1e-9 && *v <= high + 1e-9), "{lo} to {high}");
-            prop_assert!(counts.len() <= 70 && (lo / width - (lo / width).round()).abs() < 1e-6);
+            prop_assert!(counts.len() <= 95 && (lo / width - (lo / width).round()).abs() < 1e-6);
         }
     }
 

@@ -160,6 +160,7 @@ proptest! {
     }
 }
 
+/// A bucket begins where the last one ended, so the last moment at a high is the start of the next bucket.
 #[test]
 fn falls_begin_at_their_high_and_end_where_it_is_reached_again() {
     let log = log(&[(1_000, 0, 0), (900, 0, 0), (950, 0, 0), (1_010, 0, 0), (990, 0, 0)]);
@@ -170,7 +171,7 @@ fn falls_begin_at_their_high_and_end_where_it_is_reached_again() {
             ((f.depth * 1e4).round() as i64, hour(f.peak), hour(f.trough), f.recovered.map(hour))
         })
         .collect();
-    assert_eq!(hours, [(1_000, 0, 1, Some(3)), (198, 3, 4, None)]);
+    assert_eq!(hours, [(1_000, 1, 1, Some(3)), (198, 4, 4, None)]);
 }
 
 #[test]
