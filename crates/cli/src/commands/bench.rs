@@ -21,12 +21,21 @@ pub struct BenchArgs {
     /// A short run, to see that everything works: its numbers mean little
     #[arg(long)]
     pub quick: bool,
+    /// Measure nothing: write the histories that backtests are measured on as CSV, for another engine
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["capture", "filter", "quick"])]
+    pub write_history: Option<PathBuf>,
 }
 
 /// Where the recorded data lies, seen from the repository.
 const CAPTURE: &str = "../shared/data/raw/binance_usdm_btcusdt_20240808.jsonl.gz";
 
 pub fn bench(global: &Global, args: &BenchArgs) -> Result<(), CliError> {
+    if let Some(dir) = &args.write_history {
+        let written = std::fs::create_dir_all(dir).and_then(|()| ctos_bench::write_history(dir));
+        written.map_err(|e| CliError::user(format!("cannot write to {}: {e}", dir.display()), "name another folder"))?;
+        let files = ["bars.csv", "trades.csv", "depth.csv"].map(|name| dir.join(name).display().to_string());
+        return out::show(global.json, &files, |files| files.join("\n") + "\n");
+    }
     let options =
         Options { quick: args.quick, filter: filter(args)?, capture: capture(args)?, dir: directory(global)? };
     let done = |m: &Measure| {
