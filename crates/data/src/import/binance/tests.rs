@@ -270,7 +270,7 @@ fn bad_rows_are_counted_with_their_lines_and_passed() {
             "1 skipped: field missing (first at line 5: no price)",
             "1 skipped: time not understood (first at line 6: time \"1704067200\")",
             "3 skipped: not a number that fits (first at line 4: price \"42313.x\")",
-            "1 kept: more than 18 digits, rounded to 15 (first at line 10: 0.12345678901234567891)",
+            "1 kept: more digits than can be meant, rounded to 15 (first at line 10: 0.12345678901234567891)",
         ],
     );
     let mut bytes = KLINE.as_bytes().to_vec();

@@ -60,8 +60,9 @@ fn a_feather_file_of_pandas() {
         &[
             "1: binance:BTC-USDT@2018-01-01T00:00:00Z 5m bar 13715.65 13715.65 13681 13707.92 v=2.846266",
             "2: binance:BTC-USDT@2018-01-01T00:05:00Z 5m bar 13707.91 13707.91 13666.11 13694.92 v=4.366",
-            "3: binance:BTC-USDT@2018-01-01T00:10:00Z 5m bar 13689.99 13690 13647.4 13680.87 v=0.30000000000000004",
+            "3: binance:BTC-USDT@2018-01-01T00:10:00Z 5m bar 13689.99 13690 13647.4 13680.87 v=0.3",
             "4: binance:BTC-USDT@2018-01-01T00:20:00Z 5m bar 0.00000001 0.00000015 0.00000001 0.000000099 v=123456789",
+            "1 kept: more digits than can be meant, rounded to 15 (first at line 3: volume, now 0.3)",
         ],
     );
 }
@@ -118,12 +119,11 @@ fn feather_rows_that_are_no_candles_are_counted_and_passed() {
         write(&[batch(columns)], Some(CompressionType::LZ4_FRAME)),
         &[
             "1: binance:BTC-USDT@2018-01-01T00:00:00Z 5m bar 1 1 1 1 v=1",
-            "7: binance:BTC-USDT@2018-01-01T00:00:00Z 5m bar 0.7999999999999999 0.7999999999999999 0.7999999999999999 \
-             0.7999999999999999 v=0.000000000033333333",
+            "7: binance:BTC-USDT@2018-01-01T00:00:00Z 5m bar 0.8 0.8 0.8 0.8 v=0.000000000033333333",
             "2 skipped: field missing (first at line 2: no open)",
             "1 skipped: time not understood (first at line 6: date -5)",
             "2 skipped: not a number that fits (first at line 3: open NaN)",
-            "1 kept: more than 18 digits, rounded to 15 (first at line 7: volume, now 0.000000000033333333)",
+            "1 kept: more digits than can be meant, rounded to 15 (first at line 7: open, now 0.8)",
         ],
     );
 }
