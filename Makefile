@@ -6,7 +6,7 @@ PYTHON ?= python3
 ARGS ?= --speed 60x
 # On CI the lock file decides; a change of it must be committed.
 LOCKED := $(if $(CI),--locked,)
-CHECKS := boundaries paths licences floors soak
+CHECKS := boundaries paths licences floors soak import_soak
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test unit lint bench soak browser clean tools rust-tools python
@@ -48,6 +48,7 @@ bench: tools python ## Measure, and check the floors
 soak: tools python ## 24 simulated hours; memory and journal must stay bounded
 	$(CARGO) build $(LOCKED) --release -p ctos-cli
 	$(PYTHON) .ci/checks/soak.py "$${CARGO_TARGET_DIR:-target}/release/ctos"
+	$(PYTHON) .ci/checks/import_soak.py "$${CARGO_TARGET_DIR:-target}/release/ctos"
 
 browser: ## Find or install the browser that tests open pages in
 	@.ci/browser.sh

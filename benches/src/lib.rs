@@ -3,6 +3,7 @@
 
 mod backtest;
 mod capture;
+mod data;
 mod durable;
 mod fixture;
 mod frames;
@@ -67,7 +68,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn all() -> impl Iterator<Item = &'static (&'static str, Run)> {
-    ALL.iter().chain(&indicators::ALL).chain(&sweep::ALL)
+    ALL.iter().chain(&indicators::ALL).chain(&data::ALL).chain(&sweep::ALL)
 }
 
 /// Writes the histories that backtests are measured on as CSV into an existing directory, so that another engine can
