@@ -377,10 +377,11 @@ pub fn replay(home: &Home, run_id: &str, catalog: Catalog) -> Result<crate::repl
     })
 }
 
-type FromJournal = (ctos_kernel::Kernel, Option<ctos_storage::snapshot::Snapshot>, JournalReader);
+/// A kernel, what to set it to first, and the journal that leads on from there.
+pub type FromJournal = (ctos_kernel::Kernel, Option<ctos_storage::snapshot::Snapshot>, JournalReader);
 
 /// A kernel for a run's journal, with the oldest whole snapshot that the kept part of the journal leads on from.
-pub(crate) fn from_journal(dir: &RunDir, record: &RunRecord, catalog: Catalog) -> Result<FromJournal, RunError> {
+pub fn from_journal(dir: &RunDir, record: &RunRecord, catalog: Catalog) -> Result<FromJournal, RunError> {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
     let latches = Names::of(&record.settings).scopes(&record.latches);
     let kernel = world::kernel_only(&record.settings, catalog, record.instruments.clone(), record.tag, latches)?;

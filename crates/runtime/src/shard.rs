@@ -2,7 +2,7 @@
 //! cause of each command durable and only then lets the command leave.
 //! Never: reads a clock to decide anything (market time comes from the driver), starts a thread, knows a face.
 
-pub(crate) mod recover;
+pub mod recover;
 
 pub use recover::{RecoverError, Recovery};
 
@@ -97,8 +97,8 @@ struct BodyRef<'a> {
 }
 
 /// What a snapshot holds.
-#[derive(Deserialize)]
-pub(crate) struct Body {
+#[derive(Debug, Deserialize)]
+pub struct Body {
     pub kernel: Value,
     pub driver: Value,
     pub stats: Stats,

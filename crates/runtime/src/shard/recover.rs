@@ -30,7 +30,8 @@ pub enum RecoverError {
 }
 
 /// One journaled input with the commands that were journaled after it.
-pub(crate) struct Journaled {
+#[derive(Debug)]
+pub struct Journaled {
     pub seq: u64,
     pub at: UnixNanos,
     pub event: EventBuf,
@@ -60,7 +61,8 @@ impl Journaled {
 }
 
 /// Reads a journal input by input, each with what belongs to it.
-pub(crate) struct Inputs {
+#[derive(Debug)]
+pub struct Inputs {
     reader: JournalReader,
     ahead: Option<(u64, UnixNanos, EventBuf)>,
 }
@@ -70,6 +72,8 @@ impl Inputs {
         Inputs { reader, ahead: None }
     }
 
+    /// `None` at the end of the journal.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Journaled>, JournalError> {
         let (seq, at, event) = match self.ahead.take() {
             Some(input) => input,
@@ -165,7 +169,7 @@ impl Shard {
 }
 
 /// The body of a snapshot of our schema.
-pub(crate) fn read_body(snapshot: &Snapshot) -> Result<Body, String> {
+pub fn read_body(snapshot: &Snapshot) -> Result<Body, String> {
     if snapshot.schema != SNAPSHOT_SCHEMA {
         return Err(format!("it has schema {}, this version reads {SNAPSHOT_SCHEMA}", snapshot.schema));
     }
@@ -180,7 +184,7 @@ fn is_declared(event: &EventBuf, kernel: &ctos_kernel::Kernel) -> bool {
 
 /// The journal's commands and the kernel's must agree. A process that died may have journaled only some, or none, of
 /// the last input's.
-pub(crate) fn check_commands(journaled: &Journaled, out: &Output) -> Result<(), RecoverError> {
+pub fn check_commands(journaled: &Journaled, out: &Output) -> Result<(), RecoverError> {
     let now: Vec<&Command> = out.commands.iter().map(|c| c.get()).collect();
     let recorded: Vec<&Command> = journaled.commands.iter().collect();
     let cut = journaled.is_last || journaled.hung.is_some();
