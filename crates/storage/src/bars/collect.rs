@@ -30,11 +30,18 @@ pub(super) struct Collector {
     rows_read: u64,
     defects: BTreeMap<DefectKind, Defect>,
     symbols: BTreeMap<Option<String>, Vec<(u64, BarRow)>>,
+    /// Unit of the first time that is a plain number, and its line.
+    unit: Option<(&'static str, u64)>,
+    /// Line and reason why nothing of the file can be trusted.
+    mixed: Option<(u64, String)>,
 }
 
 impl Collector {
     pub fn row(&mut self, raw: RawRow<'_>) {
         self.rows_read += 1;
+        if let Some(RawTime::Text(text)) = raw.time {
+            self.check_unit(raw.line, text);
+        }
         let row = match self.check(&raw) {
             Ok(row) => row,
             Err((kind, example)) => return self.defect(kind, raw.line, example),
@@ -44,6 +51,16 @@ impl Collector {
             None => self.symbols.entry(raw.symbol.map(str::to_string)).or_default(),
         };
         rows.push((raw.line, row));
+    }
+
+    /// Two units mean that two files were put together: nobody knows what else is wrong then.
+    fn check_unit(&mut self, line: u64, text: &str) {
+        let Some(unit) = time::unit(text) else { return };
+        let (first, at) = *self.unit.get_or_insert((unit, line));
+        if first != unit && self.mixed.is_none() {
+            let why = format!("mixed time units: {unit} here, {first} at line {at}; split the file into one for each");
+            self.mixed = Some((line, why));
+        }
     }
 
     /// A place in the file that is no row at all.
@@ -106,6 +123,9 @@ impl Collector {
     }
 
     pub fn finish(mut self, path: &Path, options: &BarOptions, sha256: [u8; 32]) -> Result<BarFile, BarError> {
+        if let Some((line, why)) = self.mixed {
+            return Err(BarError::Format { path: path.into(), line, why });
+        }
         let fail = |why: String| BarError::Format { path: path.into(), line: 1, why };
         let mut symbols = std::mem::take(&mut self.symbols);
         for rows in symbols.values_mut() {

@@ -3,7 +3,7 @@
 //! where that has more than 18 places it is rounded, as text, to the 15 digits a double is good for.
 
 use super::collect::{Collector, RawRow, RawTime};
-use super::{BarError, BarOptions, Column, Layout, time};
+use super::{BarError, BarOptions, Column, Layout};
 use ctos_types::UnixNanos;
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
@@ -127,14 +127,12 @@ fn push(collector: &mut Collector, line: u64, columns: &[Column], fields: &[(Str
     collector.row(RawRow { line, symbol, time, prices, volume: volume.as_deref() });
 }
 
-/// A typed time; plain numbers and text go the way of CSV.
+/// A typed time; text and plain numbers, which nanosecond timestamps come as too, go the way of CSV.
 fn at(field: &Field) -> Option<UnixNanos> {
     match field {
         Field::TimestampMillis(ms) => ms.checked_mul(1_000_000).map(UnixNanos),
         Field::TimestampMicros(us) => us.checked_mul(1_000).map(UnixNanos),
         Field::Date(days) => Some(UnixNanos(i64::from(*days) * ctos_types::time::NANOS_PER_DAY)),
-        // Nanosecond timestamps come as plain numbers; their magnitude tells.
-        Field::Long(n) => time::from_number(*n),
         _ => None,
     }
 }

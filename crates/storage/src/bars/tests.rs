@@ -51,6 +51,19 @@ fn header_in_any_order_and_case() {
 }
 
 #[test]
+fn two_time_units_in_one_file_are_refused() {
+    let rows = |unit: i64, from: i64| -> String {
+        (from..from + 3).map(|i| format!("{},1,1,1,1,1\n", (1_640_995_200 + i * 60) * unit)).collect()
+    };
+    for (unit, name) in [(1_000, "milliseconds"), (1_000_000, "microseconds"), (1_000_000_000, "nanoseconds")] {
+        let text = format!("time,open,high,low,close,volume\n{}{}", rows(1, 0), rows(unit, 3));
+        let error = read_text(&text, &BarOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(&format!("line 5: mixed time units: {name} here, seconds at line 2")), "{error}");
+    }
+    assert_eq!(read(&format!("time,open,high,low,close\n{}", rows(1_000, 0))).series[0].rows.len(), 3);
+}
+
+#[test]
 fn every_defect_is_counted_with_its_first_line() {
     let file = read(
         "time,open,high,low,close,volume\n\
@@ -141,7 +154,11 @@ fn unusable_files_say_what_to_do() {
     fails("t,o,h,l,c\n60,0,0,0,0\n", BarOptions::default(), "no usable bar: 1 skipped: price not positive");
     fails("t,o,h,l,c\n60,1,1,1,1\n", BarOptions::default(), "state the interval");
     fails("t,o,h,l,c\n60,1,1,1,1\n120,1,1,1,1\n", m5, "bars are 1m apart, not 5m");
-    fails("t,o,h,l,c\n60,1,1,1,1\n1640995260500,1,1,1,1\n", BarOptions::default(), "an interval is whole seconds");
+    fails(
+        "t,o,h,l,c\n1640995200000,1,1,1,1\n1640995260500,1,1,1,1\n",
+        BarOptions::default(),
+        "an interval is whole seconds",
+    );
     fails(
         "symbol,t,o,h,l,c\nA,60,1,1,1,1\n",
         BarOptions { symbol: Some("Z".into()), ..Default::default() },

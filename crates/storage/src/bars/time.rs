@@ -25,6 +25,17 @@ pub fn from_number(n: i64) -> Option<UnixNanos> {
     n.checked_mul(unit).map(UnixNanos)
 }
 
+/// The unit that a plain number is taken to be in, as [`from_number`] tells it; `None` for text.
+pub fn unit(text: &str) -> Option<&'static str> {
+    let number = text.trim().split('.').next()?.parse::<i64>().ok()?;
+    match from_number(number)?.0.checked_div(number)? {
+        1 => Some("nanoseconds"),
+        1_000 => Some("microseconds"),
+        1_000_000 => Some("milliseconds"),
+        _ => Some("seconds"),
+    }
+}
+
 fn from_text(text: &str) -> Option<UnixNanos> {
     let (date, rest) = match text.find(['T', 't', ' ']) {
         Some(at) => (&text[..at], text[at + 1..].trim()),
