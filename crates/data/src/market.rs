@@ -89,7 +89,7 @@ pub fn load(dir: &Path, selection: &Selection) -> Result<Loaded, CatalogError> {
             done.push(cursors.remove(first));
         }
     }
-    done.sort_by(|a, b| (&a.series).cmp(&b.series));
+    done.sort_by(|a, b| a.series.cmp(&b.series));
     let mut digest = Sha256::new();
     for cursor in &done {
         digest.update(format!("{}\n{}\n", cursor.series, cursor.rows.digests.join(",")));
@@ -268,10 +268,10 @@ impl<'a> Cursor<'a> {
     /// Puts the row in front on the tape. Whether it made an event: the levels of a book update make one together.
     fn emit(&mut self, tape: &mut TapeBuilder) -> Result<bool, CatalogError> {
         let time = self.table.time(self.row);
-        if let Kind::Bars(interval) = self.series.kind {
-            if self.count > 0 {
-                self.missing += missing_bars(self.to, time, interval.as_nanos().0);
-            }
+        if let Kind::Bars(interval) = self.series.kind
+            && self.count > 0
+        {
+            self.missing += missing_bars(self.to, time, interval.as_nanos().0);
         }
         (self.count, self.to) = (self.count + 1, time);
         self.converter.push(&self.table, self.row, UnixNanos(self.time), tape)

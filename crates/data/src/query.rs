@@ -196,6 +196,9 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// One row as texts, column by column; `None` for null.
+pub type TextRow = Vec<Option<String>>;
+
 /// Rows as texts, for `show`: the header, and up to `limit` rows of one series, from the start or the end.
 pub fn show(
     catalog: &Catalog,
@@ -203,7 +206,7 @@ pub fn show(
     selection: &Selection,
     limit: usize,
     tail: bool,
-) -> Result<(Vec<&'static str>, Vec<Vec<Option<String>>>), CatalogError> {
+) -> Result<(Vec<&'static str>, Vec<TextRow>), CatalogError> {
     selection.check()?;
     let mut rows = Rows::new(catalog, series, selection)?;
     let mut shown = std::collections::VecDeque::new();

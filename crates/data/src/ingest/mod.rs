@@ -302,10 +302,11 @@ impl<'a> Work<'a> {
             // This partition was put in place before an earlier attempt was killed.
             return Ok(Made { file: None, added: slot.rows() });
         }
-        if let ([(path, info)], None) = (runs.as_slice(), &existing) {
-            if info.scales == state.scales && !slot.existing {
-                return Ok(Made { file: Some(path.to_path_buf()), added: info.rows });
-            }
+        if let ([(path, info)], None) = (runs.as_slice(), &existing)
+            && info.scales == state.scales
+            && !slot.existing
+        {
+            return Ok(Made { file: Some(path.to_path_buf()), added: info.rows });
         }
         let out = runs.first().map(|(path, _)| path.with_extension("merged")).unwrap_or_default();
         let mut sources = existing.as_ref().map(|info| info.sources.clone()).unwrap_or_default();
