@@ -127,6 +127,8 @@ struct FactsFile {
 pub struct Folder {
     target: PathBuf,
     staging: PathBuf,
+    /// Directories above that were made for it, the innermost first.
+    made: Vec<PathBuf>,
 }
 
 /// A folder read back.
@@ -158,8 +160,12 @@ impl Folder {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(cannot("remove", &staging, &e)),
             _ => {}
         }
-        fs::create_dir_all(&staging).map_err(|e| cannot("create", &staging, &e))?;
-        Ok(Folder { target: target.into(), staging })
+        let above = staging.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
+        let made = above.take_while(|dir| !dir.exists()).map(Path::to_path_buf).collect();
+        // From here on dropping it cleans up, also where only some of the directories could be made.
+        let folder = Folder { target: target.into(), staging, made };
+        fs::create_dir_all(&folder.staging).map_err(|e| cannot("create", &folder.staging, &e))?;
+        Ok(folder)
     }
 
     /// Where further files of the run can be put, for example its report, before the folder is published.
@@ -247,6 +253,10 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // After publishing there is nothing left of this name.
         let _ = fs::remove_dir_all(&self.staging);
+        // Only empty ones go: after publishing the innermost holds the results.
+        for dir in &self.made {
+            let _ = fs::remove_dir(dir);
+        }
     }
 }
 

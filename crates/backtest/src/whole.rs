@@ -14,9 +14,10 @@ use crate::report::{self, ReportInput};
 use crate::results::Folder;
 use crate::run::{self, Progress, Span};
 use crate::sweep::market::Shared;
+use crate::sweep::setup::first_signal;
 use crate::sweep::split::Window;
 use ctos_kernel::{AccountSpec, Kernel};
-use ctos_runtime::config::{MarketSetting, Settings};
+use ctos_runtime::config::{MarketSetting, Settings, span_text};
 use ctos_runtime::market::Opened;
 use ctos_runtime::{RunError, UserError};
 use ctos_strategies::Catalog;
@@ -79,6 +80,7 @@ pub fn backtest(
     let folder = request.folder.as_deref().map(Folder::begin).transpose()?;
     let mut market = Shared::open(&request.settings)?;
     let range = range(request, &market)?;
+    enough(request, catalog, range)?;
     if request.from.is_some() {
         market.prepare(&[range], request.warm_up)?;
     }
@@ -131,11 +133,17 @@ fn range(request: &Request, market: &Shared) -> Result<Window, UserError> {
     let data = market.range();
     let (from, to) = (request.from.unwrap_or(data.from), request.to.unwrap_or(data.to));
     let has = || format!("the data goes from {} to {}", data.from, data.to);
-    if from >= to {
-        return Err(UserError::new(format!("the range from {from} to {to} is empty"), has()));
-    }
-    if to <= data.from || from >= data.to {
-        return Err(UserError::new(format!("there is no data from {from} to {to}"), has()));
+    match (request.from, request.to) {
+        (Some(from), Some(to)) if from >= to => {
+            return Err(UserError::new(format!("the range from {from} to {to} is empty"), has()));
+        }
+        (Some(from), _) if from >= data.to => {
+            return Err(UserError::new(format!("there is no data from {from} on"), has()));
+        }
+        (_, Some(to)) if to <= data.from => {
+            return Err(UserError::new(format!("there is no data before {to}"), has()));
+        }
+        _ => {}
     }
     if request.from.is_none() && request.warm_up > Nanos::ZERO {
         let hint = "say when trading begins, with --from";
@@ -147,6 +155,29 @@ fn range(request: &Request, market: &Shared) -> Result<Window, UserError> {
         return Err(UserError::new(format!("the warm-up begins at {begin}, before the data"), hint));
     }
     Ok(Window { from, to: to.min(data.to) })
+}
+
+/// Refuses a window in which a strategy on bars could not even fill its averages: nothing could be traded in it, and
+/// no trades would look like a result.
+fn enough(request: &Request, catalog: Catalog, range: Window) -> Result<(), UserError> {
+    let settings = &request.settings;
+    let ends = settings.duration.filter(|_| settings.market == MarketSetting::Synthetic && request.to.is_none());
+    let traded = ends.map_or(range.len(), |length| length.min(range.len()));
+    let seen = Nanos(traded.0.saturating_add(request.warm_up.0));
+    for s in &request.settings.strategies {
+        // Unknown names are refused where strategies are built.
+        let Ok(info) = catalog.info(&s.name) else { continue };
+        let value = |name: &str, default: Option<&str>| s.params.get(name).cloned().or(default.map(str::to_owned));
+        let needs = first_signal(info, |name, default| value(name, default).into_iter().collect());
+        if needs > Nanos::ZERO && seen <= needs {
+            let (needs, sees) = (span_text(needs), span_text(seen));
+            return Err(UserError::new(
+                format!("strategy {} needs {needs} of bars before its first signal, and sees {sees}", s.id),
+                "give more data or a wider range, a longer --warm-up, or shorter averages",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What is at the end of a window belongs to the next.

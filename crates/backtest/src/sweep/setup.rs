@@ -184,11 +184,16 @@ const BARS: &str = "Bars in ";
 
 /// The time a strategy on bars needs before its first signal, at the most that the sweep can ask for.
 fn need(info: &StrategyInfo, space: &Space, strategy: &StrategySettings) -> Nanos {
-    let values = |name: &str, default: Option<&str>| -> Vec<String> {
+    first_signal(info, |name, default| {
         let swept = space.axes().iter().find(|a| a.name == name).map(|a| a.values.clone());
         let fixed = || strategy.params.get(name).cloned().or(default.map(str::to_owned)).into_iter().collect();
         swept.unwrap_or_else(fixed)
-    };
+    })
+}
+
+/// The same for any `values` of a parameter, which are asked for by its name and default. Zero where a strategy is not
+/// on bars.
+pub(crate) fn first_signal(info: &StrategyInfo, values: impl Fn(&str, Option<&str>) -> Vec<String>) -> Nanos {
     let intervals = info.params.iter().filter(|p| p.kind == ParamKind::Interval);
     let longest = intervals.flat_map(|p| values(p.name, p.default)).filter_map(|v| v.parse::<Interval>().ok());
     let Some(interval) = longest.map(|i| i.as_nanos().0).max() else { return Nanos::ZERO };
