@@ -11,7 +11,7 @@ use crate::collect::{Collector, Keep};
 use crate::log::{AccountFacts, Facts, RunLog, StrategyFacts};
 use crate::metrics::{self, Metrics, Trials};
 use crate::report::{self, ReportInput};
-use crate::results::Folder;
+use crate::results::{self, Folder};
 use crate::run::{self, Progress, Span};
 use crate::sweep::market::Shared;
 use crate::sweep::setup::first_signal;
@@ -25,6 +25,9 @@ use ctos_types::{AccountId, Decimal, Nanos, UnixNanos};
 use follow::Follow;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+
+/// The results of the run under worse assumptions, inside the folder of the run.
+pub const PESSIMISTIC: &str = "pessimistic";
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -93,7 +96,11 @@ pub fn backtest(
     let Some(ran) = go(&request.settings, false)? else { return Ok(None) };
     let worse = match request.pessimistic {
         true => match go(&assume::worse(&request.settings), true)? {
-            Some(worse) => Some(worse),
+            // The market is the same, and so is what is drawn of it.
+            Some(worse) => {
+                let log = RunLog { prices: Vec::new(), plots: Vec::new(), ..worse.log };
+                Some(Ran { log, ..worse })
+            }
             None => return Ok(None),
         },
         false => None,
@@ -113,6 +120,10 @@ pub fn backtest(
         return Ok(Some(Done { summary, folder: None }));
     };
     let metrics = folder.write(&ran.log, &summary, Trials::default())?;
+    if let Some(worse) = &worse {
+        // In a folder of its own inside, so that the page can be made again as it was.
+        results::write(&folder.path().join(PESSIMISTIC), &worse.log, &worse.summary, Trials::default())?;
+    }
     let as_run = |log, metrics| report::Run { log, metrics };
     let page = report::html(&ReportInput {
         run: as_run(&ran.log, metrics.as_ref()),

@@ -12,7 +12,7 @@ use clap::{ArgMatches, Args};
 use ctos_backtest::metrics::{self, Trials};
 use ctos_backtest::report::{self, ReportInput, Run};
 use ctos_backtest::results;
-use ctos_backtest::whole::{Request, backtest as run};
+use ctos_backtest::whole::{PESSIMISTIC, Request, backtest as run};
 use ctos_strategies::Catalog;
 use ctos_types::{Nanos, UnixNanos};
 use serde::Serialize;
@@ -225,10 +225,17 @@ pub fn report(global: &Global, args: &ReportArgs) -> Result<(), CliError> {
         args.runs.iter().map(|run| if run.is_dir() { run.clone() } else { dir.join(run) }).collect();
     let read: Vec<_> = folders.iter().map(|f| results::read(f)).collect::<Result<_, _>>()?;
     let figures: Vec<_> = read.iter().map(|r| metrics::of(&r.log, Trials::default())).collect();
+    // Beside others a run stands for itself; alone it is shown with what became of it under worse assumptions.
+    let worse = match folders.as_slice() {
+        [one] if one.join(PESSIMISTIC).is_dir() => Some(results::read(&one.join(PESSIMISTIC))?),
+        _ => None,
+    };
+    let worse_figures = worse.as_ref().and_then(|r| metrics::of(&r.log, Trials::default()));
+    let pessimistic = worse.as_ref().map(|r| Run { log: &r.log, metrics: worse_figures.as_ref() });
     let inputs: Vec<ReportInput<'_>> = read
         .iter()
         .zip(&figures)
-        .map(|(r, m)| ReportInput { run: Run { log: &r.log, metrics: m.as_ref() }, pessimistic: None, label: None })
+        .map(|(r, m)| ReportInput { run: Run { log: &r.log, metrics: m.as_ref() }, pessimistic, label: None })
         .collect();
     let (page, default) = match inputs.as_slice() {
         [one] => (report::html(one), folders[0].join("report.html")),
