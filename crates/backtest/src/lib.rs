@@ -4,6 +4,7 @@
 pub mod collect;
 pub mod log;
 pub mod metrics;
+pub mod parity;
 pub mod report;
 pub mod results;
 pub mod run;

@@ -54,6 +54,12 @@ pub enum Command {
         #[arg(value_name = "RUN", default_value = "latest")]
         run: String,
     },
+    /// Simulate the venue's answers to a recorded run again, and show both runs side by side
+    #[command(
+        after_help = "Examples:\n  ctos parity latest\n  ctos parity latest --conf venue.queue=proportional --json\n\n\
+        Exits 0 when the runs are identical, 1 when they differ."
+    )]
+    Parity(crate::commands::parity::ParityArgs),
     /// What runs, and how it stands
     #[command(after_help = "Example:\n  ctos status --json")]
     Status,

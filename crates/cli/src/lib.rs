@@ -66,6 +66,7 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches, catalog: Catalog) -> Result<(
             commands::run::run(global, catalog, args, own)
         }
         Command::Replay { run } => commands::replay::replay(global, catalog, run),
+        Command::Parity(args) => commands::parity::parity(global, catalog, args),
         Command::Status => commands::look::status(global),
         Command::Orders { all, limit } => commands::look::orders(global, *all, *limit),
         Command::Positions => commands::look::positions(global),

@@ -100,7 +100,8 @@ fn in_order<'a>(args: &'a RunArgs, matches: &ArgMatches) -> Vec<Flag<'a>> {
     all.into_iter().map(|(_, flag)| flag).collect()
 }
 
-fn pair<'a>(flag: &str, text: &'a str, example: &str) -> Result<(&'a str, &'a str), CliError> {
+/// Key and value of a flag that is written KEY=VALUE.
+pub fn pair<'a>(flag: &str, text: &'a str, example: &str) -> Result<(&'a str, &'a str), CliError> {
     let found = text.split_once('=').map(|(k, v)| (k.trim(), v.trim())).filter(|(k, v)| !k.is_empty() && !v.is_empty());
     found.ok_or_else(|| {
         CliError::user(format!("{flag} {text:?} is not KEY=VALUE"), format!("write for example {flag} {example}"))

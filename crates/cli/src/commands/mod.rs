@@ -7,6 +7,7 @@ pub mod config;
 pub mod data;
 pub mod doctor;
 pub mod look;
+pub mod parity;
 pub mod replay;
 pub mod run;
 pub mod strategies;

@@ -20,7 +20,7 @@ pub fn replay(global: &Global, catalog: Catalog, run: &str) -> Result<(), CliErr
 }
 
 /// The id of the run that `text` names.
-fn find(home: &Home, text: &str) -> Result<String, CliError> {
+pub fn find(home: &Home, text: &str) -> Result<String, CliError> {
     if text == "latest" {
         let none =
             || CliError::user(format!("{} holds no run yet", home.path().display()), "start one with `ctos run`");
