@@ -1,4 +1,4 @@
-//! Ten real coins at once through two strategies, gaps told with their true number; bars made of finer bars are the bars.
+//! Ten real coins at once through two strategies, gaps told with their true number; minutes make the imported bars.
 //! Never: a synthetic price.
 
 use ctos_backtest::whole::{Done, Request, backtest};
