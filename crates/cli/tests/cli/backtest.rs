@@ -1,4 +1,4 @@
-//! `ctos backtest` and `ctos report` as processes: what they leave, what they say, and that a backtest is the run itself.
+//! `ctos backtest` and `ctos report` as processes: what they leave and say, and that a backtest is the run itself.
 
 use crate::support::{Place, Said, until};
 use rustix::process::{Pid, Signal, kill_process};
