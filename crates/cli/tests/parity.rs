@@ -148,3 +148,24 @@ fn what_cannot_be_compared_is_refused() {
     assert_eq!(out.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&out.stderr).contains("there is no run"));
 }
+
+/// Books as a venue sent them: times of their own on both clocks, and cancels that the queue models read differently.
+#[test]
+fn recorded_books_on_both_markets_and_another_queue() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/raw/binance_usdm_btcusdt_20240808.jsonl.gz");
+    if !path.is_file() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is absent", path.display());
+        eprintln!("skipped: {} is absent", path.display());
+        return;
+    }
+    let market = format!("replay:{}", path.display());
+    let home = run(&["--market", &market, "--set", "spacing=0.005", "--set", "levels=12"]);
+    for source in ["market", "journal"] {
+        let report = parity(home.path(), &["--source", source]);
+        assert_eq!(report["identical"], true, "{source}: {report}");
+        assert!(report["compared_fills"].as_u64() > Some(100), "{report}");
+        let report = parity(home.path(), &["--source", source, "--conf", "venue.queue=proportional"]);
+        assert_eq!(report["divergence"]["cause"], "queue", "{source}: {report}");
+    }
+}
