@@ -24,9 +24,14 @@ pub fn bars(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
 }
 
 pub fn trades(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
-    measure(lab, name, SIZES[1], "a pair of quotes, amended when the price is 10 ticks away", history::trade_tape, || {
-        Ok(Box::new(Pair { by: Look::Trades, distance: 10, ..Pair::default() }))
-    })
+    measure(
+        lab,
+        name,
+        SIZES[1],
+        "a pair of quotes, amended when the price is 10 ticks away",
+        history::trade_tape,
+        || Ok(Box::new(Pair { by: Look::Trades, distance: 10, ..Pair::default() })),
+    )
 }
 
 pub fn depth(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
@@ -134,10 +139,13 @@ impl Pair {
 
 impl Strategy for Pair {
     fn on_start(&mut self, ctx: &mut Ctx<'_>) {
-        ctx.subscribe(BTC, match self.by {
-            Look::Trades => Feeds::TRADES,
-            Look::Book => Feeds::BOOK,
-        });
+        ctx.subscribe(
+            BTC,
+            match self.by {
+                Look::Trades => Feeds::TRADES,
+                Look::Book => Feeds::BOOK,
+            },
+        );
     }
     fn on_tick(&mut self, ctx: &mut Ctx<'_>, id: InstrumentId, tick: &Tick) {
         if let Tick::Trade(trade) = tick {

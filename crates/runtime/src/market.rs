@@ -46,8 +46,8 @@ pub fn open(settings: &Settings) -> Result<Opened, UserError> {
 pub fn catalog(dir: &Path, selection: &Selection) -> Result<Opened, UserError> {
     let loaded = ctos_data::load(dir, selection).map_err(|e| UserError::new(e.message, e.hint))?;
     let notices = loaded.report.notices.clone();
-    let report = serde_json::to_value(&loaded.report)
-        .map_err(|e| UserError::new(e.to_string(), "report this as a bug"))?;
+    let report =
+        serde_json::to_value(&loaded.report).map_err(|e| UserError::new(e.to_string(), "report this as a bug"))?;
     Ok(Opened { source: Box::new(loaded.tape), report, notices })
 }
 

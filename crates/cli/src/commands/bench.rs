@@ -32,7 +32,8 @@ const CAPTURE: &str = "../shared/data/raw/binance_usdm_btcusdt_20240808.jsonl.gz
 pub fn bench(global: &Global, args: &BenchArgs) -> Result<(), CliError> {
     if let Some(dir) = &args.write_history {
         let written = std::fs::create_dir_all(dir).and_then(|()| ctos_bench::write_history(dir));
-        written.map_err(|e| CliError::user(format!("cannot write to {}: {e}", dir.display()), "name another folder"))?;
+        written
+            .map_err(|e| CliError::user(format!("cannot write to {}: {e}", dir.display()), "name another folder"))?;
         let files = ["bars.csv", "trades.csv", "depth.csv"].map(|name| dir.join(name).display().to_string());
         return out::show(global.json, &files, |files| files.join("\n") + "\n");
     }

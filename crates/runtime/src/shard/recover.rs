@@ -147,7 +147,9 @@ impl Shard {
         let Journaled { seq, at, event, .. } = journaled;
         if !matches!(event.kind, EventKind::Wake | EventKind::Control(_)) && !is_declared(event, &self.kernel) {
             let mut now = self.current.take().unwrap_or_default();
-            let came = self.venue.with(|driver| driver.poll(*at, &mut now));
+            // What a control had overtaken was stepped at the control's time.
+            let (came, stepped) = (self.venue.with(|driver| driver.poll(*at, &mut now)), self.kernel.now());
+            let came = came.map(|t| t.max(stepped));
             let same = came == Some(*at) && *now == *event;
             if !same {
                 let recorded = format!("{event:?} at {at}");

@@ -2,6 +2,7 @@
 //! Never: a real file, a thread, a clock. A failure prints its seed; `CTOS_SEED=N` runs that one alone.
 
 mod disk_faults;
+mod overtaken;
 mod power;
 mod power_loss;
 mod rig;
