@@ -3,6 +3,7 @@
 
 pub mod equity;
 mod exposure;
+pub mod follow;
 mod lines;
 mod prices;
 mod recount;

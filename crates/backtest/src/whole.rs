@@ -2,13 +2,13 @@
 //! Never: leaves a folder behind when it fails or is interrupted.
 
 mod assume;
-mod follow;
 mod prices;
 #[cfg(test)]
 mod tests;
 
+use crate::collect::follow::{Follow, account_facts};
 use crate::collect::{Collector, Keep};
-use crate::log::{AccountFacts, Facts, RunLog, StrategyFacts};
+use crate::log::{Facts, RunLog, StrategyFacts};
 use crate::metrics::{self, Metrics, Trials};
 use crate::report::{self, ReportInput};
 use crate::results::{self, Folder};
@@ -16,13 +16,12 @@ use crate::run::{self, Progress, Span};
 use crate::sweep::market::Shared;
 use crate::sweep::setup::first_signal;
 use crate::sweep::split::Window;
-use ctos_kernel::{AccountSpec, Kernel};
+use ctos_kernel::Kernel;
 use ctos_runtime::config::{MarketSetting, Settings, span_text};
 use ctos_runtime::market::Opened;
 use ctos_runtime::{RunError, UserError};
 use ctos_strategies::Catalog;
-use ctos_types::{AccountId, Decimal, Nanos, UnixNanos};
-use follow::Follow;
+use ctos_types::{AccountId, Nanos, UnixNanos};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -247,10 +246,6 @@ fn one(
     // Kept out of the results: it differs from machine to machine, and they must not.
     summary.as_object_mut().map(|s| s.remove("step_latency_ns"));
     Ok(Some(Ran { summary, log, metrics }))
-}
-
-fn account_facts(spec: &AccountSpec) -> AccountFacts {
-    AccountFacts { name: spec.name.clone(), reporting: spec.reporting, start_equity: Decimal::ZERO }
 }
 
 fn facts(settings: &Settings, catalog: Catalog, market: &Shared, run_id: &str) -> Facts {

@@ -4,14 +4,14 @@
 use super::market::Shared;
 use super::split::Window;
 use super::trial::{DataRange, Engine, Figures, Models, Returns, Trial, TrialResult, Worth};
+use crate::collect::follow::{Follow, account_facts};
 use crate::collect::{Collector, Keep};
-use crate::log::{AccountFacts, Facts, RunLog, StrategyFacts};
+use crate::log::{Facts, RunLog, StrategyFacts};
 use crate::metrics::{self, Metrics, Trials};
 use crate::run::{self, Span};
-use ctos_kernel::{Audit, Kernel};
+use ctos_kernel::Kernel;
 use ctos_runtime::config::{Layers, Settings, StrategySettings};
 use ctos_runtime::market::Opened;
-use ctos_runtime::shard::Observer;
 use ctos_runtime::summary::Summary;
 use ctos_runtime::{RunError, UserError};
 use ctos_strategies::Catalog;
@@ -105,13 +105,15 @@ impl Engine for Backtests {
         // What happens at the very start of the window is traded on; what happens at its end belongs to the next.
         let ready = UnixNanos(data.from.0 - INSTANT);
         let span = Span { trade_from: before.then_some(ready), to: Some(UnixNanos(data.to.0 - INSTANT)), plots: false };
-        let watch = Watch { from: if before { ready } else { UnixNanos::MIN }, trial: trial.clone(), collector: None };
+        let of = trial.clone();
+        let collect = move |at, kernel: &Kernel| Collector::new(facts(&of, at, kernel), Keep::SUMS);
+        let watch = Follow::new(if before { ready } else { UnixNanos::MIN }, collect);
         let mut go_on = |_: &run::Progress| !stop.load(Ordering::Relaxed);
         let finished = run::run(&settings, self.catalog, opened, span, watch, &mut go_on)?;
         if finished.summary.ended == run::INTERRUPTED {
             return Ok(None);
         }
-        let log = finished.observer.collector.map(|c| c.finish(&finished.kernel));
+        let log = finished.observer.into_collector().map(|c| c.finish(&finished.kernel));
         Ok(Some(result(&finished.summary, log.as_ref())))
     }
 
@@ -121,38 +123,7 @@ impl Engine for Backtests {
     }
 }
 
-/// Watches from the moment when trading begins: before it nothing is earned and no time counts.
-struct Watch {
-    from: UnixNanos,
-    trial: Trial,
-    collector: Option<Collector>,
-}
-
-impl Observer for Watch {
-    fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>, kernel: &Kernel) {
-        if let Some(collector) = &mut self.collector {
-            collector.on_step(seq, at, audits, kernel);
-        } else if at >= self.from {
-            let mut collector = Collector::new(facts(&self.trial, at, kernel), Keep::SUMS);
-            let worth = |(i, spec): (usize, &ctos_kernel::AccountSpec)| {
-                let account = AccountId(i as u16);
-                Audit::Equity { account, currency: spec.reporting, equity: kernel.equity(account) }
-            };
-            let mut all: Vec<Audit> = kernel.accounts().iter().enumerate().map(worth).collect();
-            all.append(audits);
-            collector.on_step(seq, at, &mut all, kernel);
-            *audits = all;
-            self.collector = Some(collector);
-        }
-    }
-}
-
 fn facts(trial: &Trial, at: UnixNanos, kernel: &Kernel) -> Facts {
-    let account = |spec: &ctos_kernel::AccountSpec| AccountFacts {
-        name: spec.name.clone(),
-        reporting: spec.reporting,
-        start_equity: Decimal::ZERO,
-    };
     let own = kernel.accounts().iter().find(|a| a.name == trial.models.account);
     let strategy = StrategyFacts {
         id: trial.models.strategy_id.clone(),
@@ -163,7 +134,7 @@ fn facts(trial: &Trial, at: UnixNanos, kernel: &Kernel) -> Facts {
     Facts {
         from: at,
         instruments: kernel.instruments().clone(),
-        accounts: kernel.accounts().iter().map(account).collect(),
+        accounts: kernel.accounts().iter().map(account_facts).collect(),
         strategies: vec![strategy],
         ..Facts::default()
     }

@@ -1,9 +1,10 @@
 //! Watches a run from the moment when trading begins: before it nothing is earned and no time counts.
 
-use crate::collect::Collector;
+use super::Collector;
+use crate::log::AccountFacts;
 use ctos_kernel::{AccountSpec, Audit, Kernel};
 use ctos_runtime::shard::Observer;
-use ctos_types::{AccountId, UnixNanos};
+use ctos_types::{AccountId, Decimal, UnixNanos};
 
 type Begin = Box<dyn FnOnce(UnixNanos, &Kernel) -> Collector + Send>;
 
@@ -12,6 +13,12 @@ pub struct Follow {
     from: UnixNanos,
     begin: Option<Begin>,
     collector: Option<Collector>,
+}
+
+impl std::fmt::Debug for Follow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follow").field("from", &self.from).finish_non_exhaustive()
+    }
 }
 
 impl Follow {
@@ -46,4 +53,9 @@ impl Observer for Follow {
         *audits = all;
         self.collector = Some(collector);
     }
+}
+
+/// What a log says of an account; its worth at the start is filled in by the collector.
+pub fn account_facts(spec: &AccountSpec) -> AccountFacts {
+    AccountFacts { name: spec.name.clone(), reporting: spec.reporting, start_equity: Decimal::ZERO }
 }
