@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 fn bench(args: &[&str]) -> Output {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut command = Command::new(env!("CARGO_BIN_EXE_ctos"));
-    // A directory without recorded data beside it: frames come from a generated capture.
-    command.arg("bench").args(args).arg("--home").arg(dir.path().join("home")).current_dir(dir.path());
+    // A directory with nothing beside it, whatever lies beside the temporary one: frames come from a generated capture.
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).expect("a directory");
+    command.arg("bench").args(args).arg("--home").arg(dir.path().join("home")).current_dir(empty);
     let output = command.output().expect("the binary starts");
     let left: Vec<_> = std::fs::read_dir(dir.path().join("home")).map(|d| d.flatten().collect()).unwrap_or_default();
     assert!(left.is_empty(), "left behind: {left:?}");

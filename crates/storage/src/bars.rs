@@ -11,7 +11,7 @@ use ctos_types::{Decimal, Interval, UnixNanos};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use infer::VolumeUnit;
+pub use infer::{VolumeUnit, assumed_instrument};
 
 /// What the caller knows better than the file.
 #[derive(Clone, Debug, Default)]

@@ -53,50 +53,63 @@ impl BarRow {
 }
 
 impl BarSeries {
-    /// An instrument that holds this series, for use where no definition is at hand.
-    ///
-    /// `symbol` is unified (`binance:BTC-USDT-PERP`); base and quote come from it. The tick is the finest decimal
-    /// place seen in a price (at most 10). The lot is the finest place seen in a volume (at most 8), or finer where
-    /// one such lot would be worth more than about 0.01 of quote currency. Fees are 0.1 % for spot and
-    /// 0.02 % / 0.05 % otherwise; margins 5 % and 2.5 %. Limits are wide.
+    /// An instrument that holds this series, for use where no definition is at hand: [`assumed_instrument`] with the
+    /// places and prices of the series.
     pub fn infer_instrument(&self, symbol: &str, kind: InstrumentKind) -> Result<Instrument, BadInstrument> {
-        let bad = |why: &str| BadInstrument { symbol: symbol.into(), why: why.into() };
-        let symbol = Symbol::new(symbol);
-        let mut parts = symbol.split().1.split('-').map(Currency::new);
-        let (Some(Ok(base)), Some(Ok(quote))) = (parts.next(), parts.next()) else {
-            return Err(bad("base and quote currency are not told by the symbol; write it like binance:BTC-USDT"));
-        };
         let prices = self.rows.iter().flat_map(|r| [r.open, r.high, r.low, r.close]);
-        let price_decimals = prices.clone().map(places).max().unwrap_or(0).min(MAX_PRICE_PLACES);
+        let price_places = prices.clone().map(places).max().unwrap_or(0);
         let highest = prices.max().unwrap_or(Decimal::ONE);
-        let seen = self.rows.iter().map(|r| places(r.volume)).max().unwrap_or(0);
-        let qty_decimals = seen.max(useful_places(highest)).min(MAX_QTY_PLACES);
-        let rate = |ten_thousandths: i64| Decimal::new(ten_thousandths, 4);
-        let spot = kind == InstrumentKind::Spot;
-        let instrument = Instrument {
-            id: InstrumentId(0),
-            version: 1,
-            symbol,
-            kind,
-            base,
-            quote,
-            price_decimals,
-            qty_decimals,
-            tick: Price(1),
-            lot: Qty(1),
-            min_qty: Qty(1),
-            max_qty: Qty(10i64.pow(u32::from(qty_decimals) + 9)),
-            min_notional: Decimal::ZERO,
-            contract_value: Decimal::ONE,
-            multiplier: Decimal::ONE,
-            initial_margin: if spot { Decimal::ZERO } else { rate(500) },
-            maintenance_margin: if spot { Decimal::ZERO } else { rate(250) },
-            maker_fee: rate(if spot { 10 } else { 2 }),
-            taker_fee: rate(if spot { 10 } else { 5 }),
-        };
-        instrument.validate()?;
-        Ok(instrument)
+        let qty_places = self.rows.iter().map(|r| places(r.volume)).max().unwrap_or(0);
+        assumed_instrument(symbol, kind, price_places, qty_places, highest)
     }
+}
+
+/// An instrument for data whose definition nobody has.
+///
+/// `symbol` is unified (`binance:BTC-USDT-PERP`); base and quote come from it. The tick is the finest decimal place seen
+/// in a price (at most 10). The lot is the finest place seen in a size (at most 8), or finer where one such lot would be
+/// worth more than about 0.01 of quote currency at the `highest` price. Fees are 0.1 % for spot and 0.02 % / 0.05 %
+/// otherwise; margins 5 % and 2.5 %. Limits are wide.
+pub fn assumed_instrument(
+    symbol: &str,
+    kind: InstrumentKind,
+    price_places: u8,
+    qty_places: u8,
+    highest: Decimal,
+) -> Result<Instrument, BadInstrument> {
+    let bad = |why: &str| BadInstrument { symbol: symbol.into(), why: why.into() };
+    let symbol = Symbol::new(symbol);
+    let mut parts = symbol.split().1.split('-').map(Currency::new);
+    let (Some(Ok(base)), Some(Ok(quote))) = (parts.next(), parts.next()) else {
+        return Err(bad("base and quote currency are not told by the symbol; write it like binance:BTC-USDT"));
+    };
+    let price_decimals = price_places.min(MAX_PRICE_PLACES);
+    let qty_decimals = qty_places.max(useful_places(highest)).min(MAX_QTY_PLACES);
+    let rate = |ten_thousandths: i64| Decimal::new(ten_thousandths, 4);
+    let spot = kind == InstrumentKind::Spot;
+    let instrument = Instrument {
+        id: InstrumentId(0),
+        version: 1,
+        symbol,
+        kind,
+        base,
+        quote,
+        price_decimals,
+        qty_decimals,
+        tick: Price(1),
+        lot: Qty(1),
+        min_qty: Qty(1),
+        max_qty: Qty(10i64.pow(u32::from(qty_decimals) + 9)),
+        min_notional: Decimal::ZERO,
+        contract_value: Decimal::ONE,
+        multiplier: Decimal::ONE,
+        initial_margin: if spot { Decimal::ZERO } else { rate(500) },
+        maintenance_margin: if spot { Decimal::ZERO } else { rate(250) },
+        maker_fee: rate(if spot { 10 } else { 2 }),
+        taker_fee: rate(if spot { 10 } else { 5 }),
+    };
+    instrument.validate()?;
+    Ok(instrument)
 }
 
 /// Decimal places of a number without trailing zeros, and without the digits that float arithmetic leaves behind.
