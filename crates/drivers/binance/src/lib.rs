@@ -1,13 +1,17 @@
-//! Binance's words: what a frame says, how a book is kept in step with its diffs, how instruments are defined.
+//! Binance's words: what a frame says, how a book is kept in step with its diffs, how instruments are defined, how a
+//! request is written and signed.
 //! Never: sockets, files, clocks, or a decision about trading.
 
 pub mod book_sync;
 pub mod decode;
 pub mod instruments;
 pub mod replay;
+pub mod request;
+pub mod sign;
 pub mod symbols;
 
 pub use book_sync::{BookSync, SyncOut};
 pub use decode::{DecodeError, Decoder, Frame, Levels};
 pub use replay::{CaptureLoad, LineSource, Replayer, SourceLine, load_capture, probe};
+pub use sign::{Credentials, KeyError, KeyKind};
 pub use symbols::{Product, SymbolMap};
