@@ -18,6 +18,7 @@ ROOMS = {
     "ctos-kernel": (2, ["ctos-types"]),
     "ctos-indicators": (2, ["ctos-types"]),
     "ctos-strategies": (2, ["ctos-indicators", "ctos-kernel", "ctos-types"]),
+    "ctos-link": (3, ["ctos-types"]),
     "ctos-driver-paper": (3, ["ctos-kernel", "ctos-types", "ctos-venue"]),
     "ctos-driver-binance": (3, ["ctos-kernel", "ctos-types"]),
     "ctos-storage": (3, ["ctos-types"]),

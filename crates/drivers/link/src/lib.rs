@@ -1,0 +1,8 @@
+//! What every venue session needs, written once: rate accounting, server clock, back-off, sessions, order tracking,
+//! reconciliation, and the thin HTTP and WebSocket shells around them.
+//! Never: a venue's word (those are a driver's), a trading decision, or a clock inside a core: time is an argument.
+
+pub mod rate;
+pub mod time;
+
+pub use time::{LinkTime, Time};
