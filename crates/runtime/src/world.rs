@@ -193,7 +193,9 @@ fn exchange(settings: &Settings, instruments: &Instruments) -> Result<Exchange, 
             StpSetting::CancelBoth => SelfTradePrevention::CancelBoth,
         },
         bar_slippage_ticks: settings.venue.bar_slippage_ticks,
+        bar_slippage_range_pct: settings.venue.bar_slippage_range_pct,
         bar_touch_fills: settings.venue.bar_touch_fills,
+        bar_taker_fees: settings.venue.bar_taker_fees,
         accounts: accounts.collect(),
         ..ExchangeConfig::default()
     };

@@ -7,10 +7,12 @@
 //! * An order that arrived not later than the bar's open walks the whole path; one that arrived during the bar can
 //!   trade only at the close, the one point known to come after it.
 //! * At a point (open, close, or where a trigger fires) what is marketable fills at the point's price made worse by
-//!   `bar_slippage_ticks`, but never beyond its limit or the bar's range, as taker. A limit order is marketable when
-//!   the price is better than its limit by at least a tick (`bar_touch_fills`: at its limit or better).
-//! * Between points a resting order fills at its own price once the path has traded through it by a tick
-//!   (`bar_touch_fills`: has reached it), as maker. The gap between two bars is not a path.
+//!   `bar_slippage_ticks` and by `bar_slippage_range_pct` of the bar's range, but never beyond its limit or that range,
+//!   as taker. A limit order is marketable when the price is better than its limit by at least a tick, and by that share
+//!   of the range (`bar_touch_fills`: at its limit or better).
+//! * Between points a resting order fills at its own price once the path has traded through it by as much
+//!   (`bar_touch_fills`: has reached it), as maker unless `bar_taker_fees` says taker. The gap between two bars is not a
+//!   path.
 //! * Stops fire on the way, in the order the path meets them. One that the open has jumped over fires at the open.
 //! * On one instrument only the shortest interval seen counts; once a book is seen there, bars are ignored.
 
@@ -30,6 +32,9 @@ struct Walk<'a> {
     volume: i64,
     /// Orders that arrived later do not see the present part of the path.
     until: UnixNanos,
+    /// What a taker pays above a point's price, and how far beyond a limit the path must go. In price mantissas.
+    slip: i64,
+    through: i64,
 }
 
 /// What the path meets next.
@@ -57,7 +62,10 @@ impl Core {
             return self.market_mut(i.id).set_last(bar.close);
         }
         let volume = if bar.volume.0 > 0 { bar.volume.0 } else { i64::MAX };
-        let mut walk = Walk { i, bar: *bar, volume, until: bar.open_time };
+        let share = range_share(i, bar, self.rules.bar_slippage_range_pct);
+        let slip = i64::from(self.rules.bar_slippage_ticks).saturating_mul(i.tick.0).saturating_add(share);
+        let through = if self.rules.bar_touch_fills { 0 } else { share.max(i.tick.0) };
+        let mut walk = Walk { i, bar: *bar, volume, until: bar.open_time, slip, through };
         let (first, second) = if bar.close >= bar.open { (bar.low, bar.high) } else { (bar.high, bar.low) };
         self.at_point(cx, &mut walk, bar.open);
         for (from, to) in [(bar.open, first), (first, second), (second, bar.close)] {
@@ -126,11 +134,11 @@ impl Core {
     fn take_on_bar(&mut self, cx: &mut Cx<'_>, walk: &mut Walk<'_>, slot: u32, px: Price) {
         let order = self.orders[slot];
         let (i, side, tif) = (walk.i, order.side(), order.request.tif);
-        let worst = worse(i, side, px, self.rules.bar_slippage_ticks);
+        let worst = Price(px.0.saturating_add(walk.slip.saturating_mul(side.sign())));
         let within = Price(worst.0.clamp(walk.bar.low.0, walk.bar.high.0));
         let price = match order.limit() {
             None => Some(within),
-            Some(limit) if self.is_through(i, &order, px) => {
+            Some(limit) if is_through(walk, &order, px) => {
                 Some(if side == Side::Buy { within.min(limit) } else { within.max(limit) })
             }
             Some(_) => None,
@@ -145,12 +153,6 @@ impl Core {
         if ended && self.orders.find(slot, order.seq).is_some() {
             self.cancel(cx, slot, CancelReason::NoLiquidity);
         }
-    }
-
-    /// Whether a path that comes to `px` fills a resting order.
-    fn is_through(&self, i: &Instrument, order: &Order, px: Price) -> bool {
-        let need = i64::from(!self.rules.bar_touch_fills) * i.tick.0;
-        order.limit().is_some_and(|l| crosses(order.side(), Some(Price(l.0 - need * order.side().sign())), px))
     }
 
     /// One straight part of the path.
@@ -168,7 +170,8 @@ impl Core {
                 Meeting::Rest { slot, price } => {
                     let qty = self.orders[slot].leaves().min(walk.volume);
                     walk.volume -= qty;
-                    self.fill(cx, slot, price, Qty(qty), Liquidity::Maker);
+                    let liquidity = if self.rules.bar_taker_fees { Liquidity::Taker } else { Liquidity::Maker };
+                    self.fill(cx, slot, price, Qty(qty), liquidity);
                 }
             }
         }
@@ -200,10 +203,9 @@ impl Core {
         let side = if rises { Side::Sell } else { Side::Buy };
         let mut queue = self.market(i.id).queue(side).iter();
         let found = queue.find(|o| self.orders[o.slot].arrived <= walk.until);
-        let resting = found.filter(|o| self.is_through(i, &self.orders[o.slot], to));
+        let resting = found.filter(|o| is_through(walk, &self.orders[o.slot], to));
         if let Some(o) = resting {
-            let need = i64::from(!self.rules.bar_touch_fills) * i.tick.0;
-            let at = i.price_decimal(Price(o.price.0 - need * side.sign()));
+            let at = i.price_decimal(Price(o.price.0 - walk.through * side.sign()));
             // A price the path never had: the order was jumped over and its volume ran out. It stays for the next bar.
             let inside = (walk.bar.low..=walk.bar.high).contains(&o.price);
             if inside && first.as_ref().is_none_or(|(b, _)| nearer(at, *b)) {
@@ -214,7 +216,19 @@ impl Core {
     }
 }
 
-/// `px` made worse for a taker by so many ticks.
-fn worse(i: &Instrument, side: Side, px: Price, ticks: u32) -> Price {
-    Price(px.0.saturating_add(i64::from(ticks).saturating_mul(i.tick.0).saturating_mul(side.sign())))
+/// Whether a path that comes to `px` fills a resting order.
+fn is_through(walk: &Walk<'_>, order: &Order, px: Price) -> bool {
+    let sign = order.side().sign();
+    order.limit().is_some_and(|l| crosses(order.side(), Some(Price(l.0 - walk.through * sign)), px))
+}
+
+/// So many percent of a bar's range, rounded up to a tick.
+fn range_share(i: &Instrument, bar: &Bar, percent: u32) -> i64 {
+    if percent == 0 {
+        return 0;
+    }
+    // A sound bar's range is not negative, and a tick is positive.
+    let (range, tick) = (i128::from(bar.high.0) - i128::from(bar.low.0), i128::from(i.tick.0));
+    let share = (range * i128::from(percent) + 99) / 100;
+    i64::try_from((share + tick - 1) / tick * tick).unwrap_or(i64::MAX)
 }

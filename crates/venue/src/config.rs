@@ -12,6 +12,11 @@ pub struct ExchangeConfig {
     pub stp: SelfTradePrevention,
     /// How much worse than the path point a market order fills on bar data, in ticks. Never outside the bar.
     pub bar_slippage_ticks: u32,
+    /// How much worse still, in percent of the bar's range, rounded up to a tick. Limit orders need the path to trade
+    /// through them by as much. 0 to 100.
+    pub bar_slippage_range_pct: u32,
+    /// Whether every fill on bars counts and pays as a taker's, also that of an order which rested.
+    pub bar_taker_fees: bool,
     /// Whether a resting order fills when a bar's path only touches its price. Default: the path must trade through
     /// it by at least a tick.
     pub bar_touch_fills: bool,
@@ -26,6 +31,8 @@ impl Default for ExchangeConfig {
             queue: QueueModel::default(),
             stp: SelfTradePrevention::default(),
             bar_slippage_ticks: 1,
+            bar_slippage_range_pct: 0,
+            bar_taker_fees: false,
             bar_touch_fills: false,
             max_open_orders: 10_000,
             accounts: Vec::new(),

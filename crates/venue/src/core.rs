@@ -26,6 +26,10 @@ pub(crate) struct Rules {
     pub queue: QueueModel,
     pub stp: SelfTradePrevention,
     pub bar_slippage_ticks: u32,
+    #[serde(default)]
+    pub bar_slippage_range_pct: u32,
+    #[serde(default)]
+    pub bar_taker_fees: bool,
     pub bar_touch_fills: bool,
     pub max_open_orders: u32,
 }
@@ -66,6 +70,8 @@ impl Core {
             queue: config.queue,
             stp: config.stp,
             bar_slippage_ticks: config.bar_slippage_ticks,
+            bar_slippage_range_pct: config.bar_slippage_range_pct.min(100),
+            bar_taker_fees: config.bar_taker_fees,
             bar_touch_fills: config.bar_touch_fills,
             max_open_orders: config.max_open_orders,
         };

@@ -313,7 +313,9 @@ fn venue(s: &Section) -> Result<VenueSettings, ConfigError> {
         latency,
         stp: v.read("stp", StpSetting::CancelNewest, str::parse)?,
         bar_slippage_ticks: v.read("bar_slippage_ticks", 1, whole(0, 10_000))?,
+        bar_slippage_range_pct: v.read("bar_slippage_range_pct", 0, whole(0, 100))?,
         bar_touch_fills: v.read("bar_touch_fills", false, truth)?,
+        bar_taker_fees: v.read("bar_taker_fees", false, truth)?,
     })
 }
 

@@ -230,8 +230,14 @@ pub struct VenueSettings {
     pub stp: StpSetting,
     /// How much worse than the bar's price a market order fills.
     pub bar_slippage_ticks: u32,
+    /// How much worse still, in percent of the bar's range; limit orders need to be traded through by as much.
+    #[serde(default)]
+    pub bar_slippage_range_pct: u32,
     /// A bar that only touches a limit price fills it; otherwise it must trade through.
     pub bar_touch_fills: bool,
+    /// Orders that rested pay on bars as takers, too.
+    #[serde(default)]
+    pub bar_taker_fees: bool,
 }
 
 /// How long messages take.

@@ -172,6 +172,43 @@ fn a_leveraged_account_is_liquidated_inside_the_bar() {
     assert_eq!(sim.total("USDT"), Decimal::ZERO);
 }
 
+/// Bars of a range of 4.00, of which a tenth is 0.40; one tick of slippage besides.
+#[test]
+fn slippage_can_be_a_share_of_the_range() {
+    let rules = || ExchangeConfig { bar_slippage_range_pct: 10, ..config(vec![rich(0)]) };
+    let started = |rules| {
+        let mut sim = Sim::new(rules);
+        sim.bar(0, [10_000, 10_000, 10_000, 10_000], 0);
+        sim
+    };
+    let bar = [10_000, 10_200, 9_800, 10_100];
+    let mut sim = started(rules());
+    sim.place(market(1, Buy, 5));
+    sim.place(market(2, Sell, 5));
+    assert_eq!(sim.bar(1, bar, 0), "#1 Buy 5@10041 taker; #2 Sell 5@9959 taker");
+    // Never outside of the bar.
+    let mut sim = started(ExchangeConfig { bar_slippage_range_pct: 100, ..rules() });
+    sim.place(market(1, Buy, 5));
+    assert_eq!(sim.bar(1, bar, 0), "#1 Buy 5@10200 taker");
+    // A limit order needs the path to go beyond it by as much: 98.40 does, 98.39 does not.
+    let mut sim = started(rules());
+    sim.place(limit(1, Buy, 9_840, 5));
+    sim.place(limit(2, Buy, 9_839, 5));
+    assert_eq!(sim.bar(1, bar, 0), "#1 Buy 5@9840 maker");
+    // A part of a tick counts as one.
+    let mut sim = started(rules());
+    sim.place(market(1, Buy, 5));
+    assert_eq!(sim.bar(1, [10_000, 10_005, 10_000, 10_005], 0), "#1 Buy 5@10002 taker");
+}
+
+#[test]
+fn on_request_everybody_is_a_taker_on_bars() {
+    let mut sim = Sim::new(ExchangeConfig { bar_taker_fees: true, ..config(vec![rich(0)]) });
+    sim.bar(0, [10_000, 10_000, 10_000, 10_000], 0);
+    sim.place(limit(1, Buy, 9_900, 5));
+    assert_eq!(sim.bar(1, [10_000, 10_000, 9_800, 10_000], 0), "#1 Buy 5@9900 taker");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
     // Every fill lies within its bar, respects its limit, and no bar fills more than it traded.
@@ -179,9 +216,15 @@ proptest! {
     fn never_better_than_the_bar(
         orders in prop::collection::vec((any::<bool>(), 0usize..6, 9_900i64..10_100, 9_900i64..10_100, 1i64..50, 0i64..50), 1..12),
         bars in prop::collection::vec((9_900i64..10_100, 9_900i64..10_100, 0i64..60, 0i64..60, 0i64..200), 1..8),
-        touch in any::<bool>(), slippage in 0u32..4,
+        touch in any::<bool>(), slippage in 0u32..4, pct in prop::sample::select(vec![0u32, 1, 10, 50, 100]), taker in any::<bool>(),
     ) {
-        let rules = ExchangeConfig { bar_touch_fills: touch, bar_slippage_ticks: slippage, ..config(vec![rich(0)]) };
+        let rules = ExchangeConfig {
+            bar_touch_fills: touch,
+            bar_slippage_ticks: slippage,
+            bar_slippage_range_pct: pct,
+            bar_taker_fees: taker,
+            ..config(vec![rich(0)])
+        };
         let mut sim = Sim::new(rules);
         sim.bar(0, [10_000, 10_000, 10_000, 10_000], 0);
         let mut left = orders.iter().enumerate();
@@ -206,6 +249,7 @@ proptest! {
                 let limit = limits.iter().find(|(id, _)| Some(*id) == *cl_ord_id).unwrap().1;
                 let kept = limit.is_none_or(|l| if f.side == Buy { f.last_px <= l } else { f.last_px >= l });
                 prop_assert!(kept, "{f:?} beyond {limit:?}");
+                prop_assert!(!taker || f.liquidity == Liquidity::Taker, "{f:?}");
                 filled += f.last_qty.0;
             }
             prop_assert!(*volume == 0 || filled <= *volume);
