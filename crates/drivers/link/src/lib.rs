@@ -2,7 +2,10 @@
 //! reconciliation, and the thin HTTP and WebSocket shells around them.
 //! Never: a venue's word (those are a driver's), a trading decision, or a clock inside a core: time is an argument.
 
+pub mod backoff;
+pub mod clock;
 pub mod rate;
+pub mod staleness;
 pub mod time;
 
 pub use time::{LinkTime, Time};
