@@ -26,26 +26,37 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const FRAMES: [&str; 3] = [
+const USDM: [&str; 6] = [
     r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":5123107839020,"s":"BTCUSDT","b":"61800.20","B":"2.507","a":"61800.30","A":"2.510","T":1723161256313,"E":1723161256313}}"#,
+    r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":5123107839020,"st":1,"ps":"BTCUSDT","s":"BTCUSDT","b":"61800.20","B":"2.507","a":"61800.30","A":"2.510","T":1723161256313,"E":1723161256313}}"#,
     r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161256322,"T":1723161256322,"s":"BTCUSDT","t":5266583935,"p":"61800.30","q":"0.006","X":"MARKET","m":false}}"#,
+    r#"{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1723161256323,"s":"BTCUSDT","a":26129,"p":"61800.30","q":"1.5","nq":"1.5","f":100,"l":105,"T":1723161256322,"m":true,"st":1}}"#,
     r#"{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":1723161256299,"T":1723161256298,"s":"BTCUSDT","U":5123107832006,"u":5123107837557,"pu":5123107831937,"b":[["58710.20","0.014"],["61510.90","0.000"]],"a":[["61810.00","1.5"]]}}"#,
+    r#"{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161256299,"T":1723161256298,"s":"BTCUSDT","ps":"BTCUSDT","U":5123107832006,"u":5123107837557,"pu":5123107831937,"b":[["58710.20","0.014"]],"a":[],"st":1}}"#,
+];
+const SPOT: [&str; 4] = [
+    r#"{"stream":"btcusdt@bookTicker","data":{"u":50093421613,"s":"BTCUSDT","b":"61685.99000000","B":"1.25869000","a":"61686.00000000","A":"2.44816000"}}"#,
+    r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161601438,"s":"BTCUSDT","t":3735693016,"p":"61685.99000000","q":"0.00017000","T":1723161601437,"m":true,"M":true}}"#,
+    r#"{"e":"aggTrade","E":1723161256323,"s":"BTCUSDT","a":26129,"p":"61800.30","q":"1.5","f":100,"l":105,"T":1723161256322,"m":true,"M":true}"#,
+    r#"{"e":"depthUpdate","E":1723161601374,"s":"BTCUSDT","U":50093421613,"u":50093421620,"b":[["61685.29000000","0.00083000"]],"a":[]}"#,
 ];
 
 #[test]
 fn decoding_allocates_nothing() {
-    let decoder = Decoder::new(SymbolMap::new(Product::UsdM, builtin(Product::UsdM, "BTCUSDT")));
-    let mut levels = Levels::default();
-    let mut round = || {
-        for frame in FRAMES {
-            decoder.decode(frame.as_bytes(), None, &mut levels).unwrap();
-        }
-    };
-    round();
-    let before = COUNT.with(Cell::get);
-    assert!(before > 0, "the counter counts");
-    for _ in 0..100 {
+    for (product, frames) in [(Product::UsdM, &USDM[..]), (Product::Spot, &SPOT[..])] {
+        let decoder = Decoder::new(SymbolMap::new(product, builtin(product, "BTCUSDT")));
+        let mut levels = Levels::default();
+        let mut round = || {
+            for frame in frames {
+                decoder.decode(frame.as_bytes(), None, &mut levels).unwrap();
+            }
+        };
         round();
+        let before = COUNT.with(Cell::get);
+        assert!(before > 0, "the counter counts");
+        for _ in 0..100 {
+            round();
+        }
+        assert_eq!(COUNT.with(Cell::get), before, "{product}");
     }
-    assert_eq!(COUNT.with(Cell::get), before);
 }

@@ -1,10 +1,10 @@
-//! The shapes Binance really sends, field by field in their order, without allocation.
-//! Never: has an opinion on another shape: `None` means "ask the JSON parser".
+//! The frames that come thousands of times a second, field by field in any order, without allocation.
+//! Never: has an opinion on what it does not fully understand: `None` means "ask the JSON parser".
 
-use super::scan::Scan;
+use super::scan::{Scan, key2};
 use super::{AggTrade, BookTicker, DepthUpdate, Frame, Levels, Snapshot, TradeTick, is_partial_depth};
 use crate::symbols::{Grid, SymbolMap};
-use ctos_types::{InstrumentId, Quote, Side, Trade};
+use ctos_types::{InstrumentId, Price, Qty, Quote, Side, Trade, UnixNanos};
 
 pub(super) fn decode(
     map: &SymbolMap,
@@ -21,94 +21,188 @@ pub(super) fn decode(
         s.at_end()?;
         return Some(frame);
     }
-    let stream = std::str::from_utf8(s.text()?).ok()?;
+    let stream = s.text()?;
     s.skip(b",\"data\":")?;
     let frame = payload(&mut s, map, levels)?;
     s.skip(b"}")?;
     s.at_end()?;
     // A partial book looks like a diff and is none.
-    if matches!(frame, Frame::Depth(_)) && is_partial_depth(stream) { None } else { Some(frame) }
+    if matches!(frame, Frame::Depth(_)) && is_partial_depth(std::str::from_utf8(stream).ok()?) {
+        return None;
+    }
+    Some(frame)
 }
 
+#[inline(always)]
 fn payload(s: &mut Scan<'_>, map: &SymbolMap, levels: &mut Levels) -> Option<Frame> {
     if s.skip(b"{\"u\":").is_some() {
-        return book_ticker(s, map, false);
+        let mut fields = Fields { u: Some(s.integer()?), ..Fields::default() };
+        fields.read(s, map)?;
+        return fields.book_ticker();
     }
     s.skip(b"{\"e\":\"")?;
+    let mut fields = Fields::default();
     match s.text()? {
         b"bookTicker" => {
-            s.skip(b",\"u\":")?;
-            book_ticker(s, map, true)
+            fields.read(s, map)?;
+            fields.book_ticker()
         }
-        b"trade" => trade(s, map),
         b"depthUpdate" => depth(s, map, levels),
-        b"aggTrade" => agg_trade(s, map),
+        b"trade" => {
+            fields.read(s, map)?;
+            fields.trade()
+        }
+        b"aggTrade" => {
+            fields.read_agg(s, map)?;
+            fields.agg_trade()
+        }
         _ => None,
     }
 }
 
+/// A field may come once: which of two the parser takes is its own affair.
+#[inline(always)]
+fn once<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
+    if slot.is_some() {
+        return None;
+    }
+    *slot = value;
+    slot.is_some().then_some(())
+}
+
+/// What quotes and trades may say. The letters are the venue's.
+#[derive(Default)]
+struct Fields<'m> {
+    grid: Option<&'m Grid>,
+    u: Option<u64>,
+    bid: Option<Price>,
+    bid_qty: Option<Qty>,
+    ask: Option<Price>,
+    ask_qty: Option<Qty>,
+    price: Option<Price>,
+    qty: Option<Qty>,
+    id: Option<u64>,
+    first: Option<u64>,
+    last: Option<u64>,
+    engine: Option<UnixNanos>,
+    sent: Option<UnixNanos>,
+    buyer_is_maker: Option<bool>,
+    on_book: Option<bool>,
+}
+
+impl<'m> Fields<'m> {
+    /// Fields of a quote or a single trade.
+    #[inline(always)]
+    fn read(&mut self, s: &mut Scan<'_>, map: &'m SymbolMap) -> Option<()> {
+        const U: u16 = b'u' as u16;
+        const BID: u16 = b'b' as u16;
+        const BID_QTY: u16 = b'B' as u16;
+        const ASK: u16 = b'a' as u16;
+        const ASK_QTY: u16 = b'A' as u16;
+        const ID: u16 = b't' as u16;
+        const KIND: u16 = b'X' as u16;
+        loop {
+            match s.next_key()? {
+                0 => return Some(()),
+                U => once(&mut self.u, s.integer())?,
+                BID => once(&mut self.bid, s.price(self.grid?))?,
+                BID_QTY => once(&mut self.bid_qty, s.qty(self.grid?))?,
+                ASK => once(&mut self.ask, s.price(self.grid?))?,
+                ASK_QTY => once(&mut self.ask_qty, s.qty(self.grid?))?,
+                ID => once(&mut self.id, s.integer())?,
+                KIND => {
+                    s.skip(b"\"")?;
+                    once(&mut self.on_book, Some(s.text()? == b"MARKET"))?;
+                }
+                key => self.read_shared(key, s, map)?,
+            }
+        }
+    }
+
+    /// Fields of an aggregate: `a` is its id there.
+    #[inline(always)]
+    fn read_agg(&mut self, s: &mut Scan<'_>, map: &'m SymbolMap) -> Option<()> {
+        const ID: u16 = b'a' as u16;
+        const FIRST: u16 = b'f' as u16;
+        const LAST: u16 = b'l' as u16;
+        loop {
+            match s.next_key()? {
+                0 => return Some(()),
+                ID => once(&mut self.id, s.integer())?,
+                FIRST => once(&mut self.first, s.integer())?,
+                LAST => once(&mut self.last, s.integer())?,
+                key => self.read_shared(key, s, map)?,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read_shared(&mut self, key: u16, s: &mut Scan<'_>, map: &'m SymbolMap) -> Option<()> {
+        const EVENT: u16 = b'e' as u16;
+        const SYMBOL: u16 = b's' as u16;
+        const SENT: u16 = b'E' as u16;
+        const ENGINE: u16 = b'T' as u16;
+        const PRICE: u16 = b'p' as u16;
+        const QTY: u16 = b'q' as u16;
+        const MAKER: u16 = b'm' as u16;
+        match key {
+            EVENT => None,
+            SYMBOL => once(&mut self.grid, symbol(s, map)),
+            SENT => once(&mut self.sent, s.time()),
+            ENGINE => once(&mut self.engine, s.time()),
+            PRICE => once(&mut self.price, s.price(self.grid?)),
+            QTY => once(&mut self.qty, s.qty(self.grid?)),
+            MAKER => once(&mut self.buyer_is_maker, s.boolean()),
+            _ => s.pass_value(),
+        }
+    }
+
+    #[inline(always)]
+    fn book_ticker(self) -> Option<Frame> {
+        let quote = Quote { bid_px: self.bid?, bid_qty: self.bid_qty?, ask_px: self.ask?, ask_qty: self.ask_qty? };
+        Some(Frame::BookTicker(BookTicker {
+            instrument: self.grid?.id,
+            update_id: self.u?,
+            quote,
+            ts_engine: self.engine,
+            ts_sent: self.sent,
+        }))
+    }
+
+    #[inline(always)]
+    fn taken(&self) -> Option<Trade> {
+        let aggressor = aggressor(self.buyer_is_maker?);
+        Some(Trade { price: self.price?, qty: self.qty?, aggressor, id: self.id? })
+    }
+
+    #[inline(always)]
+    fn trade(self) -> Option<Frame> {
+        Some(Frame::Trade(TradeTick {
+            instrument: self.grid?.id,
+            trade: self.taken()?,
+            ts_event: self.engine?,
+            ts_sent: self.sent?,
+            on_book: self.on_book,
+        }))
+    }
+
+    #[inline(always)]
+    fn agg_trade(self) -> Option<Frame> {
+        Some(Frame::AggTrade(AggTrade {
+            instrument: self.grid?.id,
+            trade: self.taken()?,
+            first_trade: self.first?,
+            last_trade: self.last?,
+            ts_event: self.engine?,
+            ts_sent: self.sent?,
+        }))
+    }
+}
+
+#[inline(always)]
 fn symbol<'m>(s: &mut Scan<'_>, map: &'m SymbolMap) -> Option<&'m Grid> {
-    s.skip(b",\"s\":\"")?;
+    s.skip(b"\"")?;
     map.find(s.text()?)
-}
-
-fn book_ticker(s: &mut Scan<'_>, map: &SymbolMap, futures: bool) -> Option<Frame> {
-    let update_id = s.integer()?;
-    let grid = symbol(s, map)?;
-    s.skip(b",\"b\":\"")?;
-    let bid_px = s.price(grid)?;
-    s.skip(b",\"B\":\"")?;
-    let bid_qty = s.qty(grid)?;
-    s.skip(b",\"a\":\"")?;
-    let ask_px = s.price(grid)?;
-    s.skip(b",\"A\":\"")?;
-    let ask_qty = s.qty(grid)?;
-    let (mut ts_engine, mut ts_sent) = (None, None);
-    if futures {
-        s.skip(b",\"T\":")?;
-        ts_engine = Some(s.time()?);
-        s.skip(b",\"E\":")?;
-        ts_sent = Some(s.time()?);
-    }
-    s.skip(b"}")?;
-    let quote = Quote { bid_px, bid_qty, ask_px, ask_qty };
-    Some(Frame::BookTicker(BookTicker { instrument: grid.id, update_id, quote, ts_engine, ts_sent }))
-}
-
-/// USD-M has `T` before the symbol and `X`; spot has `T` behind the size and `M`.
-fn trade(s: &mut Scan<'_>, map: &SymbolMap) -> Option<Frame> {
-    s.skip(b",\"E\":")?;
-    let ts_sent = s.time()?;
-    let early = match s.skip(b",\"T\":") {
-        Some(()) => Some(s.time()?),
-        None => None,
-    };
-    let grid = symbol(s, map)?;
-    s.skip(b",\"t\":")?;
-    let id = s.integer()?;
-    s.skip(b",\"p\":\"")?;
-    let price = s.price(grid)?;
-    s.skip(b",\"q\":\"")?;
-    let qty = s.qty(grid)?;
-    let (ts_event, on_book) = match early {
-        Some(ts) => {
-            s.skip(b",\"X\":\"")?;
-            (ts, Some(s.text()? == b"MARKET"))
-        }
-        None => {
-            s.skip(b",\"T\":")?;
-            (s.time()?, None)
-        }
-    };
-    s.skip(b",\"m\":")?;
-    let aggressor = aggressor(s.boolean()?);
-    if on_book.is_none() {
-        s.skip(b",\"M\":")?;
-        s.boolean()?;
-    }
-    s.skip(b"}")?;
-    let trade = Trade { price, qty, aggressor, id };
-    Some(Frame::Trade(TradeTick { instrument: grid.id, trade, ts_event, ts_sent, on_book }))
 }
 
 /// `m`: the buyer was the maker, so the seller took.
@@ -117,56 +211,46 @@ pub(super) fn aggressor(buyer_is_maker: bool) -> Side {
 }
 
 fn depth(s: &mut Scan<'_>, map: &SymbolMap, levels: &mut Levels) -> Option<Frame> {
+    const EVENT: u16 = b'e' as u16;
+    const SYMBOL: u16 = b's' as u16;
+    const SENT: u16 = b'E' as u16;
+    const ENGINE: u16 = b'T' as u16;
+    const FIRST: u16 = b'U' as u16;
+    const LAST: u16 = b'u' as u16;
+    const PREV: u16 = key2(b'p', b'u');
+    const BIDS: u16 = b'b' as u16;
+    const ASKS: u16 = b'a' as u16;
     levels.clear();
-    s.skip(b",\"E\":")?;
-    let ts_sent = s.time()?;
-    let ts_engine = match s.skip(b",\"T\":") {
-        Some(()) => Some(s.time()?),
-        None => None,
-    };
-    let grid = symbol(s, map)?;
-    s.skip(b",\"U\":")?;
-    let first = s.integer()?;
-    s.skip(b",\"u\":")?;
-    let last = s.integer()?;
-    let prev = match s.skip(b",\"pu\":") {
-        Some(()) => Some(s.integer()?),
-        None => None,
-    };
-    s.skip(b",\"b\":[")?;
-    s.levels(grid, &mut levels.bids)?;
-    s.skip(b",\"a\":[")?;
-    s.levels(grid, &mut levels.asks)?;
-    s.skip(b"}")?;
-    Some(Frame::Depth(DepthUpdate { instrument: grid.id, first, last, prev, ts_sent, ts_engine }))
-}
-
-fn agg_trade(s: &mut Scan<'_>, map: &SymbolMap) -> Option<Frame> {
-    s.skip(b",\"E\":")?;
-    let ts_sent = s.time()?;
-    let grid = symbol(s, map)?;
-    s.skip(b",\"a\":")?;
-    let id = s.integer()?;
-    s.skip(b",\"p\":\"")?;
-    let price = s.price(grid)?;
-    s.skip(b",\"q\":\"")?;
-    let qty = s.qty(grid)?;
-    s.skip(b",\"f\":")?;
-    let first_trade = s.integer()?;
-    s.skip(b",\"l\":")?;
-    let last_trade = s.integer()?;
-    s.skip(b",\"T\":")?;
-    let ts_event = s.time()?;
-    s.skip(b",\"m\":")?;
-    let aggressor = aggressor(s.boolean()?);
-    if s.skip(b",\"M\":").is_some() {
-        s.boolean()?;
+    let (mut grid, mut sent, mut engine) = (None, None, None);
+    let (mut first, mut last, mut prev) = (None, None, None);
+    let (mut bids, mut asks) = (None, None);
+    loop {
+        match s.next_key()? {
+            0 => break,
+            EVENT => return None,
+            SYMBOL => once(&mut grid, symbol(s, map))?,
+            SENT => once(&mut sent, s.time())?,
+            ENGINE => once(&mut engine, s.time())?,
+            FIRST => once(&mut first, s.integer())?,
+            LAST => once(&mut last, s.integer())?,
+            PREV => once(&mut prev, s.integer())?,
+            BIDS => once(&mut bids, s.levels(grid?, &mut levels.bids))?,
+            ASKS => once(&mut asks, s.levels(grid?, &mut levels.asks))?,
+            _ => s.pass_value()?,
+        }
     }
-    s.skip(b"}")?;
-    let trade = Trade { price, qty, aggressor, id };
-    Some(Frame::AggTrade(AggTrade { instrument: grid.id, trade, first_trade, last_trade, ts_event, ts_sent }))
+    (bids?, asks?);
+    Some(Frame::Depth(DepthUpdate {
+        instrument: grid?.id,
+        first: first?,
+        last: last?,
+        prev,
+        ts_sent: sent?,
+        ts_engine: engine,
+    }))
 }
 
+/// A reply of the REST interface: its keys are words, in one order.
 fn snapshot(s: &mut Scan<'_>, map: &SymbolMap, of: Option<InstrumentId>, levels: &mut Levels) -> Option<Frame> {
     levels.clear();
     let grid = map.by_id(of?)?;
@@ -178,9 +262,9 @@ fn snapshot(s: &mut Scan<'_>, map: &SymbolMap, of: Option<InstrumentId>, levels:
         s.skip(b",\"T\":")?;
         ts_event = Some(s.time()?);
     }
-    s.skip(b",\"bids\":[")?;
+    s.skip(b",\"bids\":")?;
     s.levels(grid, &mut levels.bids)?;
-    s.skip(b",\"asks\":[")?;
+    s.skip(b",\"asks\":")?;
     s.levels(grid, &mut levels.asks)?;
     s.skip(b"}")?;
     Some(Frame::Snapshot(Snapshot { instrument: grid.id, last_update_id, ts_sent, ts_event }))

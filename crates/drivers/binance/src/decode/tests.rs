@@ -174,6 +174,27 @@ fn fields_in_any_order_and_extra_fields_are_the_same() {
     }
 }
 
+/// Since June 2026 payloads carry a stream type and some a pair, and nobody says where.
+#[test]
+fn fields_that_nobody_asks_for_do_not_leave_the_fast_way() {
+    let d = decoder(Product::UsdM);
+    for frame in [QUOTE, TRADE, DIFF, AGG] {
+        let want = usdm(frame).unwrap();
+        for extra in [r#""st":1,"#, r#""ps":"BTCUSDT","st":1,"#, r#""nq":"0.5","x":null,"y":true,"#] {
+            for before in [r#""s":"#, r#""E":"#] {
+                let longer = frame.replacen(before, &format!("{extra}{before}"), 1);
+                let fast = fast::decode(&d.map, longer.as_bytes(), None, &mut Levels::default());
+                assert_eq!(fast, Some(want.0), "{longer}");
+            }
+        }
+        // A second value of a field, and a second kind, are for the parser.
+        for twice in [r#""E":1,"E":"#, r#""e":"trade","E":"#] {
+            let twice = frame.replacen(r#""E":"#, twice, 1);
+            assert_eq!(fast::decode(&d.map, twice.as_bytes(), None, &mut Levels::default()), None, "{twice}");
+        }
+    }
+}
+
 #[test]
 fn the_usual_shapes_are_scanned() {
     for (product, frames) in [
