@@ -4,7 +4,9 @@
 
 pub mod book_sync;
 pub mod decode;
+pub mod errors;
 pub mod instruments;
+pub mod profile;
 pub mod replay;
 pub mod request;
 pub mod sign;
@@ -12,6 +14,8 @@ pub mod symbols;
 
 pub use book_sync::{BookSync, SyncOut};
 pub use decode::{DecodeError, Decoder, Frame, Levels};
+pub use errors::{ErrorReply, Verdict};
+pub use profile::{Hosts, Profile};
 pub use replay::{CaptureLoad, LineSource, Replayer, SourceLine, load_capture, probe};
 pub use sign::{Credentials, KeyError, KeyKind};
 pub use symbols::{Product, SymbolMap};
