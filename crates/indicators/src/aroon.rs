@@ -54,8 +54,8 @@ impl Aroon {
     pub fn value(&self) -> Option<AroonLines> {
         let period = (self.lows.period() - 1) as f64;
         let step = 100.0 / period;
-        let line = |age: usize| 100.0 - step * age as f64;
-        let (down, up) = (line(self.lows.view()?.sum.age), line(self.highs.view()?.sum.age));
+        let line = |age: f64| 100.0 - step * age;
+        let (down, up) = (line(self.lows.view()?.sums.age), line(self.highs.view()?.sums.age));
         Some(AroonLines { down, up, oscillator: up - down })
     }
 

@@ -1,11 +1,14 @@
 //! Bands around an average: Bollinger's by deviation, Keltner's by range.
 
+use crate::aggregates::Moments;
 use crate::bar::{Columns, Hlc};
 use crate::ema::Ema;
 use crate::indicator::{Reading, indicator};
+use crate::number::Number;
 use crate::range::Atr;
-use crate::stats::{RollingStats, Stats};
-use crate::window::BadPeriod;
+use crate::stats::Deviation;
+use crate::tiles::{Formula, FromRow};
+use crate::window::{BadPeriod, View, Window};
 use crate::{exact, usable};
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +21,6 @@ pub struct Band {
     pub upper: f64,
     /// Population standard deviation of the window.
     pub std: f64,
-}
-
-impl Band {
-    #[inline(always)]
-    fn of(s: Stats, width: f64) -> Band {
-        let half = width * s.std;
-        Band { lower: s.mean - half, middle: s.mean, upper: s.mean + half, std: s.std }
-    }
 }
 
 /// Without the deviation, which follows from the others.
@@ -42,7 +37,7 @@ impl Reading<3> for Band {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bollinger {
-    stats: RollingStats,
+    stats: Window<Moments>,
     #[serde(with = "exact")]
     width: f64,
 }
@@ -51,34 +46,60 @@ impl Bollinger {
     /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD). `width` is in standard deviations, usually 2; its
     /// sign is dropped, and one that is not finite counts as 0.
     pub fn new(period: usize, width: f64) -> Result<Self, BadPeriod> {
-        Ok(Bollinger { stats: RollingStats::new(period)?, width: width_of(width) })
+        Ok(Bollinger { stats: Window::new(period)?, width: width_of(width) })
     }
 
     /// Takes `x` in and answers the bands; `None` until warm.
     #[inline(always)]
     pub fn update(&mut self, x: f64) -> Option<Band> {
-        self.stats.update(x);
+        self.stats.take(x);
         self.value()
     }
 
     /// The bands as of the newest input; `None` until warm.
     #[inline(always)]
     pub fn value(&self) -> Option<Band> {
-        self.stats.value().map(|s| Band::of(s, self.width))
+        self.stats.value(self.bands())
     }
 
     /// Usable inputs until the first value.
     pub fn warmup(&self) -> usize {
-        self.stats.warmup()
+        self.stats.period()
     }
 
     #[inline(always)]
-    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
-    where
-        Band: Reading<N>,
-    {
-        let width = self.width;
-        self.stats.blocks_of(input, out, |s, _| Band::of(s, width));
+    fn bands(&self) -> Bands {
+        Bands { deviation: Deviation::of(self.stats.period()), width: self.width }
+    }
+
+    #[inline(always)]
+    fn columns<const M: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; M]) {
+        self.stats.batch(input, out, self.bands());
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bands {
+    deviation: Deviation,
+    width: f64,
+}
+
+impl Formula<4> for Bands {
+    type Over = Moments;
+    type Value = Band;
+    #[inline(always)]
+    fn read<F: Number>(self, v: View<Moments, F>) -> [F; 4] {
+        let [mean, std] = self.deviation.read(v);
+        let half = F::all(self.width) * std;
+        [mean - half, mean, mean + half, std]
+    }
+}
+
+// The columns of the batch are the first three.
+impl FromRow<4> for Band {
+    #[inline(always)]
+    fn from_row([lower, middle, upper, std]: [f64; 4]) -> Band {
+        Band { lower, middle, upper, std }
     }
 }
 
@@ -145,5 +166,5 @@ impl Keltner {
     }
 }
 
-indicator!(Bollinger, f64 => Band, blocks);
+indicator!(Bollinger, f64 => Band, columns);
 indicator!(Keltner, Hlc => KeltnerBand);

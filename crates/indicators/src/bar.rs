@@ -98,6 +98,9 @@ pub trait Columns {
     /// The rows `from..to`, which must be there.
     fn part(&self, from: usize, to: usize) -> Self;
 
+    /// The row `i`, which must be there.
+    fn row(&self, i: usize) -> Self::Row;
+
     fn iter(&self) -> impl Iterator<Item = Self::Row> + Clone;
 }
 
@@ -109,6 +112,10 @@ impl Columns for &[f64] {
     #[inline(always)]
     fn part(&self, from: usize, to: usize) -> Self {
         &self[from..to]
+    }
+    #[inline(always)]
+    fn row(&self, i: usize) -> f64 {
+        self[i]
     }
     #[inline(always)]
     fn iter(&self) -> impl Iterator<Item = f64> + Clone {
@@ -130,6 +137,10 @@ impl Columns for HighLow<&[f64]> {
         HighLow { high: &self.high[from..to], low: &self.low[from..to] }
     }
     #[inline(always)]
+    fn row(&self, i: usize) -> HighLow {
+        HighLow { high: self.high[i], low: self.low[i] }
+    }
+    #[inline(always)]
     fn iter(&self) -> impl Iterator<Item = HighLow> + Clone {
         self.high.iter().zip(self.low).map(|(high, low)| HighLow { high: *high, low: *low })
     }
@@ -143,6 +154,10 @@ impl Columns for Hlc<&[f64]> {
     #[inline(always)]
     fn part(&self, from: usize, to: usize) -> Self {
         Hlc { high: &self.high[from..to], low: &self.low[from..to], close: &self.close[from..to] }
+    }
+    #[inline(always)]
+    fn row(&self, i: usize) -> Hlc {
+        Hlc { high: self.high[i], low: self.low[i], close: self.close[i] }
     }
     #[inline(always)]
     fn iter(&self) -> impl Iterator<Item = Hlc> + Clone {
@@ -166,6 +181,10 @@ impl Columns for Hlcv<&[f64]> {
         }
     }
     #[inline(always)]
+    fn row(&self, i: usize) -> Hlcv {
+        Hlcv { high: self.high[i], low: self.low[i], close: self.close[i], volume: self.volume[i] }
+    }
+    #[inline(always)]
     fn iter(&self) -> impl Iterator<Item = Hlcv> + Clone {
         let rows = self.high.iter().zip(self.low).zip(self.close).zip(self.volume);
         rows.map(|(((high, low), close), volume)| Hlcv { high: *high, low: *low, close: *close, volume: *volume })
@@ -182,6 +201,10 @@ impl Columns for Priced<&[f64]> {
         Priced { price: &self.price[from..to], volume: &self.volume[from..to] }
     }
     #[inline(always)]
+    fn row(&self, i: usize) -> Priced {
+        Priced { price: self.price[i], volume: self.volume[i] }
+    }
+    #[inline(always)]
     fn iter(&self) -> impl Iterator<Item = Priced> + Clone {
         self.price.iter().zip(self.volume).map(|(price, volume)| Priced { price: *price, volume: *volume })
     }
@@ -195,6 +218,10 @@ impl Columns for Pair<&[f64]> {
     #[inline(always)]
     fn part(&self, from: usize, to: usize) -> Self {
         Pair { x: &self.x[from..to], y: &self.y[from..to] }
+    }
+    #[inline(always)]
+    fn row(&self, i: usize) -> Pair {
+        Pair { x: self.x[i], y: self.y[i] }
     }
     #[inline(always)]
     fn iter(&self) -> impl Iterator<Item = Pair> + Clone {

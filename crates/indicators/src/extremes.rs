@@ -1,10 +1,11 @@
 //! The lowest and the highest of the newest inputs, and the channel between those of bars.
 
 use crate::aggregates::{Greatest, Least};
-use crate::bar::{Columns, HighLow};
+use crate::bar::HighLow;
 use crate::indicator::{Reading, indicator};
-use crate::usable;
-use crate::window::{BadPeriod, Window};
+use crate::number::Number;
+use crate::tiles::{Formula, windowed};
+use crate::window::{BadPeriod, View, Window};
 use serde::{Deserialize, Serialize};
 
 /// Lowest of the newest `period` inputs (TA-Lib `MIN`).
@@ -17,75 +18,46 @@ pub struct RollingMin(Window<Least>);
 #[serde(transparent)]
 pub struct RollingMax(Window<Greatest>);
 
-impl RollingMin {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Window::new(period).map(RollingMin)
-    }
+#[derive(Clone, Copy, Debug)]
+struct Lowest;
 
-    /// Takes `x` in and answers the minimum; `None` until warm.
+impl Lowest {
     #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<f64> {
-        if usable(x) {
-            self.0.push(x);
-        }
-        self.value()
-    }
-
-    /// The minimum as of the newest input; `None` until warm.
-    #[inline(always)]
-    pub fn value(&self) -> Option<f64> {
-        self.0.view().map(|v| v.sum.0)
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.period()
-    }
-
-    #[inline(always)]
-    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
-    where
-        f64: Reading<N>,
-    {
-        self.0.blocks(input, out, usable, |x| x, |v| v.sum.0);
+    fn of(_: usize) -> Lowest {
+        Lowest
     }
 }
 
-impl RollingMax {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Window::new(period).map(RollingMax)
-    }
-
-    /// Takes `x` in and answers the maximum; `None` until warm.
+impl Formula<1> for Lowest {
+    type Over = Least;
+    type Value = f64;
     #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<f64> {
-        if usable(x) {
-            self.0.push(x);
-        }
-        self.value()
-    }
-
-    /// The maximum as of the newest input; `None` until warm.
-    #[inline(always)]
-    pub fn value(&self) -> Option<f64> {
-        self.0.view().map(|v| v.sum.0)
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.period()
-    }
-
-    #[inline(always)]
-    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
-    where
-        f64: Reading<N>,
-    {
-        self.0.blocks(input, out, usable, |x| x, |v| v.sum.0);
+    fn read<F: Number>(self, v: View<Least, F>) -> [F; 1] {
+        [v.sums]
     }
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Highest;
+
+impl Highest {
+    #[inline(always)]
+    fn of(_: usize) -> Highest {
+        Highest
+    }
+}
+
+impl Formula<1> for Highest {
+    type Over = Greatest;
+    type Value = f64;
+    #[inline(always)]
+    fn read<F: Number>(self, v: View<Greatest, F>) -> [F; 1] {
+        [v.sums]
+    }
+}
+
+windowed!(RollingMin, f64 => f64, Lowest);
+windowed!(RollingMax, f64 => f64, Highest);
 
 /// The range of a run of bars, `lower <= middle <= upper`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -143,6 +115,4 @@ impl Donchian {
     }
 }
 
-indicator!(RollingMin, f64 => f64, blocks);
-indicator!(RollingMax, f64 => f64, blocks);
 indicator!(Donchian, HighLow => Channel);

@@ -86,13 +86,13 @@ pub(crate) fn put<const N: usize, T: Reading<N>>(out: &mut [&mut [f64]; N], i: u
 macro_rules! indicator {
     ($name:ty, $input:ty => $output:ty) => {
         impl crate::indicator::Indicator for $name {
-            indicator!(@body $name, $input => $output);
+            crate::indicator::indicator!(@body $name, $input => $output);
         }
     };
-    // Of one window: a batch goes through it block by block.
-    ($name:ty, $input:ty => $output:ty, blocks) => {
+    // With a faster way through columns, which have been checked to be of one length.
+    ($name:ty, $input:ty => $output:ty, columns) => {
         impl crate::indicator::Indicator for $name {
-            indicator!(@body $name, $input => $output);
+            crate::indicator::indicator!(@body $name, $input => $output);
 
             #[inline]
             fn batch<const N: usize, C>(
@@ -105,7 +105,7 @@ macro_rules! indicator {
                 $output: crate::indicator::Reading<N>,
             {
                 crate::indicator::check_lengths(&input, &out)?;
-                self.blocks(input, out);
+                self.columns(input, out);
                 Ok(())
             }
         }

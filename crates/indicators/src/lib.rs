@@ -22,6 +22,7 @@ mod ichimoku;
 mod indicator;
 mod macd;
 mod mean;
+mod number;
 mod range;
 mod regression;
 mod rsi;
@@ -29,6 +30,7 @@ mod smooth;
 mod stats;
 mod stochastic;
 mod supertrend;
+mod tiles;
 mod volume;
 mod window;
 

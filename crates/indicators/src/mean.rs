@@ -1,10 +1,9 @@
 //! Moving averages over a window: simple and linearly weighted.
 
 use crate::aggregates::{Ranked, Sum};
-use crate::bar::Columns;
-use crate::indicator::{Reading, indicator};
-use crate::usable;
-use crate::window::{BadPeriod, View, Window};
+use crate::number::Number;
+use crate::tiles::{Formula, windowed};
+use crate::window::{View, Window};
 use serde::{Deserialize, Serialize};
 
 /// Arithmetic mean of the newest `period` inputs (TA-Lib `SMA`).
@@ -12,49 +11,31 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Sma(Window<Sum>);
 
-#[inline(always)]
-fn mean(v: View<Sum>, one_nth: f64) -> f64 {
-    v.origin + v.sum.0 * one_nth
-}
-
 impl Sma {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Window::new(period).map(Sma)
-    }
-
-    /// Takes `x` in and answers the mean; `None` until warm.
-    #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<f64> {
-        if usable(x) {
-            self.0.push(x);
-        }
-        self.value()
-    }
-
-    /// The mean as of the newest input; `None` until warm.
-    #[inline(always)]
-    pub fn value(&self) -> Option<f64> {
-        self.0.view().map(|v| mean(v, 1.0 / self.0.period() as f64))
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.period()
-    }
-
     #[inline(always)]
     pub(crate) fn inputs(&self) -> &[f64] {
         self.0.values()
     }
+}
 
+#[derive(Clone, Copy, Debug)]
+struct Mean {
+    one_nth: f64,
+}
+
+impl Mean {
     #[inline(always)]
-    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
-    where
-        f64: Reading<N>,
-    {
-        let one_nth = 1.0 / self.0.period() as f64;
-        self.0.blocks(input, out, usable, |x| x, |v| mean(v, one_nth));
+    fn of(period: usize) -> Mean {
+        Mean { one_nth: 1.0 / period as f64 }
+    }
+}
+
+impl Formula<1> for Mean {
+    type Over = Sum;
+    type Value = f64;
+    #[inline(always)]
+    fn read<F: Number>(self, v: View<Sum, F>) -> [F; 1] {
+        [v.origin + v.sums * F::all(self.one_nth)]
     }
 }
 
@@ -64,49 +45,28 @@ impl Sma {
 #[serde(transparent)]
 pub struct Wma(Window<Ranked>);
 
-impl Wma {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Window::new(period).map(Wma)
-    }
-
-    /// Takes `x` in and answers the mean; `None` until warm.
-    #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<f64> {
-        if usable(x) {
-            self.0.push(x);
-        }
-        self.value()
-    }
-
-    /// The mean as of the newest input; `None` until warm.
-    #[inline(always)]
-    pub fn value(&self) -> Option<f64> {
-        let one_nth = self.one_nth();
-        self.0.view().map(|v| v.origin + v.sum.ranked * one_nth)
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.period()
-    }
-
+#[derive(Clone, Copy, Debug)]
+struct WeightedMean {
     /// One over the sum of the weights.
-    #[inline(always)]
-    fn one_nth(&self) -> f64 {
-        let n = self.0.period() as f64;
-        2.0 / (n * (n + 1.0))
-    }
+    one_nth: f64,
+}
 
+impl WeightedMean {
     #[inline(always)]
-    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
-    where
-        f64: Reading<N>,
-    {
-        let one_nth = self.one_nth();
-        self.0.blocks(input, out, usable, |x| x, |v| v.origin + v.sum.ranked * one_nth);
+    fn of(period: usize) -> WeightedMean {
+        let n = period as f64;
+        WeightedMean { one_nth: 2.0 / (n * (n + 1.0)) }
     }
 }
 
-indicator!(Sma, f64 => f64, blocks);
-indicator!(Wma, f64 => f64, blocks);
+impl Formula<1> for WeightedMean {
+    type Over = Ranked;
+    type Value = f64;
+    #[inline(always)]
+    fn read<F: Number>(self, v: View<Ranked, F>) -> [F; 1] {
+        [v.origin + v.sums.ranked * F::all(self.one_nth)]
+    }
+}
+
+windowed!(Sma, f64 => f64, Mean);
+windowed!(Wma, f64 => f64, WeightedMean);

@@ -1,10 +1,10 @@
 //! Mean and standard deviation over a window, and how unusual the newest input is by them.
 
 use crate::aggregates::Moments;
-use crate::bar::Columns;
-use crate::indicator::{Reading, indicator};
-use crate::usable;
-use crate::window::{BadPeriod, View, Window};
+use crate::indicator::Reading;
+use crate::number::Number;
+use crate::tiles::{Formula, FromRow, windowed};
+use crate::window::{View, Window};
 use serde::{Deserialize, Serialize};
 
 /// Mean and population standard deviation (divisor `n`, as TA-Lib `STDDEV`).
@@ -15,18 +15,6 @@ pub struct Stats {
     pub std: f64,
 }
 
-impl Stats {
-    #[inline(always)]
-    pub(crate) fn of(v: View<Moments>, one_nth: f64) -> Stats {
-        Stats { mean: v.origin + v.sum.sum * one_nth, std: (v.sum.spread(one_nth) * one_nth).sqrt() }
-    }
-
-    #[inline(always)]
-    fn score(self, x: f64) -> f64 {
-        if self.std > 0.0 { (x - self.mean) / self.std } else { 0.0 }
-    }
-}
-
 impl Reading<2> for Stats {
     const NAMES: [&'static str; 2] = ["mean", "std"];
     #[inline(always)]
@@ -35,60 +23,37 @@ impl Reading<2> for Stats {
     }
 }
 
+impl FromRow<2> for Stats {
+    #[inline(always)]
+    fn from_row([mean, std]: [f64; 2]) -> Stats {
+        Stats { mean, std }
+    }
+}
+
 /// [`Stats`] of the newest `period` inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RollingStats(Window<Moments>);
 
-impl RollingStats {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Window::new(period).map(RollingStats)
-    }
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deviation {
+    one_nth: f64,
+}
 
-    /// Takes `x` in and answers mean and deviation; `None` until warm.
+impl Deviation {
     #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<Stats> {
-        if usable(x) {
-            self.0.push(x);
-        }
-        self.value()
+    pub fn of(period: usize) -> Deviation {
+        Deviation { one_nth: 1.0 / period as f64 }
     }
+}
 
-    /// Mean and deviation as of the newest input; `None` until warm.
+impl Formula<2> for Deviation {
+    type Over = Moments;
+    type Value = Stats;
     #[inline(always)]
-    pub fn value(&self) -> Option<Stats> {
-        self.0.view().map(|v| Stats::of(v, self.one_nth()))
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.period()
-    }
-
-    #[inline(always)]
-    fn one_nth(&self) -> f64 {
-        1.0 / self.0.period() as f64
-    }
-
-    /// A batch of whatever is read from the statistics and the newest input.
-    #[inline(always)]
-    pub(crate) fn blocks_of<const N: usize, T: Reading<N>>(
-        &mut self,
-        input: impl Columns<Row = f64>,
-        out: [&mut [f64]; N],
-        read: impl Fn(Stats, f64) -> T,
-    ) {
-        let one_nth = self.one_nth();
-        self.0.blocks(input, out, usable, |x| x, |v| read(Stats::of(v, one_nth), v.newest));
-    }
-
-    #[inline(always)]
-    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
-    where
-        Stats: Reading<N>,
-    {
-        self.blocks_of(input, out, |s, _| s);
+    fn read<F: Number>(self, v: View<Moments, F>) -> [F; 2] {
+        let one_nth = F::all(self.one_nth);
+        [v.origin + v.sums.sum * one_nth, (v.sums.spread(self.one_nth) * one_nth).sqrt()]
     }
 }
 
@@ -96,45 +61,34 @@ impl RollingStats {
 /// that input. Zero in a flat window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ZScore(RollingStats);
+pub struct ZScore(Window<Moments>);
 
 impl ZScore {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        RollingStats::new(period).map(ZScore)
-    }
-
-    /// Takes `x` in and answers its score; `None` until warm.
-    #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<f64> {
-        self.0.update(x);
-        self.value()
-    }
-
-    /// The score of the newest input; `None` until warm.
-    #[inline(always)]
-    pub fn value(&self) -> Option<f64> {
-        self.0.0.view().map(|v| Stats::of(v, self.0.one_nth()).score(v.newest))
-    }
-
     /// Mean and deviation of the window; `None` until warm.
     pub fn stats(&self) -> Option<Stats> {
-        self.0.value()
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.warmup()
-    }
-
-    #[inline(always)]
-    fn blocks<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
-    where
-        f64: Reading<N>,
-    {
-        self.0.blocks_of(input, out, |s, x| s.score(x));
+        self.0.value(Deviation::of(self.0.period()))
     }
 }
 
-indicator!(RollingStats, f64 => Stats, blocks);
-indicator!(ZScore, f64 => f64, blocks);
+#[derive(Clone, Copy, Debug)]
+struct Score(Deviation);
+
+impl Score {
+    #[inline(always)]
+    fn of(period: usize) -> Score {
+        Score(Deviation::of(period))
+    }
+}
+
+impl Formula<1> for Score {
+    type Over = Moments;
+    type Value = f64;
+    #[inline(always)]
+    fn read<F: Number>(self, v: View<Moments, F>) -> [F; 1] {
+        let [mean, std] = self.0.read(v);
+        [((v.newest - mean) / std).where_positive(std)]
+    }
+}
+
+windowed!(RollingStats, f64 => Stats, Deviation);
+windowed!(ZScore, f64 => f64, Score);

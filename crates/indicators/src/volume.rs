@@ -91,7 +91,7 @@ impl Mfi {
     /// The index as of the newest bar; `None` until warm.
     #[inline(always)]
     pub fn value(&self) -> Option<f64> {
-        let [up, down] = self.flows.view()?.sum.0;
+        let [up, down] = self.flows.view()?.sums;
         let both = up + down;
         Some(if both > 0.0 { 100.0 * (up / both) } else { 0.0 })
     }
@@ -169,9 +169,9 @@ impl RollingVwap {
         if x.is_usable() {
             self.traded.push([x.price, x.volume]);
             if let Some(v) = self.traded.view()
-                && v.sum.volume > 0.0
+                && v.sums.volume > 0.0
             {
-                self.value = Some(v.origin[0] + v.sum.money / v.sum.volume);
+                self.value = Some(v.origin[0] + v.sums.money / v.sums.volume);
             }
         }
         self.value()

@@ -2,9 +2,8 @@
 //! Never subtracts what leaves: an aggregate is only ever built up from the values in the window, so no error can
 //! accumulate.
 
-use crate::bar::Columns;
 use crate::exact::Exact;
-use crate::indicator::{Reading, put};
+use crate::number::Number;
 use serde::{Deserialize, Serialize};
 
 /// The longest window, in inputs.
@@ -29,7 +28,10 @@ pub(crate) fn check_period(period: usize) -> Result<usize, BadPeriod> {
 /// What a window holds: a number or two.
 pub(crate) trait Item: Copy + PartialEq + std::fmt::Debug {
     const ZERO: Self;
+    /// The same of [`Lanes`](crate::number::Lanes).
+    type Of<F: Number>: Copy + std::fmt::Debug;
     type Saved: Serialize + for<'de> Deserialize<'de>;
+    fn gather<F: Number>(lane: impl Fn(usize) -> Self) -> Self::Of<F>;
     fn is_usable(self) -> bool;
     fn save(self) -> Self::Saved;
     fn load(saved: &Self::Saved) -> Self;
@@ -37,7 +39,12 @@ pub(crate) trait Item: Copy + PartialEq + std::fmt::Debug {
 
 impl Item for f64 {
     const ZERO: f64 = 0.0;
+    type Of<F: Number> = F;
     type Saved = Exact;
+    #[inline(always)]
+    fn gather<F: Number>(lane: impl Fn(usize) -> f64) -> F {
+        F::from_fn(lane)
+    }
     #[inline(always)]
     fn is_usable(self) -> bool {
         crate::usable(self)
@@ -52,7 +59,12 @@ impl Item for f64 {
 
 impl Item for [f64; 2] {
     const ZERO: [f64; 2] = [0.0; 2];
+    type Of<F: Number> = [F; 2];
     type Saved = [Exact; 2];
+    #[inline(always)]
+    fn gather<F: Number>(lane: impl Fn(usize) -> [f64; 2]) -> [F; 2] {
+        [F::from_fn(|k| lane(k)[0]), F::from_fn(|k| lane(k)[1])]
+    }
     // Products of two usable numbers are kept here too.
     #[inline(always)]
     fn is_usable(self) -> bool {
@@ -66,18 +78,24 @@ impl Item for [f64; 2] {
     }
 }
 
-/// Something that can be summed up over neighbouring runs of values. `origin` is a value that lies in each window the
-/// aggregate is used for: sums of distances from it are as exact as the spread of the window allows, wherever the
-/// values lie, and equal values give sums of exactly zero.
+pub(crate) type Of<A, F> = <<A as Aggregate>::Item as Item>::Of<F>;
+
+/// How neighbouring runs of values are summed up. `origin` is a value that lies in each window the sums are used for:
+/// sums of distances from it are as exact as the spread of the window allows, wherever the values lie, and equal values
+/// give sums of exactly zero.
 pub(crate) trait Aggregate: Copy + std::fmt::Debug {
     type Item: Item;
+    type Sums<F: Number>: Copy + std::fmt::Debug;
     /// Of no value.
-    const EMPTY: Self;
+    fn empty<F: Number>() -> Self::Sums<F>;
     /// With a value that is newer than all of the run, which has `n` values with it.
-    fn newer(self, x: Self::Item, origin: Self::Item, n: usize) -> Self;
+    fn newer<F: Number>(sums: Self::Sums<F>, x: Of<Self, F>, origin: Of<Self, F>, n: usize) -> Self::Sums<F>;
     /// With a value that is older than all of the run, which has `n` values with it.
-    fn older(self, x: Self::Item, origin: Self::Item, n: usize) -> Self;
-    fn join(older: Self, newer: Self, runs: Runs) -> Self;
+    #[inline(always)]
+    fn older<F: Number>(sums: Self::Sums<F>, x: Of<Self, F>, origin: Of<Self, F>, n: usize) -> Self::Sums<F> {
+        Self::newer(sums, x, origin, n)
+    }
+    fn join<F: Number>(older: Self::Sums<F>, newer: Self::Sums<F>, runs: Runs) -> Self::Sums<F>;
 }
 
 /// How many values two neighbouring runs have.
@@ -89,10 +107,10 @@ pub(crate) struct Runs {
 
 /// What a full window says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View<A: Aggregate> {
-    pub sum: A,
-    pub origin: A::Item,
-    pub newest: A::Item,
+pub(crate) struct View<A: Aggregate, F: Number = f64> {
+    pub sums: A::Sums<F>,
+    pub origin: Of<A, F>,
+    pub newest: Of<A, F>,
 }
 
 /// The newest `period` values. They come in blocks of `period`: the newest block grows in `values`, over the values of
@@ -100,18 +118,18 @@ pub(crate) struct View<A: Aggregate> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Saved<A::Item>", into = "Saved<A::Item>", bound(serialize = "", deserialize = ""))]
 pub(crate) struct Window<A: Aggregate> {
-    period: usize,
+    pub(crate) period: usize,
     /// Values of the newest block, `1..=period` once there was one.
-    at: usize,
+    pub(crate) at: usize,
     /// Whether `period` values have come in.
-    full: bool,
-    values: Vec<A::Item>,
+    pub(crate) full: bool,
+    pub(crate) values: Vec<A::Item>,
     /// `rest[i]`: the aggregate of the older block from its value `i` to its end; `rest[period]` is empty.
-    rest: Vec<A>,
+    rest: Vec<A::Sums<f64>>,
     /// The aggregate of the newest block.
-    grown: A,
+    pub(crate) grown: A::Sums<f64>,
     /// The first value of the newest block: every window that ends in this block has it.
-    origin: A::Item,
+    pub(crate) origin: A::Item,
 }
 
 impl<A: Aggregate> PartialEq for Window<A> {
@@ -128,8 +146,8 @@ impl<A: Aggregate> Window<A> {
             at: 0,
             full: false,
             values: vec![A::Item::ZERO; period],
-            rest: vec![A::EMPTY; period + 1],
-            grown: A::EMPTY,
+            rest: vec![A::empty(); period + 1],
+            grown: A::empty(),
             origin: A::Item::ZERO,
         })
     }
@@ -147,7 +165,7 @@ impl<A: Aggregate> Window<A> {
         }
         self.values[self.at] = x;
         self.at += 1;
-        self.grown = self.grown.newer(x, self.origin, self.at);
+        self.grown = A::newer(self.grown, one(x), one(self.origin), self.at);
         self.full |= self.at == self.period;
     }
 
@@ -155,9 +173,9 @@ impl<A: Aggregate> Window<A> {
     #[inline(always)]
     pub fn view(&self) -> Option<View<A>> {
         self.full.then(|| View {
-            sum: A::join(self.rest[self.at], self.grown, Runs { older: self.period - self.at, newer: self.at }),
-            origin: self.origin,
-            newest: self.values[self.at - 1],
+            sums: A::join(self.rest[self.at], self.grown, Runs { older: self.period - self.at, newer: self.at }),
+            origin: one(self.origin),
+            newest: one(self.values[self.at - 1]),
         })
     }
 
@@ -173,59 +191,26 @@ impl<A: Aggregate> Window<A> {
         self.full.then(|| self.values[if self.at == self.period { 0 } else { self.at }])
     }
 
-    /// As pushing `item(row)` for all rows of `input` that are `good`. Block by block, because that keeps the running sums
-    /// in registers: half the time.
-    #[inline(always)]
-    pub fn blocks<const N: usize, C: Columns, T: Reading<N>>(
-        &mut self,
-        input: C,
-        mut out: [&mut [f64]; N],
-        good: impl Fn(C::Row) -> bool,
-        item: impl Fn(C::Row) -> A::Item,
-        read: impl Fn(View<A>) -> T,
-    ) {
-        let total = input.rows().unwrap_or(0);
-        let mut done = 0;
-        while done < total {
-            let at = if self.at == self.period { 0 } else { self.at };
-            let take = (total - done).min(self.period - at);
-            let part = input.part(done, done + take);
-            let usable = part.iter().fold(true, |all, row| all & good(row));
-            if !usable || !self.full {
-                for (i, row) in part.iter().enumerate() {
-                    if good(row) {
-                        self.push(item(row));
-                    }
-                    put(&mut out, done + i, self.view().map(&read));
-                }
-            } else {
-                if at == 0
-                    && let Some(row) = part.iter().next()
-                {
-                    self.begin(item(row));
-                }
-                let columns = out.each_mut().map(|column| &mut column[done..done + take]);
-                let run = Run {
-                    values: &mut self.values[at..],
-                    rest: &self.rest[at + 1..],
-                    grown: self.grown,
-                    origin: self.origin,
-                    runs: Runs { older: self.period - at, newer: at },
-                };
-                self.grown = run.grow(part.iter().map(&item), columns, &read);
-                self.at += take;
-            }
-            done += take;
+    /// Makes these values, `period` of them, the newest block of a full window.
+    pub fn become_block(&mut self, values: impl Iterator<Item = A::Item>) {
+        for (place, x) in self.values.iter_mut().zip(values) {
+            *place = x;
         }
+        self.origin = self.values[0];
+        self.grown = A::empty();
+        for (i, x) in self.values.iter().enumerate() {
+            self.grown = A::newer(self.grown, one(*x), one(self.origin), i + 1);
+        }
+        (self.at, self.full) = (self.period, true);
     }
 
     /// Opens a block, whose first value will be `x`.
     #[inline(always)]
     fn begin(&mut self, x: A::Item) {
         if self.at > 0 {
-            add_up(&self.values, &mut self.rest, x);
+            add_up::<A>(&self.values, &mut self.rest, x);
         }
-        (self.at, self.grown, self.origin) = (0, A::EMPTY, x);
+        (self.at, self.grown, self.origin) = (0, A::empty(), x);
     }
 
     /// The values of the older and of the newer block, oldest first.
@@ -235,53 +220,20 @@ impl<A: Aggregate> Window<A> {
     }
 }
 
-/// The part of a window that a run of values goes through.
-struct Run<'a, A: Aggregate> {
-    values: &'a mut [A::Item],
-    rest: &'a [A],
-    grown: A,
-    origin: A::Item,
-    runs: Runs,
-}
-
-impl<A: Aggregate> Run<'_, A> {
-    /// Takes usable values in, as many as each of the columns is long, and gives what the block has grown to.
-    // A function of its own, without a place to panic: only then the sums stay in registers for sure.
-    #[inline(never)]
-    fn grow<const N: usize, T: Reading<N>>(
-        self,
-        items: impl Iterator<Item = A::Item>,
-        mut columns: [&mut [f64]; N],
-        read: &impl Fn(View<A>) -> T,
-    ) -> A {
-        let Run { values, rest, mut grown, origin, mut runs } = self;
-        let mut i = 0usize;
-        for ((x, value), rest) in items.zip(values).zip(rest) {
-            *value = x;
-            // Wrapping, because a sum that may panic is computed even where the aggregate does not ask for it.
-            runs = Runs { older: runs.older.wrapping_sub(1), newer: runs.newer.wrapping_add(1) };
-            grown = grown.newer(x, origin, runs.newer);
-            let row = read(View { sum: A::join(*rest, grown, runs), origin, newest: x }).row();
-            for (column, x) in columns.iter_mut().zip(row) {
-                if let Some(place) = column.get_mut(i) {
-                    *place = x;
-                }
-            }
-            i = i.wrapping_add(1);
-        }
-        grown
-    }
+#[inline(always)]
+fn one<T: Item>(x: T) -> T::Of<f64> {
+    T::gather(|_| x)
 }
 
 /// From the newest to the oldest: the aggregate from each value to the end.
 // Slices instead of the window: it stays in registers around the call.
 #[inline(never)]
-fn add_up<A: Aggregate>(values: &[A::Item], rest: &mut [A], origin: A::Item) {
-    let (mut sum, mut n) = (A::EMPTY, 0usize);
+fn add_up<A: Aggregate>(values: &[A::Item], rest: &mut [A::Sums<f64>], origin: A::Item) {
+    let (mut sums, mut n) = (A::empty(), 0usize);
     for (x, rest) in values.iter().zip(rest).rev() {
         n = n.wrapping_add(1);
-        sum = sum.older(*x, origin, n);
-        *rest = sum;
+        sums = A::older(sums, one(*x), one(origin), n);
+        *rest = sums;
     }
 }
 
@@ -320,7 +272,7 @@ impl<A: Aggregate> TryFrom<Saved<A::Item>> for Window<A> {
             w.values.copy_from_slice(&values);
             // Of the older block only these are left; the places before them are not looked at again.
             let end = w.period;
-            add_up(&w.values[back..], &mut w.rest[back..end], w.origin);
+            add_up::<A>(&w.values[back..], &mut w.rest[back..end], w.origin);
         }
         Ok(w)
     }

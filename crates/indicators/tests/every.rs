@@ -269,6 +269,46 @@ proptest! {
     }
 }
 
+/// A market of whole ticks, so that extremes tie, with a bar that cannot be right at each of `odd`.
+fn market(rows: usize, odd: &[usize]) -> Vec<Hlcv> {
+    let mut state = 7u64;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % below) as f64
+    };
+    let mut close = 1000.0;
+    let mut bar = |i: usize| {
+        let open: f64 = close;
+        close += next(21) - 10.0;
+        let (high, low) = (open.max(close) + next(4), open.min(close) - next(4));
+        let volume = if odd.contains(&i) { f64::NAN } else { next(50) };
+        Hlcv { high: if odd.contains(&i) { f64::NAN } else { high }, low, close, volume }
+    };
+    let mut bars: Vec<Hlcv> = (0..rows).map(&mut bar).collect();
+    for i in odd {
+        bars[*i].close = f64::INFINITY;
+    }
+    bars
+}
+
+// Long enough for a batch to take many rows at a time, from the middle of a window on, with rows between that it must not.
+#[test]
+fn a_long_batch_is_the_stream() {
+    for (odd, cut) in [(&[][..], 0), (&[], 2_500), (&[0, 1, 4_000, 4_001, 6_333, 8_999], 1_234)] {
+        let bars = market(9_000, odd);
+        for period in [1, 2, 3, 14, 20, 52, 300] {
+            every(&mut BatchIsStream { bars: &bars, cut }, period);
+        }
+    }
+}
+
+// Windows so wide that a batch keeps fewer of them at a time.
+#[test]
+fn a_batch_of_wide_windows_is_the_stream() {
+    let bars = market(20_000, &[17_000]);
+    every(&mut BatchIsStream { bars: &bars, cut: 100 }, 4_097);
+}
+
 // Prices, ranges and volumes at both ends of what is taken in: quotients of them leave the range of an `f64`.
 #[test]
 fn extremes_stay_numbers() {
