@@ -3,15 +3,16 @@
 
 use crate::defect::DefectKind;
 use crate::error::CatalogError;
+use crate::import::event::{Words, ts_event};
 use crate::import::{Batch, ImportError, Importer};
 use crate::ingest::{ImportReport, Progress, SourceFile, Stream, ingest, read_manifest};
 use crate::instruments::known;
 use crate::layout::Catalog;
 use crate::number::Number;
-use crate::record::{BarFields, Body, LevelFields, Record};
+use crate::record::{Body, Record};
 use ctos_storage::fs::RealFs;
 use ctos_storage::journal::{JournalReader, Record as Journaled};
-use ctos_types::{Event, EventBuf, Instrument, Instruments, Level, Market, MarketData, Price, Qty, UnixNanos};
+use ctos_types::{Event, EventBuf, Instrument, Instruments, UnixNanos};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -162,14 +163,11 @@ impl Importer for JournalImport {
             let Event::Market(market) = buf.as_event() else { continue };
             out.rows_read += 1;
             let instrument = self.instruments.get(market.instrument);
-            match body(&market, instrument, &mut out.levels) {
+            match words(instrument).body(&market, &mut out.levels) {
                 Some(body) => out.records.push(Record {
                     symbol: instrument.symbol.clone(),
                     place: seq + 1,
-                    ts_event: match market.data {
-                        MarketData::Bar(bar) => Some(bar.open_time),
-                        _ => Some(market.ts_event).filter(|t| *t != UnixNanos::MIN),
-                    },
+                    ts_event: ts_event(&market),
                     ts_recv: Some(at),
                     body,
                 }),
@@ -184,50 +182,12 @@ impl Importer for JournalImport {
     }
 }
 
-/// From an event on an instrument's grid to exact numbers.
-fn body(market: &Market<'_>, instrument: &Instrument, levels: &mut Vec<LevelFields>) -> Option<Body> {
-    let price = |px: Price| Number::new(px.0, instrument.price_decimals).ok();
-    let size = |qty: Qty| Number::new(qty.0, instrument.qty_decimals).ok();
-    let exact = |value: ctos_types::Decimal| Number::parse_rounded(&value.to_string()).ok().map(|(n, _)| n);
-    Some(match market.data {
-        MarketData::Quote { quote, update_id } => Body::Quote {
-            bid_px: price(quote.bid_px)?,
-            bid_qty: size(quote.bid_qty)?,
-            ask_px: price(quote.ask_px)?,
-            ask_qty: size(quote.ask_qty)?,
-            update_id,
-        },
-        MarketData::Trade(t) => {
-            Body::Trade { price: price(t.price)?, qty: size(t.qty)?, aggressor: Some(t.aggressor), id: t.id }
-        }
-        MarketData::Depth { bids, asks, snapshot, update_id } => {
-            let start = levels.len() as u32;
-            for Level { price: px, qty } in bids.iter().chain(asks) {
-                levels.push(LevelFields { price: price(*px)?, qty: size(*qty)? });
-            }
-            let middle = start + bids.len() as u32;
-            Body::Book { bids: start..middle, asks: middle..levels.len() as u32, snapshot, update_id }
-        }
-        MarketData::Bar(bar) => Body::Bar(BarFields {
-            interval: bar.interval,
-            open: price(bar.open)?,
-            high: price(bar.high)?,
-            low: price(bar.low)?,
-            close: price(bar.close)?,
-            volume: Some(size(bar.volume)?),
-            quote_volume: None,
-            trades: None,
-            taker_buy_volume: None,
-        }),
-        MarketData::Mark(m) => Body::Mark {
-            mark: exact(m.mark)?,
-            index: exact(m.index).filter(|n| n.signum() != 0),
-            funding_rate: exact(m.funding_rate),
-            next_funding: Some(m.next_funding),
-        },
-        MarketData::Funding(f) => {
-            Body::Funding { rate: exact(f.rate)?, mark: exact(f.mark).filter(|n| n.signum() != 0) }
-        }
-        MarketData::Gap => Body::Gap,
-    })
+/// A journal has its own grid for each instrument. Its rates and marks were computed: their last digits may be rounded.
+fn words(instrument: &Instrument) -> Words {
+    Words {
+        price_places: instrument.price_decimals,
+        qty_places: instrument.qty_decimals,
+        off_grid: |number| Number::parse_rounded(&number.to_string()).ok().map(|(n, _)| n),
+        zero_mark_is_none: true,
+    }
 }

@@ -1,18 +1,16 @@
 //! Raw captures of Binance frames: every event of them on an exact decimal grid, books put together by the venue's rule.
 //! Never: reads a frame itself (the driver's decoder does), or needs the instrument's definition.
 
+use super::event::{Words, ts_event};
 use super::{Batch, ImportError, ImportOptions, Importer};
 use crate::defect::DefectKind;
 use crate::number::Number;
-use crate::record::{Body, LevelFields, Record};
+use crate::record::Record;
 use ctos_driver_binance::instruments::builtin;
 use ctos_driver_binance::replay::Probe;
 use ctos_driver_binance::{LineSource, Product, Replayer, SourceLine, probe};
 use ctos_storage::capture::{CaptureError, CaptureItem, CaptureReader};
-use ctos_types::{
-    Currency, Decimal, Instrument, InstrumentId, InstrumentKind, Level, Market, MarketData, Price, Qty, Settlement,
-    Symbol, UnixNanos,
-};
+use ctos_types::{Currency, Decimal, Instrument, InstrumentId, InstrumentKind, Price, Qty, Settlement, Symbol};
 use std::path::{Path, PathBuf};
 
 /// Lines looked at to find out what a capture is of.
@@ -25,6 +23,14 @@ const QUOTES: [&str; 22] = [
     "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "IDRT", "BIDR", "BTC", "ETH", "BNB", "TRY", "EUR", "BRL", "GBP",
     "AUD", "RUB", "UAH", "ZAR", "JPY", "PLN", "DAI",
 ];
+
+/// Rates and marks are as the venue sent them: what does not fit exactly is told, not rounded.
+const WORDS: Words = Words {
+    price_places: PRICE_PLACES,
+    qty_places: QTY_PLACES,
+    off_grid: |number| Number::try_from(number).ok(),
+    zero_mark_is_none: false,
+};
 
 /// A capture as an importer.
 pub struct CaptureImport {
@@ -180,13 +186,13 @@ impl Importer for CaptureImport {
                 Some(CaptureItem::Line(line)) => {
                     out.rows_read += 1;
                     let (records, levels, defects) = (&mut out.records, &mut out.levels, &mut out.defects);
-                    replayer.on_line(line.number, line.ts_recv, line.frame, &mut |recv, market| match body(
-                        market, levels,
-                    ) {
+                    replayer.on_line(line.number, line.ts_recv, line.frame, &mut |recv, market| match WORDS
+                        .body(market, levels)
+                    {
                         Some(body) => records.push(Record {
                             symbol: symbols[market.instrument.index()].clone(),
                             place: line.number,
-                            ts_event: Some(market.ts_event).filter(|t| *t != UnixNanos::MIN),
+                            ts_event: ts_event(market),
                             ts_recv: Some(recv),
                             body,
                         }),
@@ -201,43 +207,6 @@ impl Importer for CaptureImport {
     fn bytes_read(&self) -> u64 {
         self.reader.bytes_on_disk()
     }
-}
-
-/// From a market event on the wide grid to the words of a record.
-fn body(market: &Market<'_>, levels: &mut Vec<LevelFields>) -> Option<Body> {
-    let price = |px: Price| Number::new(px.0, PRICE_PLACES).ok();
-    let size = |qty: Qty| Number::new(qty.0, QTY_PLACES).ok();
-    let off_grid = |number: Decimal| Number::try_from(number).ok();
-    Some(match market.data {
-        MarketData::Quote { quote, update_id } => Body::Quote {
-            bid_px: price(quote.bid_px)?,
-            bid_qty: size(quote.bid_qty)?,
-            ask_px: price(quote.ask_px)?,
-            ask_qty: size(quote.ask_qty)?,
-            update_id,
-        },
-        MarketData::Trade(t) => {
-            Body::Trade { price: price(t.price)?, qty: size(t.qty)?, aggressor: Some(t.aggressor), id: t.id }
-        }
-        MarketData::Depth { bids, asks, snapshot, update_id } => {
-            let start = levels.len() as u32;
-            let level = |l: &Level| Some(LevelFields { price: price(l.price)?, qty: size(l.qty)? });
-            for l in bids.iter().chain(asks) {
-                levels.push(level(l)?);
-            }
-            let middle = start + bids.len() as u32;
-            Body::Book { bids: start..middle, asks: middle..levels.len() as u32, snapshot, update_id }
-        }
-        MarketData::Mark(m) => Body::Mark {
-            mark: off_grid(m.mark)?,
-            index: off_grid(m.index).filter(|n| n.signum() != 0),
-            funding_rate: off_grid(m.funding_rate),
-            next_funding: Some(m.next_funding),
-        },
-        MarketData::Funding(f) => Body::Funding { rate: off_grid(f.rate)?, mark: off_grid(f.mark) },
-        MarketData::Gap => Body::Gap,
-        MarketData::Bar(_) => return None,
-    })
 }
 
 /// A capture file's lines, as the driver's probe takes them.

@@ -6,6 +6,7 @@ mod binance;
 mod capture;
 mod columns;
 mod detect;
+pub(crate) mod event;
 mod fields;
 mod freqtrade;
 mod okx;

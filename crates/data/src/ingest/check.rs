@@ -1,12 +1,18 @@
 //! From a record to the cells of its series: what is wrong is counted, what fits is handed on.
 //! Never: changes a value, or drops a row without counting it.
 
+mod cells;
+mod neighbours;
+
+pub use neighbours::missing_bars;
+
 use crate::defect::{DefectKind, Defects};
 use crate::layout::Series;
 use crate::number::{MAX_DIGITS, Number};
 use crate::record::{BarFields, Body, Kind, LevelFields, Record};
 use crate::schema::{self, NULL, book};
-use ctos_types::{Instrument, Side, UnixNanos};
+use cells::{Wrong, gap_row, id_cell, nanos, not_negative, positive, side_cell};
+use ctos_types::{Instrument, UnixNanos};
 
 /// What is known of a series while a source is read.
 #[derive(Debug)]
@@ -117,7 +123,7 @@ impl SeriesState {
         mut row: Row,
         out: &mut Checked,
         defects: &mut Defects,
-    ) -> Result<(), (DefectKind, String)> {
+    ) -> Result<(), Wrong> {
         match &record.body {
             Body::Bar(bar) => self.bar(bar, record, &mut row, defects)?,
             Body::Trade { price, qty, aggressor, id } => {
@@ -207,13 +213,7 @@ impl SeriesState {
         Ok(())
     }
 
-    fn bar(
-        &mut self,
-        bar: &BarFields,
-        record: &Record,
-        row: &mut Row,
-        defects: &mut Defects,
-    ) -> Result<(), (DefectKind, String)> {
+    fn bar(&mut self, bar: &BarFields, record: &Record, row: &mut Row, defects: &mut Defects) -> Result<(), Wrong> {
         let BarFields { open, high, low, close, .. } = *bar;
         for (name, px) in [("open", open), ("high", high), ("low", low), ("close", close)] {
             positive(name, px)?;
@@ -241,7 +241,7 @@ impl SeriesState {
     }
 
     /// The cell at the column's scale, which grows if it must.
-    fn cell(&mut self, column: usize, number: Number) -> Result<i64, (DefectKind, String)> {
+    fn cell(&mut self, column: usize, number: Number) -> Result<i64, Wrong> {
         let scale = self.scales[column].max(number.places());
         let digits = self.digits[column].max(number.whole_digits());
         if scale + digits > MAX_DIGITS {
@@ -281,92 +281,7 @@ impl SeriesState {
         }
     }
 
-    fn grid_check(&self, place: u64, out: &Checked, defects: &mut Defects) {
-        let Some(grid) = self.grid else { return };
-        let (prices, sizes) = schema::grid_columns(self.series.kind);
-        for row in &out.rows {
-            for (columns, (step, places)) in [(prices, grid.tick), (sizes, grid.lot)] {
-                let off = columns.iter().find(|at| {
-                    let scale = self.scales[**at];
-                    row[**at] != NULL && !on_grid(row[**at], scale, step, places)
-                });
-                if let Some(at) = off {
-                    let name = schema::columns(self.series.kind)[*at].name;
-                    let text = ctos_types::instrument::mantissa_text(row[*at], self.scales[*at]);
-                    defects.add(DefectKind::OffGrid, place, || format!("{name} {text}"));
-                }
-            }
-        }
-    }
-
-    fn order(&mut self, record: &Record, time: i64, defects: &mut Defects) {
-        if time < self.last_time {
-            self.disordered = true;
-            let last = UnixNanos(self.last_time);
-            defects.add(DefectKind::OutOfOrder, record.place, || format!("{} after {last}", UnixNanos(time)));
-            return;
-        }
-        match &record.body {
-            Body::Bar(bar) if self.last_time != i64::MIN => {
-                let missing = missing_bars(self.last_time, time, bar.interval.as_nanos().0);
-                if missing > 0 {
-                    let example = || format!("{}: {missing} bars before {}", self.series, UnixNanos(time));
-                    self.gaps.add_many(DefectKind::Gap, missing, record.place, example);
-                }
-            }
-            Body::Trade { id, .. } if self.consecutive_ids => {
-                if self.last_id != 0 && *id > self.last_id + 1 {
-                    let missing = id - self.last_id - 1;
-                    let example = || format!("{}: ids {} to {}", self.series, self.last_id + 1, id - 1);
-                    self.gaps.add_many(DefectKind::Gap, missing, record.place, example);
-                }
-                self.last_id = *id;
-            }
-            _ => {}
-        }
-        self.last_time = time;
-    }
-
     pub fn kind(&self) -> Kind {
         self.series.kind
     }
-}
-
-/// Whole bars that lie between two open times.
-pub fn missing_bars(before: i64, after: i64, interval: i64) -> u64 {
-    u64::try_from((after - before) / interval - 1).unwrap_or(0)
-}
-
-/// Whether `mantissa * 10^-scale` is a multiple of `step * 10^-places`.
-fn on_grid(mantissa: i64, scale: u8, step: i64, places: u8) -> bool {
-    if scale == places {
-        return mantissa % step == 0;
-    }
-    Number::new(mantissa, scale).is_ok_and(|n| n.is_multiple_of(step, places))
-}
-
-fn gap_row(mut row: Row, out: &mut Checked) {
-    (row[book::UPDATE_ID], row[book::ACTION], row[book::LAST]) = (0, book::GAP, 1);
-    (row[book::SIDE], row[book::PRICE], row[book::QTY]) = (NULL, NULL, NULL);
-    out.rows.push(row);
-}
-
-fn nanos(time: Option<UnixNanos>) -> i64 {
-    time.map_or(NULL, |t| t.0)
-}
-
-fn side_cell(side: Side) -> i64 {
-    i64::from(side == Side::Sell)
-}
-
-fn id_cell(id: u64) -> Result<i64, (DefectKind, String)> {
-    i64::try_from(id).map_err(|_| (DefectKind::BadNumber, format!("id {id}")))
-}
-
-fn positive(name: &str, px: Number) -> Result<(), (DefectKind, String)> {
-    if px.signum() > 0 { Ok(()) } else { Err((DefectKind::NonPositivePrice, format!("{name} {px}"))) }
-}
-
-fn not_negative(name: &str, qty: Number) -> Result<(), (DefectKind, String)> {
-    if qty.signum() >= 0 { Ok(()) } else { Err((DefectKind::BadQty, format!("{name} {qty}"))) }
 }

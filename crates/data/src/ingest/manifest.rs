@@ -2,8 +2,11 @@
 //! Never: half of it: a manifest is written when all rows are in the catalog.
 
 use crate::defect::{Defect, DefectKind};
+use crate::error::CatalogError;
+use crate::layout::{Catalog, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// The report of one import, kept as `_imports/ID.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,4 +77,28 @@ impl ImportReport {
         }
         text
     }
+}
+
+/// The manifest of an import, where it has one.
+pub fn read_manifest(catalog: &Catalog, id: &str) -> Result<Option<ImportReport>, CatalogError> {
+    let path = catalog.manifest(id);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(CatalogError::io("read", &path, &e)),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|e| {
+        let hint = "remove that manifest and import the file again: rows that are there are not added twice";
+        CatalogError::new(format!("{}: {e}", path.display()), hint)
+    })
+}
+
+pub fn write_manifest(catalog: &Catalog, report: &ImportReport) -> Result<(), CatalogError> {
+    let path = catalog.manifest(&report.id);
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(|e| CatalogError::io("create", dir, &e))?;
+    let mut text = serde_json::to_vec_pretty(report)
+        .map_err(|e| CatalogError::new(format!("cannot write a manifest: {e}"), "report this as a bug"))?;
+    text.push(b'\n');
+    write_atomic(&path, &text)
 }

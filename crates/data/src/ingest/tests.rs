@@ -1,8 +1,14 @@
 use super::*;
+use crate::defect::DefectKind;
+use crate::import::Batch;
 use crate::import::open as open_source;
+use crate::layout::Series;
 use crate::number::Number;
+use crate::part::PartReader;
+use crate::record::Kind;
 use crate::record::{BarFields, Body, LevelFields, Record};
 use crate::table::Table;
+use ctos_types::Symbol;
 use ctos_types::{Interval, Side};
 
 const DAY: i64 = 86_400_000_000_000;
