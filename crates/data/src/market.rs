@@ -13,7 +13,7 @@ use crate::record::Kind;
 use crate::schema;
 use crate::table::Table;
 use convert::Converter;
-use ctos_types::{Instrument, InstrumentId, Instruments, Price, Qty, Symbol, UnixNanos};
+use ctos_types::{Instrument, InstrumentId, Instruments, Market, MarketData, Nanos, Price, Qty, Symbol, UnixNanos};
 use ctos_venue::{Tape, TapeBuilder};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -86,7 +86,14 @@ pub fn load(dir: &Path, selection: &Selection) -> Result<Loaded, CatalogError> {
             }
         };
         if !more {
-            done.push(cursors.remove(first));
+            let ended = cursors.remove(first);
+            if ended.is_delisted(&cursors) {
+                // What the book showed last is not there any more, and nobody must trade with it.
+                let (at, data) = (UnixNanos(ended.time), MarketData::Gap);
+                tape.push(at, &Market { instrument: ended.instrument, ts_event: UnixNanos::MIN, data });
+                events += 1;
+            }
+            done.push(ended);
         }
     }
     done.sort_by(|a, b| a.series.cmp(&b.series));
@@ -225,9 +232,13 @@ fn widen(
     Ok(wide)
 }
 
+/// An instrument whose book, quotes and trades end so much before the prices of others is taken to be delisted.
+const DELISTED: Nanos = Nanos::from_secs(60);
+
 /// One series on its way to the tape.
 struct Cursor<'a> {
     series: Series,
+    instrument: InstrumentId,
     rows: Rows<'a>,
     table: Table,
     row: usize,
@@ -237,6 +248,8 @@ struct Cursor<'a> {
     count: u64,
     from: i64,
     to: i64,
+    /// Not later than this is the last row.
+    end: i64,
     missing: u64,
 }
 
@@ -251,10 +264,43 @@ impl<'a> Cursor<'a> {
         let Some(table) = rows.next_table()? else { return Ok(None) };
         let converter = Converter::new(series, instrument);
         let from = table.time(0);
-        let (series, missing) = (series.clone(), 0);
-        let mut cursor = Cursor { series, rows, table, row: 0, time: 0, converter, count: 0, from, to: from, missing };
+        let end = match catalog.days(series)?.last() {
+            Some(day) => PartReader::open(&catalog.part(series, *day))?.info().to,
+            None => from,
+        };
+        let end = selection.to.map_or(end, |to| end.min(to.0.saturating_sub(1)));
+        let mut cursor = Cursor {
+            series: series.clone(),
+            instrument: instrument.id,
+            rows,
+            table,
+            row: 0,
+            time: 0,
+            converter,
+            count: 0,
+            from,
+            to: from,
+            end,
+            missing: 0,
+        };
         cursor.time = cursor.known_at();
         Ok(Some(cursor))
+    }
+
+    /// Whether the book of this instrument is made of it. On bars nothing trades without a next one.
+    fn makes_book(&self) -> bool {
+        matches!(self.series.kind, Kind::Book | Kind::Quotes | Kind::Trades)
+    }
+
+    fn has_prices(&self) -> bool {
+        !matches!(self.series.kind, Kind::Funding | Kind::Marks)
+    }
+
+    /// Now that it has ended: whether nothing more makes this instrument's book while `others` trade on for long.
+    fn is_delisted(&self, others: &[Cursor<'_>]) -> bool {
+        let same = |o: &Cursor<'_>| o.series.symbol == self.series.symbol && o.makes_book();
+        let later = |o: &Cursor<'_>| o.has_prices() && o.end.saturating_sub(self.time) > DELISTED.0;
+        self.makes_book() && !others.iter().any(same) && others.iter().any(later)
     }
 
     fn known_at(&self) -> i64 {
