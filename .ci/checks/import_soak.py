@@ -10,10 +10,10 @@ share of rows out of order. Resident memory stays below 1 GB, every row comes in
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
+
+from watched import main, most, watched
 
 GIGABYTES = float(os.environ.get("IMPORT_SOAK_GB", "10"))
 LIMIT = 1_000_000_000
@@ -22,6 +22,8 @@ START_MS = 1_704_067_200_000
 NAME = "BTCUSDT-trades-2024-01.csv"
 HEADER = "id,price,qty,quote_qty,time,is_buyer_maker\n"
 BLOCK = 20_000
+# Seconds between two looks at memory.
+EVERY = 0.02
 
 
 def block(first, rows):
@@ -53,29 +55,10 @@ def generate(path, size):
     return rows
 
 
-def resident(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as f:
-        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def watched(command):
-    """Runs it. Returns exit code, stdout and the most memory seen."""
-    most = 0
-    child = subprocess.Popen(command, stdout=subprocess.PIPE)
-    while child.poll() is None:
-        try:
-            most = max(most, resident(child.pid))
-        except (FileNotFoundError, ProcessLookupError):
-            break
-        time.sleep(0.02)
-    out, _ = child.communicate()
-    return child.returncode, out, most
-
-
-def wrong_with(rows, report, again, most):
+def wrong_with(rows, report, again, memory):
     wrong = []
-    if most >= LIMIT:
-        wrong.append(f"the import took {most:,} bytes of memory, the limit is {LIMIT:,}")
+    if memory >= LIMIT:
+        wrong.append(f"the import took {memory:,} bytes of memory, the limit is {LIMIT:,}")
     if (report["rows_read"], report["rows_added"]) != (rows, rows):
         wrong.append(f"{report['rows_read']:,} rows read and {report['rows_added']:,} added, of {rows:,}")
     if again["new"]:
@@ -90,23 +73,23 @@ def soak(binary):
         size = os.path.getsize(path)
         command = [binary, "data", "import", path, "--market", "um", "--catalog", catalog, "--json"]
         start = time.monotonic()
-        code, out, most = watched(command)
-        seconds = time.monotonic() - start
+        code, out, samples = watched(command, EVERY)
+        seconds, memory = time.monotonic() - start, most(samples)
         if code != 0:
             return [f"the import ended with {code}"]
         report = json.loads(out)["imports"][0]
-        code, out, _ = watched(command)
+        code, out, _ = watched(command, EVERY)
         if code != 0:
             return [f"the second import ended with {code}"]
         again = json.loads(out)["imports"][0]
-        code, out, _ = watched([binary, "data", "verify", "--catalog", catalog, "--json"])
+        code, out, _ = watched([binary, "data", "verify", "--catalog", catalog, "--json"], EVERY)
         if code != 0:
             return [f"the catalog is not whole: {out.decode(errors='replace')[:500]}"]
     print(
         f"import_soak: {size / 1e9:.1f} GB, {rows:,} rows in {seconds:.0f} s ({size / 1e6 / seconds:.0f} MB/s, "
-        f"{rows / seconds:,.0f} rows/s), memory at most {most / 1e6:.0f} MB"
+        f"{rows / seconds:,.0f} rows/s), memory at most {memory / 1e6:.0f} MB"
     )
-    return wrong_with(rows, report, again, most)
+    return wrong_with(rows, report, again, memory)
 
 
 def self_test():
@@ -121,13 +104,4 @@ def self_test():
 
 
 if __name__ == "__main__":
-    if "--self-test" in sys.argv:
-        self_test()
-        print("import_soak: too much memory, lost rows and a second import are caught")
-    elif len(sys.argv) != 2:
-        sys.exit("usage: import_soak.py BINARY | --self-test")
-    else:
-        problems = soak(sys.argv[1])
-        for problem in problems:
-            print(f"import_soak: {problem}", file=sys.stderr)
-        sys.exit(1 if problems else 0)
+    main("import_soak", soak, self_test, "too much memory, lost rows and a second import are caught")

@@ -10,10 +10,9 @@ speed of `max` market time passes at an even pace, so the first hour is the firs
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
-import time
+
+from watched import main, watched
 
 HOURS = int(os.environ.get("SOAK_HOURS", "24"))
 JOURNAL_MB = 256
@@ -39,11 +38,6 @@ def growth_wrong(samples, hours):
     return []
 
 
-def resident(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as f:
-        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def disk(folder):
     total = 0
     for at, _, files in os.walk(folder):
@@ -60,7 +54,7 @@ def journals(home):
 
 
 def soak(binary):
-    wrong, samples, most = [], [], 0
+    taken = [0]
     with tempfile.TemporaryDirectory(prefix="ctos-soak-") as home:
         settings = {
             "CTOS__HOME": home,
@@ -73,24 +67,20 @@ def soak(binary):
         command = [binary, "run", "--json"]
         for coin in COINS:
             command += ["--strategy", "grid", "--set", f"symbol={coin}"]
-        start = time.monotonic()
-        with open(os.path.join(home, "stderr"), "wb") as log:
-            child = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=log)
-            while child.poll() is None:
-                try:
-                    samples.append((time.monotonic() - start, resident(child.pid)))
-                except (FileNotFoundError, ProcessLookupError):
-                    break
-                most = max([most, *map(disk, journals(home))])
-                time.sleep(0.05)
-            out, _ = child.communicate()
-        if child.returncode != 0:
-            with open(os.path.join(home, "stderr"), encoding="utf-8", errors="replace") as f:
+
+        def journal():
+            taken.extend(map(disk, journals(home)))
+            taken[:] = [max(taken)]
+
+        path = os.path.join(home, "stderr")
+        with open(path, "wb") as log:
+            code, out, samples = watched(command, 0.05, journal, env={**os.environ, **settings}, stderr=log)
+        if code != 0:
+            with open(path, encoding="utf-8", errors="replace") as f:
                 tail = "".join(f.readlines()[-20:])
-            return [f"the run ended with {child.returncode}:\n{tail}"]
+            return [f"the run ended with {code}:\n{tail}"]
         summary = json.loads(out)
-    # A dying process reports no memory.
-    samples = [(at, size) for at, size in samples if size > 0]
+    wrong, most = [], taken[0]
     wrong += growth_wrong(samples, HOURS)
     if most > JOURNAL_MB << 20:
         wrong.append(f"the journal took {most >> 20} MiB, its limit is {JOURNAL_MB} MiB")
@@ -115,13 +105,4 @@ def self_test():
 
 
 if __name__ == "__main__":
-    if "--self-test" in sys.argv:
-        self_test()
-        print("soak: growth is caught")
-    elif len(sys.argv) != 2:
-        sys.exit("usage: soak.py BINARY | --self-test")
-    else:
-        problems = soak(sys.argv[1])
-        for problem in problems:
-            print(f"soak: {problem}", file=sys.stderr)
-        sys.exit(1 if problems else 0)
+    main("soak", soak, self_test, "growth is caught")
