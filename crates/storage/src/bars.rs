@@ -5,6 +5,7 @@ mod collect;
 mod csv;
 mod infer;
 mod parquet;
+mod rows;
 pub mod time;
 
 use ctos_types::{Decimal, Interval, UnixNanos};
@@ -12,6 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use infer::{VolumeUnit, assumed_instrument};
+pub use rows::{Drain, Rows};
 
 /// What the caller knows better than the file.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +53,7 @@ pub struct BarSeries {
     /// As the file writes it; `None` where the file has no symbol column.
     pub symbol: Option<String>,
     pub interval: Interval,
-    pub rows: Vec<BarRow>,
+    pub rows: Rows,
     /// Every hole, in order of time.
     pub gaps: Vec<Gap>,
 }
@@ -147,6 +149,29 @@ impl BarFile {
     /// Good rows of all series.
     pub fn rows(&self) -> u64 {
         self.series.iter().map(|s| s.rows.len() as u64).sum()
+    }
+
+    /// Takes the rows out of the series that `ranks` gives a rank, in the order in which their bars close; of those that
+    /// close together the lowest rank goes first. Each comes with the place of its series. Memory is let go as they pass.
+    pub fn drain_rows(&mut self, ranks: &[Option<usize>]) -> impl Iterator<Item = (usize, BarRow)> + use<> {
+        let mut waiting = Vec::new();
+        for (at, series) in self.series.iter_mut().enumerate() {
+            let Some(rank) = ranks.get(at).copied().flatten() else { continue };
+            let (span, mut rows) = (series.interval.as_nanos(), std::mem::take(&mut series.rows).into_iter());
+            if let Some(row) = rows.next() {
+                waiting.push((row.open_time.after(span), rank, at, row, span, rows));
+            }
+        }
+        std::iter::from_fn(move || {
+            let first = (0..waiting.len()).min_by_key(|n| (waiting[*n].0, waiting[*n].1))?;
+            let (close, _, at, row, span, rows) = &mut waiting[first];
+            let passed = (*at, *row);
+            match rows.next() {
+                Some(next) => (*close, *row) = (next.open_time.after(*span), next),
+                None => drop(waiting.swap_remove(first)),
+            }
+            Some(passed)
+        })
     }
 
     /// Rows met that are in no series. With [`BarOptions::symbol`], rows of other symbols are not met.

@@ -1,6 +1,7 @@
 //! Checks rows one by one as they are read, then each symbol's rows as a series.
 //! Never: knows which file format they came from.
 
+use super::rows::{Rows, Short};
 use super::{BarError, BarFile, BarOptions, BarRow, BarSeries, Defect, DefectKind, Gap, time};
 use ctos_types::decimal::{div_rounded, pow10};
 use ctos_types::{Decimal, Interval, NumberError, Rounding, UnixNanos};
@@ -13,6 +14,9 @@ pub(super) enum RawTime<'a> {
     Text(&'a str),
     At(UnixNanos),
 }
+
+/// What is wrong with a row, and what stood there.
+type Bad = (DefectKind, String);
 
 /// One row as text, before any check. An empty text is a missing field; volume may be left out.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +33,7 @@ pub(super) struct RawRow<'a> {
 pub(super) struct Collector {
     rows_read: u64,
     defects: BTreeMap<DefectKind, Defect>,
-    symbols: BTreeMap<Option<String>, Vec<(u64, BarRow)>>,
+    symbols: BTreeMap<Option<String>, Rows>,
     /// Unit of the first time that is a plain number, and its line.
     unit: Option<(&'static str, u64)>,
     /// Line and reason why nothing of the file can be trusted.
@@ -42,15 +46,15 @@ impl Collector {
         if let Some(RawTime::Text(text)) = raw.time {
             self.check_unit(raw.line, text);
         }
-        let row = match self.check(&raw) {
-            Ok(row) => row,
+        let (row, shorts) = match self.check(&raw) {
+            Ok(checked) => checked,
             Err((kind, example)) => return self.defect(kind, raw.line, example),
         };
         let rows = match self.symbols.iter_mut().find(|(name, _)| name.as_deref() == raw.symbol) {
             Some((_, rows)) => rows,
             None => self.symbols.entry(raw.symbol.map(str::to_string)).or_default(),
         };
-        rows.push((raw.line, row));
+        rows.push(raw.line, &row, shorts);
     }
 
     /// Two units mean that two files were put together: nobody knows what else is wrong then.
@@ -74,7 +78,8 @@ impl Collector {
         self.defects.entry(kind).or_insert_with(first).count += 1;
     }
 
-    fn check(&mut self, raw: &RawRow<'_>) -> Result<BarRow, (DefectKind, String)> {
+    /// The row, and its numbers in few digits where they have few.
+    fn check(&mut self, raw: &RawRow<'_>) -> Result<(BarRow, [Option<Short>; 5]), Bad> {
         let missing = |what: &str| (DefectKind::MissingField, format!("no {what}"));
         let open_time = match raw.time.ok_or_else(|| missing("time"))? {
             RawTime::At(at) => at,
@@ -83,12 +88,13 @@ impl Collector {
         if raw.symbol.is_some_and(str::is_empty) {
             return Err(missing("symbol"));
         }
-        let mut prices = [Decimal::ZERO; 4];
-        for ((price, text), name) in prices.iter_mut().zip(raw.prices).zip(["open", "high", "low", "close"]) {
+        let (mut prices, mut shorts) = ([Decimal::ZERO; 4], [None; 5]);
+        let places = prices.iter_mut().zip(&mut shorts);
+        for (((price, short), text), name) in places.zip(raw.prices).zip(["open", "high", "low", "close"]) {
             if text.is_empty() {
                 return Err(missing(name));
             }
-            *price = self.number(raw.line, text)?;
+            (*price, *short) = self.number(raw.line, text)?;
             if !price.is_positive() {
                 return Err((DefectKind::NonPositivePrice, format!("{name} {text}")));
             }
@@ -100,23 +106,30 @@ impl Collector {
         }
         let volume = match raw.volume {
             None | Some("") => Decimal::ZERO,
-            Some(text) => self.number(raw.line, text)?,
+            Some(text) => {
+                let (volume, short) = self.number(raw.line, text)?;
+                shorts[4] = short;
+                volume
+            }
         };
         if volume.is_negative() {
             return Err((DefectKind::NegativeVolume, format!("{volume}")));
         }
-        Ok(BarRow { open_time, open, high, low, close, volume })
+        Ok((BarRow { open_time, open, high, low, close, volume }, shorts))
     }
 
-    fn number(&mut self, line: u64, text: &str) -> Result<Decimal, (DefectKind, String)> {
+    fn number(&mut self, line: u64, text: &str) -> Result<(Decimal, Option<Short>), Bad> {
+        if let Some(short) = Short::of(text) {
+            return Ok((short.decimal(), Some(short)));
+        }
         match text.parse() {
-            Ok(number) => Ok(number),
+            Ok(number) => Ok((number, None)),
             Err(NumberError::TooPrecise(..)) => {
                 let (number, lost) = shorten(text).ok_or_else(|| (DefectKind::BadNumber, text.to_string()))?;
                 if lost {
                     self.defect(DefectKind::Rounded, line, text.into());
                 }
-                Ok(number)
+                Ok((number, None))
             }
             Err(_) => Err((DefectKind::BadNumber, format!("{text:?}"))),
         }
@@ -136,10 +149,10 @@ impl Collector {
         }
         let whole = most_common_step(symbols.values());
         let mut series = Vec::with_capacity(symbols.len());
-        for (symbol, rows) in symbols {
-            let step = most_common_step([&rows].into_iter()).or(whole);
+        for (symbol, mut rows) in symbols {
+            let step = most_common_step(std::iter::once(&rows)).or(whole);
             let interval = interval_of(step, options.interval).map_err(fail)?;
-            let rows = self.on_grid(rows, interval);
+            self.on_grid(&mut rows, interval);
             let gaps = gaps(&rows, interval);
             series.push(BarSeries { symbol, interval, rows, gaps });
         }
@@ -158,38 +171,47 @@ impl Collector {
 
     /// In order of time, the first of each open time. A file written newest first is turned round without a word:
     /// that is an order too.
-    fn sort(&mut self, rows: &mut Vec<(u64, BarRow)>) {
-        if rows.len() > 1 && rows.windows(2).all(|w| w[0].1.open_time > w[1].1.open_time) {
+    fn sort(&mut self, rows: &mut Rows) {
+        if rows.len() > 1 && steps(rows).all(|step| step < 0) {
             rows.reverse();
         }
-        for w in rows.windows(2).filter(|w| w[1].1.open_time < w[0].1.open_time) {
-            let (line, row) = &w[1];
-            self.defect(DefectKind::OutOfOrder, *line, format!("{} after {}", row.open_time, w[0].1.open_time));
-        }
-        rows.sort_by_key(|(line, row)| (row.open_time, *line));
-        rows.dedup_by(|next, kept| {
-            let same = next.1.open_time == kept.1.open_time;
-            if same {
-                let how = if next.1 == kept.1 { "same bar" } else { "different bar" };
-                self.defect(DefectKind::Duplicate, next.0, format!("{}, {how}", next.1.open_time));
+        let (mut sorted, mut before) = (true, UnixNanos::MIN);
+        for (line, time) in rows.times() {
+            if time < before {
+                sorted = false;
+                self.defect(DefectKind::OutOfOrder, line, format!("{time} after {before}"));
             }
-            same
+            before = time;
+        }
+        if !sorted {
+            rows.sort();
+        }
+        let mut kept: Option<BarRow> = None;
+        rows.retain(|line, next| {
+            let Some(same) = kept.filter(|kept| kept.open_time == next.open_time) else {
+                kept = Some(*next);
+                return true;
+            };
+            let how = if *next == same { "same bar" } else { "different bar" };
+            self.defect(DefectKind::Duplicate, line, format!("{}, {how}", next.open_time));
+            false
         });
     }
 
     /// Keeps the rows that lie a whole number of intervals apart, by the phase that most rows have.
-    fn on_grid(&mut self, rows: Vec<(u64, BarRow)>, interval: Interval) -> Vec<BarRow> {
-        let phase_of = |row: &BarRow| row.open_time.0.rem_euclid(interval.as_nanos().0);
-        let phase = most_common(rows.iter().map(|(_, row)| phase_of(row)));
-        let mut kept = Vec::with_capacity(rows.len());
-        for (line, row) in rows {
-            if Some(phase_of(&row)) == phase {
-                kept.push(row);
-            } else {
+    fn on_grid(&mut self, rows: &mut Rows, interval: Interval) {
+        let phase_of = |time: UnixNanos| time.0.rem_euclid(interval.as_nanos().0);
+        let phase = most_common(rows.times().map(|(_, time)| phase_of(time)));
+        if rows.times().all(|(_, time)| Some(phase_of(time)) == phase) {
+            return;
+        }
+        rows.retain(|line, row| {
+            let on = Some(phase_of(row.open_time)) == phase;
+            if !on {
                 self.defect(DefectKind::OffGrid, line, format!("{} in a series of {interval} bars", row.open_time));
             }
-        }
-        kept
+            on
+        });
     }
 }
 
@@ -240,8 +262,11 @@ fn most_common(values: impl Iterator<Item = i64>) -> Option<i64> {
     counts.into_iter().max_by_key(|(value, count)| (*count, std::cmp::Reverse(*value))).map(|(value, _)| value)
 }
 
-fn most_common_step<'a>(series: impl Iterator<Item = &'a Vec<(u64, BarRow)>>) -> Option<i64> {
-    let steps = |rows: &'a Vec<(u64, BarRow)>| rows.windows(2).map(|w| w[1].1.open_time.0 - w[0].1.open_time.0);
+fn steps(rows: &Rows) -> impl Iterator<Item = i64> {
+    rows.times().zip(rows.times().skip(1)).map(|((_, before), (_, after))| after.0 - before.0)
+}
+
+fn most_common_step<'a>(series: impl Iterator<Item = &'a Rows>) -> Option<i64> {
     most_common(series.flat_map(steps))
 }
 
@@ -261,12 +286,13 @@ fn interval_of(step: Option<i64>, asked: Option<Interval>) -> Result<Interval, S
     }
 }
 
-fn gaps(rows: &[BarRow], interval: Interval) -> Vec<Gap> {
+fn gaps(rows: &Rows, interval: Interval) -> Vec<Gap> {
     let step = interval.as_nanos().0;
-    let gap = |w: &[BarRow]| Gap {
-        after: w[0].open_time,
-        before: w[1].open_time,
-        missing: ((w[1].open_time.0 - w[0].open_time.0) / step - 1) as u64,
+    let times = || rows.times().map(|(_, time)| time);
+    let gap = |(after, before): (UnixNanos, UnixNanos)| Gap {
+        after,
+        before,
+        missing: ((before.0 - after.0) / step - 1) as u64,
     };
-    rows.windows(2).map(gap).filter(|g| g.missing > 0).collect()
+    times().zip(times().skip(1)).map(gap).filter(|g| g.missing > 0).collect()
 }

@@ -56,10 +56,8 @@ impl BarSeries {
     /// An instrument that holds this series, for use where no definition is at hand: [`assumed_instrument`] with the
     /// places and prices of the series.
     pub fn infer_instrument(&self, symbol: &str, kind: InstrumentKind) -> Result<Instrument, BadInstrument> {
-        let prices = self.rows.iter().flat_map(|r| [r.open, r.high, r.low, r.close]);
-        let price_places = prices.clone().map(places).max().unwrap_or(0);
-        let highest = prices.max().unwrap_or(Decimal::ONE);
-        let qty_places = self.rows.iter().map(|r| places(r.volume)).max().unwrap_or(0);
+        let (price_places, qty_places) = self.rows.places(places);
+        let highest = self.rows.iter().map(|r| r.high).max().unwrap_or(Decimal::ONE);
         assumed_instrument(symbol, kind, price_places, qty_places, highest)
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use ctos_types::{InstrumentKind, Settlement};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -37,7 +38,7 @@ fn data(name: &str) -> Option<PathBuf> {
 #[test]
 fn header_in_any_order_and_case() {
     let want = read("timestamp,open,high,low,close,volume\n60,1,3,0.5,2,10\n120,2,2,2,2,0\n");
-    assert_eq!(want.series[0].rows[0].open_time, UnixNanos::from_secs(60));
+    assert_eq!(want.series[0].rows.get(0).unwrap().open_time, UnixNanos::from_secs(60));
     assert_eq!(want.series[0].interval, Interval::M1);
     for same in [
         "\u{feff}Open Time;Close;LOW;high;Open;extra;Vol\r\n60;2;0.5;3;1;x;10\r\n120;2;2;2;2;;0\r\n",
@@ -104,7 +105,7 @@ fn every_defect_is_counted_with_its_first_line() {
     );
     assert_eq!((file.rows_read, file.rows(), file.skipped()), (18, 7, 11));
     let series = &file.series[0];
-    assert_eq!(series.rows[3].volume, d("0.000012345678901235"));
+    assert_eq!(series.rows.get(3).unwrap().volume, d("0.000012345678901235"));
     let at = |s| UnixNanos::from_secs(s);
     assert_eq!(
         series.gaps,
@@ -188,13 +189,13 @@ fn inferred_instruments_hold_the_series_exactly() {
     let perp = InstrumentKind::Perpetual(Settlement::Linear);
     let i = series.infer_instrument("binance:BTC-USDT-PERP", perp).unwrap();
     assert_eq!((i.price_decimals, i.qty_decimals, i.base.as_str(), i.quote.as_str()), (1, 7, "BTC", "USDT"));
-    let bar = series.rows[0].to_bar(series.interval, &i, VolumeUnit::Base).unwrap();
+    let bar = series.rows.get(0).unwrap().to_bar(series.interval, &i, VolumeUnit::Base).unwrap();
     assert_eq!((i.price_decimal(bar.high), i.qty_decimal(bar.volume)), (d("46385.5"), d("3.25")));
-    let quote = series.rows[0].to_bar(series.interval, &i, VolumeUnit::Quote).unwrap();
+    let quote = series.rows.get(0).unwrap().to_bar(series.interval, &i, VolumeUnit::Quote).unwrap();
     assert_eq!(i.qty_decimal(quote.volume), d("0.00007")); // 3.25 / 46377, rounded down
     assert!(series.infer_instrument("BTCUSDT", SPOT).is_err());
     // A price below half a tick of the instrument it is put on is an error, not a zero.
-    let dust = BarRow { low: d("0.01"), ..series.rows[0] };
+    let dust = BarRow { low: d("0.01"), ..series.rows.get(0).unwrap() };
     assert!(dust.to_bar(series.interval, &i, VolumeUnit::Base).is_err());
 }
 
@@ -214,7 +215,7 @@ fn real_minute_bars() {
     let times: Vec<i64> = series.rows.iter().map(|r| r.open_time.0 / 60_000_000_000).collect();
     assert_eq!(times, minutes);
     let first = text.lines().nth(1).unwrap();
-    let r = series.rows[0];
+    let r = series.rows.get(0).unwrap();
     let numbers: Vec<Decimal> = first.split(',').skip(1).map(d).collect();
     assert_eq!(vec![r.open, r.high, r.low, r.close, r.volume], numbers);
     println!("minute bars: {} rows, {} gaps, {} missing", series.rows.len(), series.gaps.len(), series.missing());
@@ -272,4 +273,79 @@ fn real_ten_coins() {
             i.price_decimals
         );
     }
+}
+
+/// The numbers of bars as files write them, and as they must not be lost.
+fn number_texts() -> impl Strategy<Value = String> {
+    let plain = (0..10_000_000u64, 0..9usize).prop_map(|(n, places)| {
+        let (whole, part) = (n / 10u64.pow(places as u32), n % 10u64.pow(places as u32));
+        if places == 0 { whole.to_string() } else { format!("{whole}.{part:0places$}") }
+    });
+    let odd = prop::sample::select(vec![
+        "0.000000000000000001",
+        "123456789.123456789012345678",
+        "1e-7",
+        "2.5E3",
+        ".5",
+        "5.",
+        "007",
+        "1.50000000000000",
+        "99999999999999999999",
+        "170000000000000000000.5",
+        "12345678901234567.8",
+        "0.1234567890123456",
+    ]);
+    prop_oneof![6 => plain, 1 => odd.prop_map(str::to_owned)]
+}
+
+proptest! {
+    /// Packed rows against a list of whole ones, through every change a file makes to them.
+    #[test]
+    fn packed_rows_are_the_rows(list in prop::collection::vec((0..40i64, prop::array::uniform5(number_texts())), 0..25)) {
+        let mut plain: Vec<(u64, BarRow)> = Vec::new();
+        let mut rows = rows::Rows::default();
+        for (line, (time, texts)) in (1..).zip(list) {
+            let shorts = [0, 1, 2, 3, 4].map(|n: usize| rows::Short::of(&texts[n]));
+            let Ok(numbers) = texts.iter().map(|t| t.parse()).collect::<Result<Vec<Decimal>, _>>() else { continue };
+            for (short, number) in shorts.iter().zip(&numbers) {
+                prop_assert!(short.is_none_or(|s| s.decimal() == *number));
+            }
+            let [open, high, low, close, volume] = numbers[..] else { unreachable!() };
+            let row = BarRow { open_time: UnixNanos(time), open, high, low, close, volume };
+            rows.push(line, &row, if line % 3 == 0 { [None; 5] } else { shorts });
+            plain.push((line, row));
+        }
+        let same = |rows: &rows::Rows, plain: &[(u64, BarRow)]| {
+            assert_eq!(rows.len(), plain.len());
+            assert!(rows.iter().eq(plain.iter().map(|(_, row)| *row)));
+            assert!(rows.times().eq(plain.iter().map(|(line, row)| (*line, row.open_time))));
+            assert!(rows.clone().into_iter().eq(plain.iter().map(|(_, row)| *row)));
+        };
+        same(&rows, &plain);
+        plain.reverse();
+        rows.reverse();
+        same(&rows, &plain);
+        plain.sort_by_key(|(line, row)| (row.open_time, *line));
+        rows.sort();
+        same(&rows, &plain);
+        plain.retain(|(line, row)| line % 4 != 1 && row.open_time.0 != 7);
+        rows.retain(|line, row| line % 4 != 1 && row.open_time.0 != 7);
+        same(&rows, &plain);
+    }
+}
+
+#[test]
+fn rows_are_taken_out_in_the_order_of_their_close() {
+    let mut file = read(
+        "symbol,t,o,h,l,c\nA,0,1,1,1,1\nA,300,2,2,2,2\nA,600,3,3,3,3\nB,240,4,4,4,4\nB,300,5,5,5,5\nB,360,6,6,6,6\n\
+         C,240,7,7,7,7\nC,300,8,8,8,8\n",
+    );
+    let mut taken = file.clone();
+    // A's bars of five minutes close at 300, 600 and 900, B's at 300, 360 and 420. B is named before A, and C not at all.
+    let order: Vec<_> =
+        taken.drain_rows(&[Some(2), Some(1), None]).map(|(at, row)| (at, row.open.to_string())).collect();
+    let want = [(1, "4"), (0, "1"), (1, "5"), (1, "6"), (0, "2"), (0, "3")].map(|(at, px)| (at, px.to_string()));
+    assert_eq!(order, want);
+    assert_eq!((taken.rows(), taken.series[2].rows.len()), (2, 2));
+    assert_eq!(file.drain_rows(&[Some(0), Some(1), Some(2)]).count(), 8);
 }
