@@ -37,6 +37,7 @@ ROOMS = {
         ],
     ),
     "ctos-data": (4, ["ctos-driver-binance", "ctos-storage", "ctos-types", "ctos-venue"]),
+    "ctos-twin": (4, ["ctos-types", "ctos-venue"]),
     "ctos-backtest": (
         6,
         ["ctos-data", "ctos-kernel", "ctos-runtime", "ctos-storage", "ctos-strategies", "ctos-types", "ctos-venue"],
@@ -58,7 +59,7 @@ ROOMS = {
         ],
     ),
     "ctos-server": (6, ["ctos-runtime", "ctos-storage", "ctos-types"]),
-    "ctos-cli": (7, ["ctos-backtest", "ctos-bench", "ctos-data", "ctos-runtime", "ctos-server", "ctos-storage", "ctos-strategies", "ctos-types"]),
+    "ctos-cli": (7, ["ctos-backtest", "ctos-bench", "ctos-data", "ctos-runtime", "ctos-server", "ctos-storage", "ctos-strategies", "ctos-twin", "ctos-types"]),
     # What a user's own crate looks like: above everything, because it is the user's program.
     "own-strategy": (8, ["ctos-cli", "ctos-indicators", "ctos-kernel", "ctos-strategies", "ctos-types"]),
 }

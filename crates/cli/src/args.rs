@@ -168,6 +168,9 @@ pub enum Command {
         after_help = "Examples:\n  ctos data import BTCUSDT-1m-2024-01.zip\n  ctos data list\n  ctos run --market catalog:var/catalog"
     )]
     Data(Box<crate::commands::data::DataArgs>),
+    /// A local server that speaks a venue's own protocol, to trade against and to practise on
+    #[command(after_help = "Example:\n  ctos twin binance --json")]
+    Twin(crate::commands::twin::TwinArgs),
     /// Measure this machine: steps, frames, durable inputs, order round trips
     #[command(after_help = "Examples:\n  ctos bench\n  ctos bench --json --filter step\n  ctos bench --quick")]
     Bench(crate::commands::bench::BenchArgs),

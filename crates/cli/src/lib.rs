@@ -90,6 +90,7 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches, catalog: Catalog) -> Result<(
             commands::sweep::sweep(global, catalog, args, own)
         }
         Command::Data(args) => commands::data::data(global, args),
+        Command::Twin(args) => commands::twin::twin(global, args),
         Command::Bench(args) => commands::bench::bench(global, args),
         Command::Completions { shell } => commands::completions::completions(global, *shell),
     }

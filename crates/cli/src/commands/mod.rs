@@ -14,3 +14,4 @@ pub mod strategies;
 pub mod summary;
 pub mod sweep;
 pub mod switch;
+pub mod twin;

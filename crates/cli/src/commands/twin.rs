@@ -1,0 +1,207 @@
+//! `twin`: a local server that speaks a venue's own protocol, until it is stopped.
+//! Never: the protocol (`ctos_twin`), a real venue.
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::out;
+use clap::{Args, Subcommand};
+use ctos_runtime::config::{Layers, Settings, parse_span};
+use ctos_runtime::market;
+use ctos_twin::server::{Clock, Server, ServerConfig, SystemClock};
+use ctos_twin::{AccountSetting, LimitSettings, Product, Rule, Twin, TwinConfig, TwinError};
+use ctos_types::Nanos;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Flags of `twin`.
+#[derive(Debug, Args)]
+pub struct TwinArgs {
+    #[command(subcommand)]
+    pub venue: Venue,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Venue {
+    /// Binance: spot and USD-M futures
+    #[command(
+        after_help = "Examples:\n  ctos twin binance --json\n  ctos twin binance --seed 7 --speed 60 --spot-port 9001 --usdm-port 9002\n  \
+        ctos twin binance --market capture.jsonl.gz --accounts accounts.json --script faults.json\n\n\
+        Prints its addresses and a test account, and serves until it is stopped."
+    )]
+    Binance(BinanceArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BinanceArgs {
+    /// Decides the market, the test account's keys and every fault's dice
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Venue seconds a second
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// `synthetic`, or a raw capture: its product trades the recording, the other one stays synthetic
+    #[arg(long, value_name = "MARKET", default_value = "synthetic")]
+    pub market: String,
+    /// How long the synthetic market has been running when the doors open
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
+    pub history: Nanos,
+    /// Port of spot; 0: any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub spot_port: u16,
+    /// Port of USD-M futures; 0: any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub usdm_port: u16,
+    /// Port where the twin is told to misbehave; 0: any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub admin_port: u16,
+    /// JSON list of accounts with balances and keys, in place of the test account
+    #[arg(long, value_name = "FILE")]
+    pub accounts: Option<PathBuf>,
+    /// JSON list of fault rules that are in force from the start
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Request weight a minute and address, in place of the venue's own limits
+    #[arg(long, value_name = "N")]
+    pub weight_limit: Option<u32>,
+    /// Refuse parameters that a call does not know (-1104)
+    #[arg(long)]
+    pub strict_params: bool,
+}
+
+fn span(text: &str) -> Result<Nanos, String> {
+    parse_span(text).map_err(|e| format!("expected {}, for example {}", e.what, e.example))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let value: f64 = text.trim_end_matches('x').parse().map_err(|_| "write a number, for example 60".to_string())?;
+    if (0.01..=10_000.0).contains(&value) { Ok(value) } else { Err("speed is between 0.01 and 10000".into()) }
+}
+
+pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
+    let Venue::Binance(args) = &args.venue;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone()).map_err(CliError::internal)?;
+    }
+    let accounts = match &args.accounts {
+        Some(path) => read::<Vec<AccountSetting>>(path, "accounts")?,
+        None => vec![AccountSetting::test(args.seed)],
+    };
+    let script = args.script.as_deref().map(|path| read::<Vec<Rule>>(path, "fault rules")).transpose()?;
+    let clock = Arc::new(SystemClock::new(args.speed));
+    let spot = open(args, Product::Spot, &accounts, clock.as_ref())?;
+    let usdm = open(args, Product::UsdM, &accounts, clock.as_ref())?;
+    let mut twins = [spot, usdm];
+    for rule in script.iter().flatten() {
+        for t in &mut twins {
+            let now = t.now();
+            let deed = json!({ "do": "rule", "rule": rule }).to_string();
+            t.admin(now, &deed).map_err(|why| CliError::user(format!("fault rule: {why}"), "see docs/twin.md"))?;
+        }
+    }
+    let [spot, usdm] = twins;
+    let server = Server::start(ServerConfig {
+        spot: Some((spot, args.spot_port)),
+        usdm: Some((usdm, args.usdm_port)),
+        admin_port: args.admin_port,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        clock,
+    })
+    .map_err(told)?;
+    let addresses = addresses(&server, &accounts);
+    out::show(global.json, &addresses, |a| text(a))?;
+    while !stop.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(server);
+    Ok(())
+}
+
+fn told(e: TwinError) -> CliError {
+    CliError::user(e.message, e.hint)
+}
+
+fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, CliError> {
+    let hint = "see docs/twin.md for the form";
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| CliError::user(format!("cannot read {}: {e}", path.display()), "check the path"))?;
+    serde_json::from_str(&text).map_err(|e| CliError::user(format!("{} has no {what}: {e}", path.display()), hint))
+}
+
+fn open(
+    args: &BinanceArgs,
+    product: Product,
+    accounts: &[AccountSetting],
+    clock: &SystemClock,
+) -> Result<Twin, CliError> {
+    let recording = if args.market == "synthetic" { None } else { recorded(args, product)? };
+    let config = TwinConfig {
+        accounts: accounts.to_vec(),
+        limits: LimitSettings { weight: args.weight_limit, ..LimitSettings::default() },
+        strict_params: args.strict_params,
+        ..TwinConfig::new(product, args.seed, clock.now())
+    };
+    match recording {
+        Some(opened) => Twin::recorded(config, opened.source),
+        None => {
+            if args.history < Nanos::ZERO || args.history > Nanos::from_secs(7 * 86_400) {
+                return Err(CliError::user("--history is between 0s and 7d", "an hour is enough for most"));
+            }
+            Twin::synthetic(config, args.seed, args.history)
+        }
+    }
+    .map_err(told)
+}
+
+/// The recording, where it is of this product.
+fn recorded(args: &BinanceArgs, product: Product) -> Result<Option<market::Opened>, CliError> {
+    let mut layers = Layers::new();
+    layers.flag("--market", "market", &format!("replay:{}", args.market));
+    let opened = market::open(&Settings::resolve(&layers)?)?;
+    let spot = opened.source.instruments().iter().all(|i| i.is_spot());
+    Ok((spot == (product == Product::Spot)).then_some(opened))
+}
+
+fn addresses(server: &Server, accounts: &[AccountSetting]) -> Value {
+    let urls = |at: Option<SocketAddr>, api: &str| match at {
+        Some(at) => {
+            json!({ "rest": format!("http://{at}"), "ws": format!("ws://{at}"), "ws_api": format!("ws://{at}{api}") })
+        }
+        None => Value::Null,
+    };
+    let pair = accounts.iter().find_map(AccountSetting::hmac_pair);
+    json!({
+        "venue": "binance",
+        "spot": urls(server.spot, "/ws-api/v3"),
+        "usdm": urls(server.usdm, "/ws-fapi/v1"),
+        "admin": format!("http://{}", server.admin),
+        "account": accounts.first().map(|a| a.name.clone()),
+        "api_key": pair.map(|p| p.0),
+        "api_secret": pair.map(|p| p.1),
+    })
+}
+
+fn text(a: &Value) -> String {
+    let line = |name: &str, value: &Value| format!("{name:<11}{}\n", value.as_str().unwrap_or("(none)"));
+    let mut out = String::new();
+    for (name, market, key) in [
+        ("spot", "spot", "rest"),
+        ("", "spot", "ws"),
+        ("", "spot", "ws_api"),
+        ("usdm", "usdm", "rest"),
+        ("", "usdm", "ws"),
+        ("", "usdm", "ws_api"),
+    ] {
+        out += &line(name, &a[market][key]);
+    }
+    for key in ["admin", "api_key", "api_secret"] {
+        out += &line(key, &a[key]);
+    }
+    out + "Serving until stopped (Ctrl-C).\n"
+}

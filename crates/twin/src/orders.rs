@@ -1,0 +1,280 @@
+//! Orders and own trades as the venue remembers them: ids, client ids, states, histories.
+//! Never: matching, wire text.
+
+use ctos_types::{Decimal, InstrumentId, Leg, Price, Qty, Side, VenueOrderId};
+use std::collections::{BTreeSet, HashMap};
+
+/// Types of both products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrderType {
+    Limit,
+    Market,
+    LimitMaker,
+    StopLoss,
+    StopLossLimit,
+    TakeProfit,
+    TakeProfitLimit,
+    /// The venue's own, when an account is liquidated.
+    Liquidation,
+}
+
+impl OrderType {
+    pub fn name(self) -> &'static str {
+        match self {
+            OrderType::Limit => "LIMIT",
+            OrderType::Market => "MARKET",
+            OrderType::LimitMaker => "LIMIT_MAKER",
+            OrderType::StopLoss => "STOP_LOSS",
+            OrderType::StopLossLimit => "STOP_LOSS_LIMIT",
+            OrderType::TakeProfit => "TAKE_PROFIT",
+            OrderType::TakeProfitLimit => "TAKE_PROFIT_LIMIT",
+            OrderType::Liquidation => "LIQUIDATION",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<OrderType> {
+        use OrderType::*;
+        [Limit, Market, LimitMaker, StopLoss, StopLossLimit, TakeProfit, TakeProfitLimit]
+            .into_iter()
+            .find(|t| t.name() == text)
+    }
+
+    pub fn is_conditional(self) -> bool {
+        use OrderType::*;
+        matches!(self, StopLoss | StopLossLimit | TakeProfit | TakeProfitLimit)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tif {
+    Gtc,
+    Ioc,
+    Fok,
+    Gtx,
+    Gtd,
+}
+
+impl Tif {
+    pub fn name(self) -> &'static str {
+        match self {
+            Tif::Gtc => "GTC",
+            Tif::Ioc => "IOC",
+            Tif::Fok => "FOK",
+            Tif::Gtx => "GTX",
+            Tif::Gtd => "GTD",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Tif> {
+        [Tif::Gtc, Tif::Ioc, Tif::Fok, Tif::Gtx, Tif::Gtd].into_iter().find(|t| t.name() == text)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    New,
+    PartiallyFilled,
+    Filled,
+    Canceled,
+    Expired,
+    ExpiredInMatch,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::New => "NEW",
+            Status::PartiallyFilled => "PARTIALLY_FILLED",
+            Status::Filled => "FILLED",
+            Status::Canceled => "CANCELED",
+            Status::Expired => "EXPIRED",
+            Status::ExpiredInMatch => "EXPIRED_IN_MATCH",
+        }
+    }
+
+    pub fn is_open(self) -> bool {
+        matches!(self, Status::New | Status::PartiallyFilled)
+    }
+}
+
+/// One order, open or closed.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub id: i64,
+    pub user: usize,
+    pub instrument: InstrumentId,
+    pub client_id: String,
+    /// The client id of the cancel that ended it, or of the order it was before an amendment.
+    pub other_id: Option<String>,
+    pub side: Side,
+    pub kind: OrderType,
+    pub tif: Tif,
+    /// Zero where there is none.
+    pub price: Price,
+    pub qty: Qty,
+    pub quote_qty: Decimal,
+    pub stop: Price,
+    pub trailing_delta: i64,
+    pub iceberg: Qty,
+    pub status: Status,
+    pub cum: Qty,
+    pub cum_quote: Decimal,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+    /// -1: not on the book yet.
+    pub working_ms: i64,
+    pub stp: String,
+    pub strategy: (Option<i64>, Option<i64>),
+    /// USD-M.
+    pub leg: Leg,
+    pub reduce_only: bool,
+    pub close_position: bool,
+    pub gtd_ms: i64,
+    /// What the order was before it was triggered.
+    pub origin: &'static str,
+    pub price_match: String,
+    pub amends: usize,
+    /// Why it expired, in the product's words.
+    pub expiry: &'static str,
+    /// Sequence of the engine order behind it, 0 before there is one.
+    pub engine: u64,
+    /// Numbers of its trades.
+    pub trades: Vec<usize>,
+}
+
+/// One of an account's trades.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnTrade {
+    pub id: i64,
+    pub order: usize,
+    pub user: usize,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub leg: Leg,
+    pub price: Price,
+    pub qty: Qty,
+    pub quote: Decimal,
+    pub fee: Decimal,
+    pub fee_asset: String,
+    pub realized: Decimal,
+    pub at_ms: i64,
+    pub maker: bool,
+}
+
+/// Change of one order, kept for the amendments query.
+#[derive(Clone, Debug)]
+pub(crate) struct Amendment {
+    pub order: usize,
+    pub execution: i64,
+    pub old_id: String,
+    pub new_id: String,
+    pub old_qty: Qty,
+    pub new_qty: Qty,
+    pub at_ms: i64,
+}
+
+/// All orders of a product. An order's number is its place in the list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Orders {
+    pub list: Vec<Order>,
+    pub open: BTreeSet<usize>,
+    pub trades: Vec<OwnTrade>,
+    pub amendments: Vec<Amendment>,
+    /// The newest order of each client id.
+    by_client: HashMap<(usize, InstrumentId, String), usize>,
+    by_engine: HashMap<u64, usize>,
+    /// Orders the engine made by itself.
+    foreign: HashMap<VenueOrderId, usize>,
+    first_id: i64,
+    next_engine: u64,
+}
+
+impl Orders {
+    pub fn new(first_id: i64) -> Orders {
+        Orders { first_id, ..Orders::default() }
+    }
+
+    /// Enters an order; `id` and `engine` are given here.
+    pub fn enter(&mut self, mut order: Order) -> usize {
+        let number = self.list.len();
+        order.id = self.first_id + number as i64;
+        order.engine = self.next_engine(number);
+        self.by_client.insert((order.user, order.instrument, order.client_id.clone()), number);
+        self.open.insert(number);
+        self.list.push(order);
+        number
+    }
+
+    /// Another engine order behind the same order.
+    pub fn next_engine(&mut self, number: usize) -> u64 {
+        self.next_engine += 1;
+        self.by_engine.insert(self.next_engine, number);
+        self.next_engine
+    }
+
+    /// The engine refused the order just entered: it never was.
+    pub fn take_back(&mut self, number: usize) {
+        let order = &mut self.list[number];
+        let key = (order.user, order.instrument, order.client_id.clone());
+        self.by_engine.remove(&order.engine);
+        self.open.remove(&number);
+        if self.by_client.get(&key) == Some(&number) {
+            self.by_client.remove(&key);
+        }
+        // Numbers are places: one in the middle keeps its place, closed and nameless.
+        order.status = Status::Canceled;
+        if number + 1 == self.list.len() {
+            self.list.pop();
+        }
+    }
+
+    pub fn enter_foreign(&mut self, venue: VenueOrderId, order: Order) -> usize {
+        let number = self.enter(order);
+        self.foreign.insert(venue, number);
+        number
+    }
+
+    pub fn by_engine(&self, seq: u64) -> Option<usize> {
+        self.by_engine.get(&seq).copied()
+    }
+
+    pub fn foreign(&self, venue: &VenueOrderId) -> Option<usize> {
+        self.foreign.get(venue).copied()
+    }
+
+    /// By the venue's id.
+    pub fn by_id(&self, user: usize, instrument: InstrumentId, id: i64) -> Option<usize> {
+        let number = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
+        let order = self.list.get(number)?;
+        (order.user == user && order.instrument == instrument).then_some(number)
+    }
+
+    /// The newest order with this client id.
+    pub fn by_client(&self, user: usize, instrument: InstrumentId, id: &str) -> Option<usize> {
+        self.by_client.get(&(user, instrument, id.to_string())).copied()
+    }
+
+    /// Gives an order another client id; the old one still finds it.
+    pub fn rename(&mut self, number: usize, id: &str) {
+        let order = &mut self.list[number];
+        self.by_client.insert((order.user, order.instrument, id.to_string()), number);
+        order.client_id = id.to_string();
+    }
+
+    /// Open orders of an account, of one instrument or all, oldest first.
+    pub fn open_of(&self, user: usize, instrument: Option<InstrumentId>) -> Vec<usize> {
+        let wanted = |n: &&usize| {
+            let o = &self.list[**n];
+            o.user == user && instrument.is_none_or(|i| i == o.instrument)
+        };
+        self.open.iter().filter(wanted).copied().collect()
+    }
+
+    pub fn set_status(&mut self, number: usize, status: Status, at_ms: i64) {
+        let order = &mut self.list[number];
+        (order.status, order.updated_ms) = (status, at_ms);
+        if !status.is_open() {
+            self.open.remove(&number);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Puts twins on ports: HTTP and WebSocket on one port a product, and a port for the operator.
+//! Never: decides what is answered; all of that is the twin's.
+
+mod clock;
+mod http;
+mod socket;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+
+use crate::config::{Product, TwinError};
+use crate::conns::Outgoing;
+use crate::twin::Twin;
+use crate::wire::{ConnId, Frame};
+use ctos_types::UnixNanos;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+
+/// Frames that may wait for a slow reader before it is cut off.
+const BACKLOG: usize = 8_192;
+
+/// A twin with the connections of its port.
+pub(crate) struct Desk {
+    twin: Mutex<Twin>,
+    conns: Mutex<HashMap<ConnId, mpsc::Sender<Frame>>>,
+    next: AtomicU64,
+    wake: Notify,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic inside the twin is reported by its own thread; what it holds is still whole enough to be looked at.
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    fn new(twin: Twin, clock: Arc<dyn Clock>) -> Arc<Desk> {
+        Arc::new(Desk {
+            twin: Mutex::new(twin),
+            conns: Mutex::new(HashMap::new()),
+            next: AtomicU64::new(1),
+            wake: Notify::new(),
+            clock,
+        })
+    }
+
+    /// Does one thing with the twin and hands its frames to their connections.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Twin, UnixNanos) -> R) -> R {
+        let (result, out) = {
+            let mut twin = lock(&self.twin);
+            let now = self.clock.now().max(twin.now());
+            let result = act(&mut twin, now);
+            let mut out = Vec::new();
+            twin.drain(&mut out);
+            (result, out)
+        };
+        self.deliver(out);
+        self.wake.notify_one();
+        result
+    }
+
+    fn deliver(&self, out: Vec<Outgoing>) {
+        if out.is_empty() {
+            return;
+        }
+        let mut conns = lock(&self.conns);
+        for Outgoing { conn, frame } in out {
+            // A reader that lags this much is cut off: its sender goes away, and with it the socket.
+            if conns.get(&conn).is_some_and(|c| c.try_send(frame).is_err()) {
+                conns.remove(&conn);
+            }
+        }
+    }
+
+    pub(crate) fn register(&self) -> (ConnId, mpsc::Receiver<Frame>) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (send, receive) = mpsc::channel(BACKLOG);
+        lock(&self.conns).insert(id, send);
+        (id, receive)
+    }
+
+    pub(crate) fn forget(&self, id: ConnId) {
+        lock(&self.conns).remove(&id);
+        self.with(|twin, now| twin.ws_close(now, id));
+    }
+
+    /// Lets time pass.
+    async fn beat(self: Arc<Self>) {
+        loop {
+            let (now, due) = {
+                let mut twin = lock(&self.twin);
+                (self.clock.now(), twin.deadline())
+            };
+            if due > now {
+                // Whatever happens in between may bring the deadline forward.
+                let _ = tokio::time::timeout(self.clock.wait(due - now), self.wake.notified()).await;
+            }
+            let out = {
+                let mut twin = lock(&self.twin);
+                let now = self.clock.now().max(twin.now());
+                twin.advance(now);
+                let mut out = Vec::new();
+                twin.drain(&mut out);
+                out
+            };
+            self.deliver(out);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// What to serve, and where. Port 0: any free one.
+pub struct ServerConfig {
+    pub spot: Option<(Twin, u16)>,
+    pub usdm: Option<(Twin, u16)>,
+    pub admin_port: u16,
+    pub address: IpAddr,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerConfig").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Running twins. Dropping it ends them.
+pub struct Server {
+    pub spot: Option<SocketAddr>,
+    pub usdm: Option<SocketAddr>,
+    pub admin: SocketAddr,
+    stop: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("spot", &self.spot).field("usdm", &self.usdm).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Opens the ports and serves from a thread of its own.
+    pub fn start(config: ServerConfig) -> Result<Server, TwinError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| TwinError::new(format!("cannot start a runtime: {e}"), "free some threads and memory"))?;
+        let ServerConfig { spot, usdm, admin_port, address, clock } = config;
+        let (spot, usdm, admin) = runtime.block_on(async {
+            let spot = open(address, spot).await?;
+            let usdm = open(address, usdm).await?;
+            Ok::<_, TwinError>((spot, usdm, bind(address, admin_port).await?))
+        })?;
+        let local = |l: &TcpListener| l.local_addr().map_err(|e| TwinError::new(e.to_string(), "try again"));
+        let addresses = (
+            spot.as_ref().map(|(l, _)| local(l)).transpose()?,
+            usdm.as_ref().map(|(l, _)| local(l)).transpose()?,
+            local(&admin)?,
+        );
+        let stop = Arc::new(Notify::new());
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("twin".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let mut desks: Vec<(Product, Arc<Desk>)> = Vec::new();
+                    for (listener, twin) in [spot, usdm].into_iter().flatten() {
+                        let product = twin.product();
+                        let desk = Desk::new(twin, clock.clone());
+                        tokio::spawn(desk.clone().beat());
+                        tokio::spawn(http::serve(listener, http::Face::Venue(desk.clone())));
+                        desks.push((product, desk));
+                    }
+                    tokio::spawn(http::serve(admin, http::Face::Admin(Arc::new(desks))));
+                    stopped.notified().await;
+                });
+                // Sockets that are still open are closed with the runtime.
+                runtime.shutdown_background();
+            })
+            .map_err(|e| TwinError::new(format!("cannot start a thread: {e}"), "free some threads and memory"))?;
+        let (spot, usdm, admin) = addresses;
+        Ok(Server { spot, usdm, admin, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was told by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn open(address: IpAddr, twin: Option<(Twin, u16)>) -> Result<Option<(TcpListener, Twin)>, TwinError> {
+    match twin {
+        Some((twin, port)) => Ok(Some((bind(address, port).await?, twin))),
+        None => Ok(None),
+    }
+}
+
+async fn bind(address: IpAddr, port: u16) -> Result<TcpListener, TwinError> {
+    TcpListener::bind((address, port)).await.map_err(|e| {
+        TwinError::new(format!("cannot listen on {address}:{port}: {e}"), "choose another port, or 0 for any free one")
+    })
+}
