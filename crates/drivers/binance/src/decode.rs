@@ -147,6 +147,9 @@ pub enum DecodeError {
     Number { kind: &'static str, field: &'static str, source: NumberError },
     #[error("unknown symbol {0:?}")]
     UnknownSymbol(String),
+    /// A state, type or reason that moves money and that nobody told us of.
+    #[error("{kind}, {field}: unknown value {value:?}")]
+    UnknownValue { kind: &'static str, field: &'static str, value: String },
     #[error("a depth snapshot that does not name its symbol, among several symbols")]
     SnapshotOwner,
 }
@@ -193,7 +196,7 @@ fn is_partial_depth(stream: &str) -> bool {
 }
 
 /// Milliseconds, or microseconds where the connection asked for them: told by magnitude, as the venue advises.
-fn venue_time(n: u64) -> Option<UnixNanos> {
+pub(crate) fn venue_time(n: u64) -> Option<UnixNanos> {
     let n = i64::try_from(n).ok()?;
     let unit = if n >= 1_000_000_000_000_000 { 1_000 } else { 1_000_000 };
     n.checked_mul(unit).map(UnixNanos)

@@ -5,7 +5,9 @@
 pub mod book_sync;
 pub mod decode;
 pub mod errors;
+mod fields;
 pub mod instruments;
+pub mod orders;
 pub mod profile;
 pub mod replay;
 pub mod request;
@@ -15,6 +17,7 @@ pub mod symbols;
 pub use book_sync::{BookSync, SyncOut};
 pub use decode::{DecodeError, Decoder, Frame, Levels};
 pub use errors::{ErrorReply, Verdict};
+pub use orders::Desk;
 pub use profile::{Hosts, Profile};
 pub use replay::{CaptureLoad, LineSource, Replayer, SourceLine, load_capture, probe};
 pub use sign::{Credentials, KeyError, KeyKind};

@@ -111,6 +111,13 @@ impl Params {
         }
     }
 
+    /// These parameters and then `more`.
+    #[must_use]
+    pub fn extend(mut self, more: Params) -> Params {
+        self.0.extend(more.0);
+        self
+    }
+
     /// The text of a parameter, however it is typed.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         self.0.iter().find(|(have, _)| *have == name).map(|(_, value)| match value {
@@ -212,7 +219,6 @@ impl Call {
         Call::new(method, path, Security::Signed, Cost::weight(weight), query)
     }
 
-    #[allow(dead_code)]
     pub(crate) fn purpose(self, purpose: Purpose) -> Call {
         Call { purpose, ..self }
     }
