@@ -15,6 +15,13 @@ FLOORS = {
     "frames_decoded": ("frames/s", "over", 1_000_000),
     "frames_from_file": ("frames/s", "over", 300_000),
     "order_round_trips": ("orders/s", "over", 100_000),
+    "backtest_bars": ("events/s", "over", 6_000_000),
+    "backtest_trades": ("events/s", "over", 10_000_000),
+    "backtest_depth": ("events/s", "over", 6_000_000),
+    # Ten times the data, orders included.
+    "growth_bars": ("x", "under", 11),
+    "growth_trades": ("x", "under", 11),
+    "growth_depth": ("x", "under", 11),
     # Two trials at a time against one.
     "sweep_speedup": ("x", "over", 1.8),
     # What TA-Lib takes there.
@@ -24,12 +31,31 @@ FLOORS = {
     "indicator_atr": ("ns", "under", 2.1),
 }
 
+# Bytes that a process may hold at most: so many for each event it loaded, and so many in any case.
+MEMORY_PER_EVENT, MEMORY_BASE = 64, 100_000_000
+UNTOLD = "not told by this system"
+MEMORY = [
+    "backtest_bars",
+    "backtest_trades",
+    "backtest_depth",
+    "growth_bars",
+    "growth_trades",
+    "growth_depth",
+    "memory_bars_csv",
+    "memory_bars_parquet",
+    "memory_capture",
+    "memory_catalog_bars",
+    "memory_catalog_trades",
+    "memory_catalog_book",
+]
+
 
 def unchecked(results):
     """Frame floors are promised for the recorded capture: a generated one has another mix of frames. One core cannot
-    run two trials at a time."""
-    other = ("generated", "one core")
-    return [r["name"] for r in results if r["name"] in FLOORS and r.get("source", "").startswith(other)]
+    run two trials at a time. Not every system tells how much memory a process held."""
+    other = ("generated", "one core", UNTOLD)
+    known = FLOORS.keys() | set(MEMORY)
+    return [r["name"] for r in results if r["name"] in known and r.get("source", "").startswith(other)]
 
 
 def wrong(results):
@@ -48,7 +74,27 @@ def wrong(results):
         value = result.get("p50", result["median"])
         if not (value < limit if side == "under" else value >= limit):
             digits = 0 if limit > 100 else 1
-            problems.append(f"{name}: {value:,.{digits}f} {unit}, must be {side} {limit:,}")
+            machine = result.get("machine_speedup")
+            beside = f" (the machine gave two independent processes {machine})" if machine else ""
+            problems.append(f"{name}: {value:,.{digits}f} {unit}, must be {side} {limit:,}{beside}")
+    return problems + too_much_memory(by_name)
+
+
+def too_much_memory(by_name):
+    problems = []
+    if any(r.get("source") == UNTOLD for r in by_name.values()):
+        return []
+    for name in MEMORY:
+        memory = by_name.get(name, {}).get("peak_memory")
+        if memory is None:
+            problems.append(f"{name}: its memory was not measured")
+            continue
+        limit = MEMORY_PER_EVENT * memory["events"] + MEMORY_BASE
+        if memory["bytes"] > limit:
+            problems.append(
+                f"{name}: {memory['bytes']:,} bytes for {memory['events']:,} events, must be at most {limit:,} "
+                f"({MEMORY_PER_EVENT} an event and {MEMORY_BASE:,})"
+            )
     return problems
 
 
@@ -56,14 +102,30 @@ def self_test():
     def result(side_by, name, unit, limit):
         return {"name": name, "unit": unit, "median": limit * side_by}
 
+    def with_memory(results, by):
+        bytes_held = int((1_000_000 * MEMORY_PER_EVENT + MEMORY_BASE) * by)
+        held = {"peak_memory": {"bytes": bytes_held, "events": 1_000_000}}
+        named = {r["name"]: r for r in results}
+        return [{"name": n, "unit": "MB", "median": 1, **named.pop(n, {}), **held} for n in MEMORY] + list(named.values())
+
     good = [result(0.5 if s == "under" else 2, n, u, limit) for n, (u, s, limit) in FLOORS.items()]
     slow = [result(2 if s == "under" else 0.5, n, u, limit) for n, (u, s, limit) in FLOORS.items()]
-    assert wrong(good) == [] and len(wrong(slow)) == len(FLOORS) and len(wrong([])) == len(FLOORS)
-    assert "measured in" in wrong([{**good[0], "unit": "us"}, *good[1:]])[0]
-    assert wrong([{**good[0], "p50": 1e9}, *good[1:]]) != []
+    good, slow = with_memory(good, 1), with_memory(slow, 1)
+    assert wrong(good) == [] and len(wrong(slow)) == len(FLOORS) and len(wrong([])) == len(FLOORS) + len(MEMORY)
+    assert len(wrong(with_memory(good, 1.01))) == len(MEMORY)
+    floored = next(i for i, r in enumerate(good) if r["name"] in FLOORS)
+    rest = good[:floored] + good[floored + 1 :]
+    assert "measured in" in wrong([{**good[floored], "unit": "us"}, *rest])[0]
+    assert wrong([{**good[floored], "p50": 1e9 if FLOORS[good[floored]["name"]][1] == "under" else 1}, *rest]) != []
     made = [{**r, "source": "generated from the synthetic market"} if "frames" in r["name"] else r for r in slow]
-    assert unchecked(made) == ["frames_decoded", "frames_from_file"] and len(wrong(made)) == len(FLOORS) - 2
+    assert sorted(unchecked(made)) == ["frames_decoded", "frames_from_file"] and len(wrong(made)) == len(FLOORS) - 2
     assert unchecked(slow) == [] and wrong([{**r, "source": "capture.jsonl.gz"} for r in slow]) == wrong(slow)
+    untold = [{k: v for k, v in r.items() if k != "peak_memory"} for r in good]
+    assert len(wrong(untold)) == len(MEMORY)
+    untold = [{**r, "source": UNTOLD} if r["name"].startswith("memory_") else r for r in untold]
+    assert wrong(untold) == [] and len(unchecked(untold)) == 6
+    sweep = [{**r, "machine_speedup": 1.7} if r["name"] == "sweep_speedup" else r for r in slow]
+    assert any("two independent processes 1.7" in p for p in wrong(sweep))
 
 
 if __name__ == "__main__":
@@ -76,8 +138,9 @@ if __name__ == "__main__":
         with open(sys.argv[1], encoding="utf-8") as f:
             results = json.load(f)
         problems = wrong(results)
+        source = {r["name"]: r.get("source") for r in results}
         for name in unchecked(results):
-            print(f"floors: {name} not checked: it was not measured on the recorded capture, or on one core", file=sys.stderr)
+            print(f"floors: {name} not checked: {source.get(name)}", file=sys.stderr)
         for problem in problems:
             print(f"floors: {problem}", file=sys.stderr)
         print("floors: all met" if not problems else f"floors: {len(problems)} missed")

@@ -1,10 +1,12 @@
-//! Backtests from loaded data to the summary in memory: bars, trades, depth updates. Gates, portfolio, fees, the queue
-//! model and latencies are on, as in any run.
+//! Backtests from loaded data to the summary in memory: bars, trades, depth updates; their speed, their memory, and how
+//! both grow with the data. Gates, portfolio, fees, the queue model and latencies are on, as in any run.
+//! Never: counts the making of the data.
 
+use crate::alone;
 use crate::fixture::{self, ACCOUNT, BTC};
 use crate::history;
 use crate::measure::{Measure, Samples};
-use crate::{Lab, internal};
+use crate::{Lab, Run, internal};
 use ctos_driver_paper::{Latencies, PaperDriver};
 use ctos_kernel::{Ctx, Feeds, OrderRequest, Strategy, Tick};
 use ctos_runtime::RunError;
@@ -19,57 +21,118 @@ use std::time::Instant;
 pub const SIZES: [usize; 3] = [1_000_000, 2_000_000, 2_000_000];
 const ROUNDS: usize = 5;
 
-pub fn bars(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
-    measure(lab, name, SIZES[0], "ma_cross, EMA 10 and 20", history::bar_tape, ema_cross)
-}
+pub const ALL: [(&str, Run); 3] =
+    [("backtest_bars", measure), ("backtest_trades", measure), ("backtest_depth", measure)];
 
-pub fn trades(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
-    measure(
-        lab,
-        name,
-        SIZES[1],
-        "a pair of quotes, amended when the price is 10 ticks away",
-        history::trade_tape,
-        || Ok(Box::new(Pair { by: Look::Trades, distance: 10, ..Pair::default() })),
-    )
-}
+/// How time grows with the data.
+pub const GROWTH: [(&str, Run); 3] = [("growth_bars", growth), ("growth_trades", growth), ("growth_depth", growth)];
 
-pub fn depth(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
-    measure(lab, name, SIZES[2], "a two-sided maker called on every update", history::depth_tape, || {
-        Ok(Box::new(Pair { by: Look::Book, distance: 3, ..Pair::default() }))
-    })
-}
-
-fn measure(
-    lab: &Lab,
+/// One kind of history and who trades on it.
+struct Case {
     name: &'static str,
-    full: usize,
-    what: &str,
+    events: usize,
+    what: &'static str,
     tape: fn(usize) -> Tape,
     strategy: fn() -> Result<Box<dyn Strategy>, RunError>,
-) -> Result<Measure, RunError> {
-    let (events, rounds) = if lab.quick { (full / 20, 1) } else { (full, ROUNDS) };
-    let tape = tape(events);
-    let run = |tape: &Tape| -> Result<(f64, Summary), RunError> {
-        let mut shard = shard(tape.clone(), strategy()?)?;
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        name: "bars",
+        events: SIZES[0],
+        what: "ma_cross, EMA 10 and 20",
+        tape: history::bar_tape,
+        strategy: ema_cross,
+    },
+    Case {
+        name: "trades",
+        events: SIZES[1],
+        what: "a pair of quotes, amended when the price is 10 ticks away",
+        tape: history::trade_tape,
+        strategy: || Ok(Box::new(Pair { by: Look::Trades, distance: 10, ..Pair::default() })),
+    },
+    Case {
+        name: "depth",
+        events: SIZES[2],
+        what: "a two-sided maker called on every update",
+        tape: history::depth_tape,
+        strategy: || Ok(Box::new(Pair { by: Look::Book, distance: 3, ..Pair::default() })),
+    },
+];
+
+/// The case that a measurement's name ends in.
+fn case(name: &str) -> Result<&'static Case, RunError> {
+    let found = CASES.iter().find(|c| name.rsplit('_').next() == Some(c.name));
+    found.ok_or_else(|| internal(format!("no history is called {name}")))
+}
+
+impl Case {
+    /// Seconds from loaded data to the summary, and the summary.
+    fn run(&self, tape: &Tape) -> Result<(f64, Summary), RunError> {
+        let mut shard = shard(tape.clone(), (self.strategy)()?)?;
         let begun = Instant::now();
         let summary = to_the_end(&mut shard)?;
         Ok((begun.elapsed().as_secs_f64(), summary))
-    };
-    let (_, first) = run(&tape)?;
-    if first.market_events != tape.len() as u64 || first.fills == 0 {
-        return Err(internal(format!("{name}: {} events, {} fills", first.market_events, first.fills)));
     }
+
+    /// A run that did what it was to do.
+    fn checked(&self, tape: &Tape) -> Result<Summary, RunError> {
+        let (_, summary) = self.run(tape)?;
+        if summary.market_events != tape.len() as u64 || summary.fills == 0 {
+            return Err(internal(format!("{}: {} events, {} fills", self.name, summary.market_events, summary.fills)));
+        }
+        Ok(summary)
+    }
+}
+
+fn measure(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
+    let case = case(name)?;
+    let (events, rounds) = if lab.quick { (case.events / 20, 1) } else { (case.events, ROUNDS) };
+    let tape = (case.tape)(events);
+    let first = case.checked(&tape)?;
     let mut samples = Vec::new();
     for _ in 0..rounds {
-        let (seconds, summary) = run(&tape)?;
+        let (seconds, summary) = case.run(&tape)?;
         if summary.command_hash != first.command_hash {
             return Err(internal(format!("{name}: two runs differ")));
         }
         samples.push(tape.len() as f64 / seconds);
     }
-    let note = format!("{events} events, {what}; {} orders, {} fills", first.orders.sent, first.fills);
-    Ok(Samples::new(samples).measure(name, "events/s", &lab.machine, note))
+    let note = format!("{events} events, {}; {} orders, {} fills", case.what, first.orders.sent, first.fills);
+    let measure = Samples::new(samples).measure(name, "events/s", &lab.machine, note);
+    Ok(measure.with_peak(alone::ask(&[name, &events.to_string()])?))
+}
+
+/// How many times as long ten times the data takes; orders grow with it. Memory is that of the larger run.
+fn growth(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
+    let case = case(name)?;
+    let (events, rounds) = if lab.quick { (case.events / 200, 1) } else { (case.events, 3) };
+    let (small, large) = ((case.tape)(events), (case.tape)(10 * events));
+    let orders = [case.checked(&small)?.orders.sent, case.checked(&large)?.orders.sent];
+    let mut ratios = Vec::new();
+    for _ in 0..rounds {
+        // Ten of the shorter runs around one of the longer: a busy machine slows both alike.
+        let five = || (0..5).map(|_| Ok(case.run(&small)?.0)).sum::<Result<f64, RunError>>();
+        let before = five()?;
+        let long = case.run(&large)?.0;
+        ratios.push(10.0 * long / (before + five()?));
+    }
+    let note = format!(
+        "{}: the time of {} events over that of {events}; {} and {} orders",
+        case.what,
+        10 * events,
+        orders[1],
+        orders[0]
+    );
+    let measure = Samples::new(ratios).measure(name, "x", &lab.machine, note);
+    Ok(measure.with_peak(alone::ask(&[name, &(10 * events).to_string()])?))
+}
+
+/// The whole of it once, in a process that does nothing else. Returns the events.
+pub fn once(name: &str, events: usize) -> Result<u64, RunError> {
+    let case = case(name)?;
+    let tape = (case.tape)(events);
+    case.checked(&tape).map(|s| s.market_events)
 }
 
 fn to_the_end(shard: &mut Shard) -> Result<Summary, RunError> {

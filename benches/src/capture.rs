@@ -46,15 +46,20 @@ impl Capture {
         }
         let made = crate::durable::work_dir(dir)?;
         let path = made.path().join("synthetic_usdm_btcusdt.jsonl.gz");
-        let unwritable =
-            |e: io::Error| UserError::new(format!("cannot write {}: {e}", path.display()), "name another --home");
-        generate(&path, self.lines).map_err(|e| match e {
-            MakeError::Io(e) => RunError::User(unwritable(e)),
-            MakeError::Market(e) => internal(e),
-        })?;
+        make(&path, self.lines)?;
         let source = format!("generated from the synthetic market, {} lines", self.lines);
         Ok(Ready { path, source, _made: Some(made) })
     }
+}
+
+/// Makes a capture of so many lines.
+pub fn make(path: &Path, lines: u64) -> Result<(), RunError> {
+    let unwritable =
+        |e: io::Error| UserError::new(format!("cannot write {}: {e}", path.display()), "name another --home");
+    generate(path, lines).map_err(|e| match e {
+        MakeError::Io(e) => RunError::User(unwritable(e)),
+        MakeError::Market(e) => internal(e),
+    })
 }
 
 enum MakeError {

@@ -26,17 +26,16 @@ const ROWS_QUICK: u64 = 20_000;
 const REPEATS: usize = 3;
 
 /// A made archive in the format of Binance: `id,price,qty,quote_qty,time,is_buyer_maker`, the times in ms over one day.
-struct Archive {
-    dir: tempfile::TempDir,
-    path: PathBuf,
+pub struct Archive {
+    pub dir: tempfile::TempDir,
+    pub path: PathBuf,
     rows: u64,
     bytes: u64,
 }
 
-fn archive(lab: &Lab) -> Result<Archive, RunError> {
+pub fn archive(lab: &Lab, rows: u64) -> Result<Archive, RunError> {
     let dir = crate::durable::work_dir(&lab.dir)?;
     let path = dir.path().join("BTCUSDT-trades-2024-01-01.csv");
-    let rows = if lab.quick { ROWS_QUICK } else { ROWS };
     let unwritable =
         |e: io::Error| UserError::new(format!("cannot write {}: {e}", path.display()), "name another --home");
     write(&path, rows).map_err(unwritable)?;
@@ -88,8 +87,12 @@ fn take(archive: &Archive, catalog: &Path) -> Result<f64, RunError> {
     Ok(seconds)
 }
 
+fn rows(lab: &Lab) -> u64 {
+    if lab.quick { ROWS_QUICK } else { ROWS }
+}
+
 fn imports(lab: &Lab) -> Result<(Archive, Vec<f64>), RunError> {
-    let archive = archive(lab)?;
+    let archive = archive(lab, rows(lab))?;
     let mut seconds = Vec::new();
     for repeat in 0..REPEATS {
         let dir = archive.dir.path().join(format!("catalog-{repeat}"));
@@ -118,7 +121,7 @@ fn import_rows(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
 
 /// Seconds of each load, and the bytes of the catalog's files.
 fn loads(lab: &Lab) -> Result<(Archive, Vec<f64>, u64), RunError> {
-    let archive = archive(lab)?;
+    let archive = archive(lab, rows(lab))?;
     let dir = archive.dir.path().join("catalog");
     take(&archive, &dir)?;
     let catalog = Catalog::open(&dir).map_err(internal)?;

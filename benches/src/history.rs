@@ -9,7 +9,9 @@
 use crate::fixture::{self, BTC};
 use ctos_types::{Bar, Interval, Level, Market, MarketData, Nanos, Price, Qty, Side, Trade, UnixNanos};
 use ctos_venue::{Tape, TapeBuilder};
-use std::fmt::Write as _;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// 2024-01-01.
@@ -39,10 +41,10 @@ impl Random {
 }
 
 /// One-minute bars of a random walk of 20 steps a minute, each up to 50 ticks.
-pub fn bars(n: usize) -> Vec<Bar> {
+pub fn bars(n: usize) -> impl Iterator<Item = Bar> {
     let mut random = Random(1);
     let mut price = CENTRE;
-    let bar = |i: usize| {
+    let bar = move |i: usize| {
         let open = price;
         let (mut high, mut low) = (open, open);
         for _ in 0..20 {
@@ -59,22 +61,22 @@ pub fn bars(n: usize) -> Vec<Bar> {
             volume: Qty(1_000 + random.below(100_000)),
         }
     };
-    (0..n).map(bar).collect()
+    (0..n).map(bar)
 }
 
 /// Trades 1 to 20 ms apart, each at the last price or a tick beside it, received 1 to 3 ms later.
-pub fn trades(n: usize) -> Vec<(UnixNanos, UnixNanos, Trade)> {
+pub fn trades(n: usize) -> impl Iterator<Item = (UnixNanos, UnixNanos, Trade)> {
     let mut random = Random(2);
     let (mut price, mut at) = (CENTRE, START);
     let mut clock = Clock::default();
-    let trade = |i: usize| {
+    let trade = move |i: usize| {
         at = at.after(Nanos(1_000_000 + random.below(19_000_000)));
         price = (price + random.below(3) - 1).clamp(CENTRE / 4, CENTRE * 4);
         let aggressor = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
         let trade = Trade { price: Price(price), qty: Qty(1 + random.below(500)), aggressor, id: i as u64 + 1 };
         (at, clock.received(at, &mut random), trade)
     };
-    (0..n).map(trade).collect()
+    (0..n).map(trade)
 }
 
 /// Receive times: a delay that varies, and never backwards.
@@ -98,41 +100,64 @@ pub struct Change {
 }
 
 /// Book updates 0.1 to 2 ms apart: nine in ten set the size of one of the best ten levels of a side, the others move
-/// the touch by a tick, in two updates.
-pub fn depth(n: usize) -> Vec<Change> {
-    let mut random = Random(3);
-    let (mut bid, mut at) = (CENTRE, START);
-    let mut clock = Clock::default();
-    let mut changes = Vec::with_capacity(n + 1);
-    for d in 0..LEVELS {
-        for (side, price) in [(Side::Buy, bid - d), (Side::Sell, bid + 1 + d)] {
-            let level = Level { price: Price(price), qty: Qty(1 + random.below(5_000)) };
-            changes.push(Change { at, recv: at.after(Nanos(1_000_000)), side, level });
+/// the touch by a tick, in two updates. The first 400 are the opening snapshot.
+pub fn depth(n: usize) -> impl Iterator<Item = Change> {
+    let mut market =
+        Depth { random: Random(3), bid: CENTRE, at: START, clock: Clock::default(), ready: VecDeque::new() };
+    market.open();
+    std::iter::from_fn(move || {
+        if market.ready.is_empty() {
+            market.go_on();
+        }
+        market.ready.pop_front()
+    })
+    .take(n)
+}
+
+/// A book that moves.
+struct Depth {
+    random: Random,
+    bid: i64,
+    at: UnixNanos,
+    clock: Clock,
+    /// Made and not yet taken.
+    ready: VecDeque<Change>,
+}
+
+impl Depth {
+    fn open(&mut self) {
+        for d in 0..LEVELS {
+            for (side, price) in [(Side::Buy, self.bid - d), (Side::Sell, self.bid + 1 + d)] {
+                let level = Level { price: Price(price), qty: Qty(1 + self.random.below(5_000)) };
+                let recv = self.at.after(Nanos(1_000_000));
+                self.ready.push_back(Change { at: self.at, recv, side, level });
+            }
         }
     }
-    while changes.len() < n {
-        let mut push = |random: &mut Random, side, price, qty| {
-            at = at.after(Nanos(100_000 + random.below(1_900_000)));
-            let recv = clock.received(at, random);
-            changes.push(Change { at, recv, side, level: Level { price: Price(price), qty: Qty(qty) } });
-        };
-        let size = 1 + random.below(5_000);
-        if random.below(10) > 0 {
-            let (d, side) = (random.below(10), if random.below(2) == 0 { Side::Buy } else { Side::Sell });
-            let price = if side == Side::Buy { bid - d } else { bid + 1 + d };
-            push(&mut random, side, price, size);
-        } else if (random.below(2) == 0 && bid < CENTRE + REACH) || bid <= CENTRE - REACH {
-            push(&mut random, Side::Sell, bid + 1, 0);
-            bid += 1;
-            push(&mut random, Side::Buy, bid, size);
+
+    fn set(&mut self, side: Side, price: i64, qty: i64) {
+        self.at = self.at.after(Nanos(100_000 + self.random.below(1_900_000)));
+        let recv = self.clock.received(self.at, &mut self.random);
+        self.ready.push_back(Change { at: self.at, recv, side, level: Level { price: Price(price), qty: Qty(qty) } });
+    }
+
+    fn go_on(&mut self) {
+        let size = 1 + self.random.below(5_000);
+        if self.random.below(10) > 0 {
+            let d = self.random.below(10);
+            let side = if self.random.below(2) == 0 { Side::Buy } else { Side::Sell };
+            let price = if side == Side::Buy { self.bid - d } else { self.bid + 1 + d };
+            self.set(side, price, size);
+        } else if (self.random.below(2) == 0 && self.bid < CENTRE + REACH) || self.bid <= CENTRE - REACH {
+            self.set(Side::Sell, self.bid + 1, 0);
+            self.bid += 1;
+            self.set(Side::Buy, self.bid, size);
         } else {
-            push(&mut random, Side::Buy, bid, 0);
-            push(&mut random, Side::Sell, bid, size);
-            bid -= 1;
+            self.set(Side::Buy, self.bid, 0);
+            self.set(Side::Sell, self.bid, size);
+            self.bid -= 1;
         }
     }
-    changes.truncate(n);
-    changes
 }
 
 pub fn bar_tape(n: usize) -> Tape {
@@ -153,13 +178,13 @@ pub fn trade_tape(n: usize) -> Tape {
 
 pub fn depth_tape(n: usize) -> Tape {
     let mut tape = TapeBuilder::new(fixture::instruments());
-    let changes = depth(n);
-    let (opening, updates) = changes.split_at(2 * LEVELS as usize);
+    let mut changes = depth(n);
+    let opening: Vec<Change> = changes.by_ref().take(2 * LEVELS as usize).collect();
     let side = |side: Side| opening.iter().filter(move |c| c.side == side).map(|c| c.level).collect::<Vec<_>>();
     let (bids, asks) = (side(Side::Buy), side(Side::Sell));
     let first = MarketData::Depth { bids: &bids, asks: &asks, snapshot: true, update_id: 1 };
     tape.push(opening[0].recv, &market(opening[0].at, first));
-    for (i, change) in updates.iter().enumerate() {
+    for (i, change) in changes.enumerate() {
         let one = [change.level];
         let (bids, asks): (&[Level], &[Level]) = if change.side == Side::Buy { (&one, &[]) } else { (&[], &one) };
         let update = MarketData::Depth { bids, asks, snapshot: false, update_id: i as u64 + 2 };
@@ -173,26 +198,30 @@ fn market(ts_event: UnixNanos, data: MarketData<'_>) -> Market<'_> {
 }
 
 /// Writes all three as CSV, in the sizes that are measured.
-pub fn write(dir: &Path, sizes: [usize; 3]) -> std::io::Result<()> {
+pub fn write(dir: &Path, sizes: [usize; 3]) -> io::Result<()> {
     let instruments = fixture::instruments();
     let i = instruments.get(BTC);
     let (px, qty) = (|p: Price| i.price_decimal(p), |q: Qty| i.qty_decimal(q));
-    let mut text = String::from("open_time,open,high,low,close,volume\n");
+    let create = |name: &str| File::create(dir.join(name)).map(|f| BufWriter::with_capacity(1 << 20, f));
+    let mut out = create("bars.csv")?;
+    writeln!(out, "open_time,open,high,low,close,volume")?;
     for b in bars(sizes[0]) {
         let (o, h, l, c) = (px(b.open), px(b.high), px(b.low), px(b.close));
-        let _ = writeln!(text, "{},{o},{h},{l},{c},{}", b.open_time.0, qty(b.volume));
+        writeln!(out, "{},{o},{h},{l},{c},{}", b.open_time.0, qty(b.volume))?;
     }
-    std::fs::write(dir.join("bars.csv"), &text)?;
-    text = String::from("event_time,receive_time,price,size,aggressor\n");
+    out.flush()?;
+    let mut out = create("trades.csv")?;
+    writeln!(out, "event_time,receive_time,price,size,aggressor")?;
     for (at, recv, t) in trades(sizes[1]) {
         let side = if t.aggressor == Side::Buy { "buy" } else { "sell" };
-        let _ = writeln!(text, "{},{},{},{},{side}", at.0, recv.0, px(t.price), qty(t.qty));
+        writeln!(out, "{},{},{},{},{side}", at.0, recv.0, px(t.price), qty(t.qty))?;
     }
-    std::fs::write(dir.join("trades.csv"), &text)?;
-    text = String::from("event_time,receive_time,side,price,size\n");
+    out.flush()?;
+    let mut out = create("depth.csv")?;
+    writeln!(out, "event_time,receive_time,side,price,size")?;
     for c in depth(sizes[2]) {
         let side = if c.side == Side::Buy { "bid" } else { "ask" };
-        let _ = writeln!(text, "{},{},{side},{},{}", c.at.0, c.recv.0, px(c.level.price), qty(c.level.qty));
+        writeln!(out, "{},{},{side},{},{}", c.at.0, c.recv.0, px(c.level.price), qty(c.level.qty))?;
     }
-    std::fs::write(dir.join("depth.csv"), &text)
+    out.flush()
 }

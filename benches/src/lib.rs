@@ -1,6 +1,7 @@
 //! Measures what the project promises about speed: steps, frames, durable inputs, order round trips, backtests, indicators.
 //! Never: decides whether a number is good enough (the floors do), or runs more than one thread but for the sweep.
 
+mod alone;
 mod backtest;
 mod capture;
 mod data;
@@ -11,10 +12,12 @@ mod history;
 mod indicators;
 mod machine;
 mod measure;
+mod memory;
 mod orders;
 mod steps;
 mod sweep;
 
+pub use alone::{Alone, run as run_alone};
 pub use measure::Measure;
 
 use ctos_runtime::RunError;
@@ -45,7 +48,7 @@ pub(crate) struct Lab {
 pub(crate) type Run = fn(&Lab, &'static str) -> Result<Measure, RunError>;
 
 /// Every measurement, in the order in which they run.
-const ALL: [(&str, Run); 14] = [
+const ALL: [(&str, Run); 11] = [
     ("step_top_of_book_1", steps::top_of_book_1),
     ("step_top_of_book_10", steps::top_of_book_10),
     ("step_trade_1", steps::trade_1),
@@ -57,9 +60,6 @@ const ALL: [(&str, Run); 14] = [
     ("input_to_durable", durable::single),
     ("input_to_durable_group", durable::group),
     ("order_round_trips", orders::round_trips),
-    ("backtest_bars", backtest::bars),
-    ("backtest_trades", backtest::trades),
-    ("backtest_depth", backtest::depth),
 ];
 
 /// Names of all measurements.
@@ -68,7 +68,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn all() -> impl Iterator<Item = &'static (&'static str, Run)> {
-    ALL.iter().chain(&indicators::ALL).chain(&data::ALL).chain(&sweep::ALL)
+    let backtests = backtest::ALL.iter().chain(&backtest::GROWTH);
+    ALL.iter().chain(backtests).chain(&indicators::ALL).chain(&data::ALL).chain(&memory::ALL).chain(&sweep::ALL)
 }
 
 /// Writes the histories that backtests are measured on as CSV into an existing directory, so that another engine can

@@ -1,13 +1,14 @@
 //! One result, and the arithmetic of its samples.
 //! Never: drops an outlier.
 
+use crate::alone::Alone;
 use serde::Serialize;
 
 /// What was measured. The spread is that of the samples; `note` says what one sample is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measure {
     pub name: &'static str,
-    /// `ns`, `frames/s` or `orders/s`.
+    /// `ns`, `x`, `MB`, or so many a second.
     pub unit: &'static str,
     pub median: f64,
     pub min: f64,
@@ -16,6 +17,12 @@ pub struct Measure {
     /// Latencies only.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub percentiles: Option<Percentiles>,
+    /// What it held in a process of its own, where that was measured and the system says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<PeakMemory>,
+    /// Sweeps only: what two processes that share nothing get done in the time of one, in the same rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_speedup: Option<f64>,
     /// The data it was measured on, where there is any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -30,6 +37,15 @@ pub struct Percentiles {
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
+}
+
+/// The most memory a process held.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PeakMemory {
+    pub bytes: u64,
+    /// What it loaded: market events; of a catalog's books the level changes.
+    pub events: u64,
+    pub bytes_per_event: f64,
 }
 
 /// Measured values in ascending order; at least one.
@@ -76,6 +92,8 @@ impl Samples {
             max: tenth(self.max()),
             samples: self.len(),
             percentiles: None,
+            peak_memory: None,
+            machine_speedup: None,
             source: None,
             note,
             machine: machine.into(),
@@ -92,6 +110,14 @@ impl Measure {
     pub fn with_percentiles(self, p: Percentiles) -> Measure {
         let p = Percentiles { p50: tenth(p.p50), p99: tenth(p.p99), p999: tenth(p.p999) };
         Measure { percentiles: Some(p), ..self }
+    }
+
+    /// Nothing where the system does not say.
+    pub fn with_peak(self, told: Alone) -> Measure {
+        let Alone { bytes: Some(bytes), events } = told else { return self };
+        let bytes_per_event = tenth(bytes as f64 / events.max(1) as f64);
+        let note = format!("{}; peak memory {:.0} MB with {events} events", self.note, bytes as f64 / 1e6);
+        Measure { peak_memory: Some(PeakMemory { bytes, events, bytes_per_event }), note, ..self }
     }
 
     pub fn on(self, source: impl Into<String>) -> Measure {
@@ -117,12 +143,24 @@ mod tests {
         let rate = serde_json::to_value(s.measure("a", "frames/s", "m", "n".into()).on("s")).unwrap();
         assert_eq!(rate["median"], 2.0);
         assert_eq!(rate["min"], 1.3);
-        assert_eq!((&rate["source"], rate.get("p50")), (&serde_json::json!("s"), None));
+        assert_eq!((&rate["source"], rate.get("p50"), rate.get("peak_memory")), (&serde_json::json!("s"), None, None));
         let time =
             serde_json::to_value(s.measure("a", "ns", "m", "n".into()).with_percentiles(s.percentiles())).unwrap();
         assert_eq!(
             (&time["p50"], &time["p999"], time.get("source")),
             (&serde_json::json!(2.0), &serde_json::json!(3.0), None)
         );
+    }
+    #[test]
+    fn memory_is_told_where_it_is_known() {
+        let measure = || Samples::new(vec![1.0]).measure("a", "events/s", "m", "n".into());
+        let told = measure().with_peak(Alone { bytes: Some(30_000_000), events: 2_000_000 });
+        let value = serde_json::to_value(&told).unwrap();
+        assert_eq!(
+            value["peak_memory"],
+            serde_json::json!({"bytes": 30_000_000, "events": 2_000_000, "bytes_per_event": 15.0})
+        );
+        assert_eq!(told.note, "n; peak memory 30 MB with 2000000 events");
+        assert_eq!(measure().with_peak(Alone { bytes: None, events: 5 }), measure());
     }
 }

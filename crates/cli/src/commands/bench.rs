@@ -24,6 +24,9 @@ pub struct BenchArgs {
     /// Measure nothing: write the histories that backtests are measured on as CSV, for another engine
     #[arg(long, value_name = "DIR", conflicts_with_all = ["capture", "filter", "quick"])]
     pub write_history: Option<PathBuf>,
+    /// What a measurement asks a process of its own to do
+    #[arg(long, hide = true, num_args = 1..)]
+    pub alone: Option<Vec<String>>,
 }
 
 /// Where the recorded data lies, seen from the repository.
@@ -36,6 +39,10 @@ pub fn bench(global: &Global, args: &BenchArgs) -> Result<(), CliError> {
             .map_err(|e| CliError::user(format!("cannot write to {}: {e}", dir.display()), "name another folder"))?;
         let files = ["bars.csv", "trades.csv", "depth.csv"].map(|name| dir.join(name).display().to_string());
         return out::show(global.json, &files, |files| files.join("\n") + "\n");
+    }
+    if let Some(words) = &args.alone {
+        let told = ctos_bench::run_alone(words)?;
+        return out::show(true, &told, |_| String::new());
     }
     let options =
         Options { quick: args.quick, filter: filter(args)?, capture: capture(args)?, dir: directory(global)? };
