@@ -13,6 +13,7 @@ pub mod replay;
 pub mod request;
 pub mod sign;
 pub mod symbols;
+pub mod user;
 
 pub use book_sync::{BookSync, SyncOut};
 pub use decode::{DecodeError, Decoder, Frame, Levels};

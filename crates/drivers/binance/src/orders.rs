@@ -12,6 +12,7 @@ pub use change::{Amendment, Replacement};
 pub use ids::{OrderRef, VenueClientId};
 pub use query::{FillsFrom, LIST_MAX};
 pub use read::{Batch, Outcome, Owner, Replaced, VenueFill, VenueOrder};
+pub(crate) use read::{algo_state, bps};
 
 use crate::profile::Profile;
 use crate::symbols::SymbolMap;
