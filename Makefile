@@ -9,7 +9,7 @@ LOCKED := $(if $(CI),--locked,)
 CHECKS := boundaries paths licences floors soak import_soak
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test unit lint bench soak browser clean tools rust-tools python
+.PHONY: help run build test unit lint bench soak browser packages clean tools rust-tools python
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,7 +22,7 @@ build: tools ## Build the release binary target/release/ctos
 
 test: lint unit ## Everything that fits CI: lint and all tests
 
-unit: tools browser
+unit: tools browser packages
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		echo "$(CARGO) nextest run --workspace"; \
 		$(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast && $(CARGO) test $(LOCKED) --workspace --doc --quiet; \
@@ -52,6 +52,9 @@ soak: tools python ## 24 simulated hours; memory and journal must stay bounded
 
 browser: ## Find or install the browser that tests open pages in
 	@.ci/browser.sh
+
+packages: python ## Install what tests in Python need into .venv
+	@PYTHON=$(PYTHON) .ci/python.sh
 
 clean: ## Remove build results (runs in ./var stay)
 	$(CARGO) clean

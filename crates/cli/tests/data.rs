@@ -180,23 +180,84 @@ fn what_a_run_received_is_recorded_once_and_trades_again() {
     assert_eq!(first["market_events"], again["market_events"], "every event comes back");
 }
 
-/// Other programs read the catalog without ctos: `docs/scripts/read_catalog.py`, where its libraries are installed.
+/// A Python that has the packages of `.ci/python.txt`: the private environment that `make packages` makes, or the one
+/// that is named or on the path. `None`, with a message, where nobody insists on it.
+fn python() -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
+    let named = std::env::var_os("PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
+    let has = |python: &PathBuf| {
+        let found = Command::new(python).args(["-c", "import pyarrow, pandas, polars, duckdb"]).output();
+        found.is_ok_and(|o| o.status.success())
+    };
+    let found = [own, named].into_iter().find(has);
+    if found.is_none() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no Python with the packages: run `make packages`");
+        eprintln!("skipped: no Python with pyarrow, pandas, polars and duckdb: run `make packages`");
+    }
+    found
+}
+
+/// Other programs read the catalog without ctos: `docs/scripts/read_catalog.py`, with every library it knows. Bars,
+/// trades, quotes and a book with nulls in it: each value to the last digit.
 #[test]
 fn python_reads_exact_decimals() {
+    let Some(python) = python() else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scripts/read_catalog.py");
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let has = Command::new(&python).args(["-c", "import pyarrow"]).output();
-    if !has.is_ok_and(|o| o.status.success()) {
-        eprintln!("skipped: {python} has no pyarrow");
-        return;
-    }
     let place = Place::new();
     let one = place.file("one.csv", &bars(0, 5));
     place.json(&["data", "import", one.to_str().unwrap(), "--catalog", "c", "--json"]);
-    place.json(&["data", "export", "AAA-USDT", "--catalog", "c", "--to-file", "aaa.csv", "--json"]);
-    let mut check = Command::new(&python);
-    check.arg(&script).args(["c", "file", "bars_1h", "AAA-USDT", "--check", "aaa.csv"]).current_dir(place.dir.path());
-    let out = check.output().unwrap();
-    assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
-    assert!(text(&out.stdout).contains("pyarrow: 120 rows, exact"), "{}", text(&out.stdout));
+    // What a run received has quotes, trades, books and marks.
+    let run = ["run", "--speed", "max", "--duration", "60s", "--seed", "4", "--json", "--plain", "-qq"];
+    place.json(&[&run[..], &["--symbols", "sim:BTC-USDT-PERP"]].concat());
+    place.json(&["data", "record", "--catalog", "c", "--json"]);
+    let list = place.json(&["data", "list", "--catalog", "c", "--json"]);
+    let mut kinds = std::collections::BTreeSet::new();
+    for series in list.as_array().unwrap() {
+        let text = |key: &str| series[key].as_str().unwrap().to_owned();
+        let (symbol, kind, rows) = (text("symbol"), text("kind"), series["rows"].as_u64().unwrap());
+        kinds.insert(kind.clone());
+        let (venue, name) = symbol.split_once(':').unwrap();
+        let file = ["--to-file", "want.csv", "--catalog", "c", "--json"];
+        place.json(&[&["data", "export", symbol.as_str(), "--kind", kind.as_str()][..], &file].concat());
+        let mut check = Command::new(&python);
+        check.arg(&script).args(["c", venue, &kind, name, "--check", "want.csv"]).current_dir(place.dir.path());
+        let out = check.output().unwrap();
+        assert!(out.status.success(), "{symbol} {kind}: {}{}", self::text(&out.stdout), self::text(&out.stderr));
+        for library in ["pyarrow", "pandas", "polars", "duckdb"] {
+            let said = self::text(&out.stdout);
+            assert!(said.contains(&format!("{library}: {rows} rows, exact")), "{symbol} {kind}: {said}");
+        }
+    }
+    assert!(kinds.len() >= 4 && kinds.contains("bars_1h") && kinds.contains("trades"), "{kinds:?}");
+}
+
+/// The short forms of `docs/data.md`, word for word, on a whole catalog.
+#[test]
+fn python_reads_it_as_the_manual_says() {
+    let Some(python) = python() else { return };
+    let place = Place::new();
+    let one = place.file("one.csv", &bars(0, 5));
+    place.json(&["data", "import", one.to_str().unwrap(), "--catalog", "catalog", "--json"]);
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/data.md")).unwrap();
+    let block = text.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of Python");
+    let lines: Vec<&str> = block.lines().filter(|l| !l.is_empty()).collect();
+    assert_eq!(lines.len(), 4, "{block}");
+    let mut program = String::from(
+        "import decimal, glob, pyarrow, pyarrow.parquet, pandas, polars, duckdb\n\
+         path = sorted(glob.glob('catalog/venue=*/kind=*/symbol=AAA-USDT/date=*/*.parquet'))[0]\n",
+    );
+    for (n, line) in lines.iter().enumerate() {
+        let line =
+            line.replace("venue=binance/kind=trades/symbol=BTC-USDT-PERP", "venue=file/kind=bars_1h/symbol=AAA-USDT");
+        writeln!(program, "r{n} = {}", line.replace("kind=trades", "kind=bars_1h")).unwrap();
+    }
+    program += "day = r0.num_rows\n\
+        assert pyarrow.types.is_decimal(r0.schema.field('close').type), r0.schema\n\
+        assert len(r1) == day and type(r1['close'][0]) is decimal.Decimal, r1.dtypes\n\
+        assert r2.height == 120 and r2.schema['close'] == polars.Decimal(18, 3), r2.schema\n\
+        both = r3.fetchall()\n\
+        assert len(both) == 240 and type(both[0][r3.columns.index('close')]) is decimal.Decimal, r3\n\
+        assert {row[r3.columns.index('symbol')] for row in both} == {'AAA-USDT', 'BBB-USDT'}\n";
+    let out = Command::new(&python).args(["-c", &program]).current_dir(place.dir.path()).output().unwrap();
+    assert!(out.status.success(), "{program}\n{}", self::text(&out.stderr));
 }
