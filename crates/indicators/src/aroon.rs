@@ -1,9 +1,11 @@
 //! How long ago the extremes of late were.
 
 use crate::aggregates::SinceLeast;
-use crate::bar::HighLow;
-use crate::indicator::{Reading, indicator};
-use crate::window::{BadPeriod, Window};
+use crate::bar::{Columns, HighLow};
+use crate::indicator::{Reading, by_stretches, indicator, stretch_over};
+use crate::number::Number;
+use crate::tiles::Formula;
+use crate::window::{BadPeriod, View, Window};
 use serde::{Deserialize, Serialize};
 
 /// One reading of [`Aroon`]: 100 for an extreme at the newest bar, 0 for one `period` bars ago.
@@ -52,10 +54,8 @@ impl Aroon {
     /// The lines as of the newest bar; `None` until warm.
     #[inline(always)]
     pub fn value(&self) -> Option<AroonLines> {
-        let period = (self.lows.period() - 1) as f64;
-        let step = 100.0 / period;
-        let line = |age: f64| 100.0 - step * age;
-        let (down, up) = (line(self.lows.view()?.sums.age), line(self.highs.view()?.sums.age));
+        let recency = Recency::of(self.lows.period());
+        let (down, up) = (self.lows.value(recency)?, self.highs.value(recency)?);
         Some(AroonLines { down, up, oscillator: up - down })
     }
 
@@ -63,6 +63,46 @@ impl Aroon {
     pub fn warmup(&self) -> usize {
         self.lows.period()
     }
+
+    #[inline(always)]
+    fn columns<const N: usize>(&mut self, input: impl Columns<Row = HighLow>, out: [&mut [f64]; N])
+    where
+        AroonLines: Reading<N>,
+    {
+        let recency = Recency::of(self.lows.period());
+        let rows = stretch_over(self.lows.period());
+        by_stretches(self, input, out, rows, HighLow::is_usable, |me, bars, [down, up, oscillator]| {
+            let lows: Vec<f64> = bars.iter().map(|bar| bar.low).collect();
+            let highs: Vec<f64> = bars.iter().map(|bar| -bar.high).collect();
+            me.lows.batch(&lows[..], [&mut *down], recency);
+            me.highs.batch(&highs[..], [&mut *up], recency);
+            for ((place, down), up) in oscillator.iter_mut().zip(&*down).zip(&*up) {
+                *place = up - down;
+            }
+        });
+    }
 }
 
-indicator!(Aroon, HighLow => AroonLines);
+/// 100 for the newest value of a window, 0 for its oldest.
+#[derive(Clone, Copy, Debug)]
+struct Recency {
+    step: f64,
+}
+
+impl Recency {
+    #[inline(always)]
+    fn of(values: usize) -> Recency {
+        Recency { step: 100.0 / (values - 1) as f64 }
+    }
+}
+
+impl Formula<1> for Recency {
+    type Over = SinceLeast;
+    type Value = f64;
+    #[inline(always)]
+    fn read<F: Number>(self, v: View<SinceLeast, F>) -> [F; 1] {
+        [F::all(100.0) - F::all(self.step) * v.sums.age]
+    }
+}
+
+indicator!(Aroon, HighLow => AroonLines, columns);

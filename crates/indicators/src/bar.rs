@@ -55,6 +55,11 @@ impl Hlc {
         usable(self.high) & usable(self.low) & usable(self.close) & (self.high >= self.low)
     }
 
+    #[inline(always)]
+    pub fn range(self) -> HighLow {
+        HighLow { high: self.high, low: self.low }
+    }
+
     /// The mean of high, low and close.
     #[inline(always)]
     pub fn typical(self) -> f64 {

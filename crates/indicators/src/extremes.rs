@@ -1,8 +1,8 @@
 //! The lowest and the highest of the newest inputs, and the channel between those of bars.
 
 use crate::aggregates::{Greatest, Least};
-use crate::bar::HighLow;
-use crate::indicator::{Reading, indicator};
+use crate::bar::{Columns, HighLow};
+use crate::indicator::{Reading, by_stretches, indicator, stretch_over};
 use crate::number::Number;
 use crate::tiles::{Formula, windowed};
 use crate::window::{BadPeriod, View, Window};
@@ -106,13 +106,45 @@ impl Donchian {
     #[inline(always)]
     pub fn value(&self) -> Option<Channel> {
         let (lower, upper) = (self.lows.value()?, self.highs.value()?);
-        Some(Channel { lower, middle: 0.5 * (lower + upper), upper })
+        Some(Channel { lower, middle: middle(lower, upper), upper })
     }
 
     /// Usable bars until the first value.
     pub fn warmup(&self) -> usize {
         self.lows.warmup()
     }
+
+    /// Rows of a batch that are looked over at once.
+    pub(crate) fn stretch(&self) -> usize {
+        stretch_over(self.warmup())
+    }
+
+    /// Takes usable bars in and writes the lower and the upper line.
+    pub(crate) fn bounds(&mut self, bars: impl Iterator<Item = HighLow> + Clone, lower: &mut [f64], upper: &mut [f64]) {
+        let lows: Vec<f64> = bars.clone().map(|bar| bar.low).collect();
+        let highs: Vec<f64> = bars.map(|bar| bar.high).collect();
+        self.lows.columns(&lows[..], [lower]);
+        self.highs.columns(&highs[..], [upper]);
+    }
+
+    #[inline(always)]
+    fn columns<const N: usize>(&mut self, input: impl Columns<Row = HighLow>, out: [&mut [f64]; N])
+    where
+        Channel: Reading<N>,
+    {
+        let rows = self.stretch();
+        by_stretches(self, input, out, rows, HighLow::is_usable, |me, bars, [lower, between, upper]| {
+            me.bounds(bars.iter(), lower, upper);
+            for ((place, lower), upper) in between.iter_mut().zip(&*lower).zip(&*upper) {
+                *place = middle(*lower, *upper);
+            }
+        });
+    }
 }
 
-indicator!(Donchian, HighLow => Channel);
+#[inline(always)]
+fn middle(lower: f64, upper: f64) -> f64 {
+    0.5 * (lower + upper)
+}
+
+indicator!(Donchian, HighLow => Channel, columns);

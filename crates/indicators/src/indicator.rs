@@ -39,6 +39,53 @@ pub trait Indicator: Clone {
     }
 }
 
+/// Whether all rows are `good`.
+#[inline(always)]
+pub(crate) fn every<C: Columns>(rows: &C, good: impl Fn(C::Row) -> bool) -> bool {
+    // Counted in numbers as wide as those that are looked at: a compiler takes several of them at a time then.
+    rows.iter().fold(0u64, |bad, row| bad | u64::from(!good(row))) == 0
+}
+
+/// Rows for [`by_stretches`] where one pass over them is not all: few enough to stay next to the processor, and for the
+/// next ones to arrive meanwhile.
+pub(crate) const STRETCH: usize = 64;
+
+/// The same for what goes through windows of `period`, which take many values side by side but not the first ones.
+pub(crate) fn stretch_over(period: usize) -> usize {
+    (16 * period).clamp(1024, 65536)
+}
+
+/// As [`Indicator::batch`], in stretches of `rows`. An indicator that is warm takes one of `good` rows only by `fast`,
+/// which may leave out what `update` has to ask of each row. `M` is `N`: an output has only one number of columns.
+#[inline(always)]
+pub(crate) fn by_stretches<I: Indicator, C: Columns<Row = I::Input>, const N: usize, const M: usize>(
+    me: &mut I,
+    input: C,
+    mut out: [&mut [f64]; N],
+    rows: usize,
+    good: impl Fn(I::Input) -> bool,
+    fast: impl Fn(&mut I, C, [&mut [f64]; M]),
+) where
+    I::Output: Reading<N>,
+{
+    let total = input.rows().unwrap_or(0);
+    let mut done = 0;
+    while done < total {
+        let end = total.min(done + rows);
+        let part = input.part(done, end);
+        let mut columns = out.each_mut().map(|column| &mut column[done..end]);
+        if me.value().is_some() && every(&part, &good) {
+            let mut columns = columns.into_iter();
+            fast(me, part, std::array::from_fn(|_| columns.next().unwrap_or_default()));
+        } else {
+            for (i, row) in part.iter().enumerate() {
+                put(&mut columns, i, me.update(row));
+            }
+        }
+        done = end;
+    }
+}
+
 /// An indicator's value as columns of numbers.
 pub trait Reading<const N: usize> {
     /// What the columns are called.

@@ -1,8 +1,8 @@
 //! How far prices move within and between bars.
 
-use crate::bar::Hlc;
+use crate::bar::{Columns, Hlc};
 use crate::exact;
-use crate::indicator::indicator;
+use crate::indicator::{Reading, STRETCH, by_stretches, indicator};
 use crate::smooth::{Smoother, Weight};
 use crate::window::BadPeriod;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,22 @@ impl Atr {
     pub fn warmup(&self) -> usize {
         self.average.seeds() + 1
     }
+
+    #[inline(always)]
+    fn columns<const N: usize>(&mut self, input: impl Columns<Row = Hlc>, out: [&mut [f64]; N])
+    where
+        f64: Reading<N>,
+    {
+        by_stretches(self, input, out, STRETCH, Hlc::is_usable, |me, bars, [column]| {
+            let Some(mut close) = me.close else { return };
+            let mut average = me.average.clone();
+            for (bar, place) in bars.iter().zip(column) {
+                [*place] = average.step([true_range(bar, close)]);
+                close = bar.close;
+            }
+            (me.average, me.close) = (average, Some(close));
+        });
+    }
 }
 
-indicator!(Atr, Hlc => f64);
+indicator!(Atr, Hlc => f64, columns);

@@ -1,7 +1,8 @@
 //! Momentum of one series: relative strength and rate of change.
 
 use crate::aggregates::Nothing;
-use crate::indicator::indicator;
+use crate::bar::Columns;
+use crate::indicator::{Reading, by_stretches, indicator, stretch_over};
 use crate::smooth::{Smoother, Weight};
 use crate::window::{BadPeriod, Window};
 use crate::{exact, usable};
@@ -72,9 +73,7 @@ impl Roc {
     pub fn update(&mut self, x: f64) -> Option<f64> {
         if usable(x) {
             if let Some(then) = self.past.oldest() {
-                let change = (x / then - 1.0) * 100.0;
-                // A quotient of extremes may leave the range; there is no change to speak of then.
-                self.value = Some(if change.is_finite() { change } else { 0.0 });
+                self.value = Some(change(x, then));
             }
             self.past.push(x);
         }
@@ -91,7 +90,40 @@ impl Roc {
     pub fn warmup(&self) -> usize {
         self.past.period() + 1
     }
+
+    #[inline(always)]
+    fn columns<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
+    where
+        f64: Reading<N>,
+    {
+        let rows = stretch_over(self.past.period());
+        by_stretches(self, input, out, rows, usable, |me, xs, [column]| {
+            let (n, period) = (column.len(), me.past.period());
+            // All but the first have the value to compare with in the same stretch.
+            let (first, others) = column.split_at_mut(n.min(period));
+            for (place, x) in first.iter_mut().zip(xs.iter()) {
+                *place = me.update(x).unwrap_or(f64::NAN);
+            }
+            let (then, now) = (xs.part(0, others.len()), xs.part(n - others.len(), n));
+            for ((place, x), then) in others.iter_mut().zip(now.iter()).zip(then.iter()) {
+                *place = change(x, then);
+            }
+            if let Some(newest) = others.last() {
+                me.value = Some(*newest);
+                let pushed = others.len().min(period);
+                me.past.skip(others.len() - pushed);
+                xs.part(n - pushed, n).iter().for_each(|x| me.past.push(x));
+            }
+        });
+    }
+}
+
+#[inline(always)]
+fn change(x: f64, then: f64) -> f64 {
+    let change = (x / then - 1.0) * 100.0;
+    // A quotient of extremes may leave the range; there is no change to speak of then.
+    if change.is_finite() { change } else { 0.0 }
 }
 
 indicator!(Rsi, f64 => f64);
-indicator!(Roc, f64 => f64);
+indicator!(Roc, f64 => f64, columns);

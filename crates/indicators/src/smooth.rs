@@ -19,7 +19,8 @@ pub(crate) enum Weight {
 ///
 /// An average `a` moves to `a + w (x - a)`. Two such steps in one are `a + (w (2 - w) (x1 - a) + w (x2 - x1))`. Each value
 /// here comes from the one before the last in this way, so that it need not wait for the last one: that wait is what
-/// bounds the speed. Equal inputs leave an average as it is, to the bit.
+/// bounds the speed. For the same reason what does not depend on `a` is summed up first, and `w (2 - w) a` taken from it:
+/// of equal inputs nothing remains then, and they leave an average as it is, to the bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(crate) struct Smoother<const N: usize> {
@@ -67,14 +68,21 @@ impl<const N: usize> Smoother<N> {
         if self.seen < self.seeds {
             self.seed(x);
         } else {
-            for (k, x) in x.into_iter().enumerate() {
-                let a = self.before[k];
-                let value = a + (self.twice[k] * (self.newest[k] - a) + self.weight[k] * (x - self.newest[k]));
-                self.before[k] = self.value[k];
-                self.value[k] = value;
-                self.newest[k] = x;
-            }
+            self.step(x);
         }
+    }
+
+    /// [`update`](Self::update) once there are values.
+    #[inline(always)]
+    pub fn step(&mut self, x: [f64; N]) -> [f64; N] {
+        for (k, x) in x.into_iter().enumerate() {
+            let a = self.before[k];
+            let inputs = self.twice[k] * self.newest[k] + self.weight[k] * (x - self.newest[k]);
+            self.before[k] = self.value[k];
+            self.value[k] = a + (inputs - self.twice[k] * a);
+            self.newest[k] = x;
+        }
+        self.value
     }
 
     #[inline(always)]

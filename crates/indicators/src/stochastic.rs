@@ -1,8 +1,8 @@
 //! Where the close stands between the lowest and the highest price of late.
 
-use crate::bar::{HighLow, Hlc};
+use crate::bar::{Columns, Hlc};
 use crate::extremes::Donchian;
-use crate::indicator::{Reading, indicator};
+use crate::indicator::{Reading, by_stretches, indicator};
 use crate::mean::Sma;
 use crate::window::BadPeriod;
 use serde::{Deserialize, Serialize};
@@ -48,13 +48,10 @@ impl Stochastic {
     #[inline(always)]
     pub fn update(&mut self, bar: Hlc) -> Option<Oscillation> {
         if bar.is_usable()
-            && let Some(range) = self.range.update(HighLow { high: bar.high, low: bar.low })
+            && let Some(range) = self.range.update(bar.range())
+            && let Some(k) = self.k.update(place(bar.close, range.lower, range.upper))
         {
-            let width = range.upper - range.lower;
-            let raw = if width > 0.0 { (bar.close - range.lower) / width * 100.0 } else { 0.0 };
-            if let Some(k) = self.k.update(raw) {
-                self.d.update(k);
-            }
+            self.d.update(k);
         }
         self.value()
     }
@@ -70,6 +67,31 @@ impl Stochastic {
     pub fn warmup(&self) -> usize {
         self.range.warmup() + self.k.warmup() + self.d.warmup() - 2
     }
+
+    #[inline(always)]
+    fn columns<const N: usize>(&mut self, input: impl Columns<Row = Hlc>, out: [&mut [f64]; N])
+    where
+        Oscillation: Reading<N>,
+    {
+        let rows = self.range.stretch();
+        by_stretches(self, input, out, rows, Hlc::is_usable, |me, bars, [k, d]| {
+            let (mut lower, mut upper) = (vec![0.0; k.len()], vec![0.0; k.len()]);
+            me.range.bounds(bars.iter().map(Hlc::range), &mut lower, &mut upper);
+            let mut raw = upper;
+            for ((raw, lower), bar) in raw.iter_mut().zip(&lower).zip(bars.iter()) {
+                *raw = place(bar.close, *lower, *raw);
+            }
+            me.k.columns(&raw[..], [&mut *k]);
+            me.d.columns(&*k, [d]);
+        });
+    }
 }
 
-indicator!(Stochastic, Hlc => Oscillation);
+/// In percent of the range.
+#[inline(always)]
+fn place(close: f64, lower: f64, upper: f64) -> f64 {
+    let width = upper - lower;
+    if width > 0.0 { (close - lower) / width * 100.0 } else { 0.0 }
+}
+
+indicator!(Stochastic, Hlc => Oscillation, columns);

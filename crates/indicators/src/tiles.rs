@@ -2,6 +2,7 @@
 //! Never: other sums than those of `Window::push`. Blocks do not depend on each other, so each is a lane of its own.
 
 use crate::bar::{Columns, Pair};
+use crate::indicator::every;
 use crate::number::{Lanes, Number};
 use crate::usable;
 use crate::window::{Aggregate, Item, Runs, View, Window};
@@ -110,9 +111,7 @@ impl<A: Aggregate> Window<A> {
             if self.at == self.period && clean >= self.period {
                 let begun = done;
                 let long = L * self.period;
-                while total - done >= long
-                    && input.part(done, done + long).iter().fold(true, |all, row| all & row.good())
-                {
+                while total - done >= long && every(&input.part(done, done + long), Sample::good) {
                     tile.take(input.part(done - self.period, done + long), formula);
                     tile.write(out.each_mut().map(|column| &mut column[done..done + long]));
                     done += long;
@@ -231,7 +230,7 @@ macro_rules! windowed {
             }
 
             #[inline(always)]
-            fn columns<const M: usize>(
+            pub(crate) fn columns<const M: usize>(
                 &mut self,
                 input: impl crate::bar::Columns<Row = $input>,
                 out: [&mut [f64]; M],

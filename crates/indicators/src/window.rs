@@ -204,6 +204,12 @@ impl<A: Aggregate> Window<A> {
         (self.at, self.full) = (self.period, true);
     }
 
+    /// Goes on by `n` places of a full window, as if values had been pushed there. They are not: `period` values have to
+    /// follow before the window says anything that is true.
+    pub fn skip(&mut self, n: usize) {
+        self.at = (self.at - 1 + n) % self.period + 1;
+    }
+
     /// Opens a block, whose first value will be `x`.
     #[inline(always)]
     fn begin(&mut self, x: A::Item) {
