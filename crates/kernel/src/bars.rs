@@ -35,7 +35,7 @@ impl BarBuilder {
 
     /// When our clock closes the open bar, if there is one.
     pub fn deadline(&self) -> Option<UnixNanos> {
-        self.open.map(|b| b.close_time().after(CLOSE_GRACE))
+        self.open.as_ref().map(|b| b.close_time().after(CLOSE_GRACE))
     }
 
     /// Takes in a trade; returns the bar that it closed, if any.
@@ -64,7 +64,9 @@ impl BarBuilder {
             return None;
         }
         // What was built of the same bucket, or before it, is less than what the venue says.
-        self.open = self.open.filter(|open| open.open_time > bar.open_time);
+        if self.open.as_ref().is_some_and(|open| open.open_time <= bar.open_time) {
+            self.open = None;
+        }
         self.closed_until = bar.close_time();
         Some(*bar)
     }

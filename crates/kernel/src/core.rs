@@ -10,7 +10,7 @@ use crate::orders::{Order, OrderStore};
 use crate::portfolio::Portfolio;
 use crate::risk::{self, Approved, Limits, Traffic};
 use crate::strategy::Feeds;
-use crate::worth::{Watermark, rate_sources};
+use crate::worth::{Watermark, Worth, rate_sources};
 use ctos_types::{
     AccountEvent, AccountId, Bar, Command, Currency, Decimal, Fill, HaltScope, InstanceTag, InstrumentId, Instruments,
     Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, StrategyId, UnixNanos,
@@ -20,6 +20,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// The shortest timer. Time that does not move on would let a strategy that re-arms at once stop the market.
 const MIN_TIMER: Nanos = Nanos::from_millis(1);
+
+/// Boxes kept for the copies of orders that are told.
+const SPARE_KEPT: usize = 64;
 
 /// Something a strategy must be told once the callback that caused it has returned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,9 @@ pub(crate) struct State {
     pub monitor_next: UnixNanos,
     /// When something is due even if no input comes. Part of the state, because it decides when a `Wake` is sent.
     pub deadline: UnixNanos,
+    /// Before this nothing but the monitor is due. It may be too early, never too late.
+    #[serde(default)]
+    pub others_due: UnixNanos,
     pub journal_ok: bool,
     pub hash: CommandHash,
     pub commands_out: u64,
@@ -97,6 +103,11 @@ pub(crate) struct Core {
     pub s: State,
     pub out: Output,
     pub closed_bars: Vec<(InstrumentId, usize, Bar)>,
+    /// By account, from the last sample of its equity.
+    pub worths: Vec<Worth>,
+    /// Copies of orders whose listeners have been told: the storage of the next ones.
+    #[expect(clippy::vec_box, reason = "the next copy goes into the same box")]
+    pub spare: Vec<Box<Order>>,
     /// Which input the intents of each strategy were counted in, and how many there were.
     pub intents: Vec<(u64, u32)>,
     /// For each currency and account: the instrument whose price converts it to the reporting currency.
@@ -132,6 +143,7 @@ impl Core {
             monitor_due: UnixNanos::MAX,
             monitor_next: UnixNanos::MAX,
             deadline: UnixNanos::MAX,
+            others_due: UnixNanos::MAX,
             journal_ok: true,
             hash: CommandHash::default(),
             commands_out: 0,
@@ -140,11 +152,44 @@ impl Core {
         let intents = vec![(0, 0); limits.len()];
         let out = Output::default();
         let closed_bars = Vec::new();
-        Core { instruments, accounts, limits, tag, s, out, closed_bars, intents, rate_sources, plots: false }
+        let (worths, spare) = (vec![Worth::default(); accounts.len()], Vec::new());
+        Core {
+            instruments,
+            accounts,
+            limits,
+            tag,
+            s,
+            out,
+            closed_bars,
+            worths,
+            spare,
+            intents,
+            rate_sources,
+            plots: false,
+        }
     }
 
     pub fn audit(&mut self, audit: Audit) {
         self.out.audits.push(audit);
+    }
+
+    /// Puts a copy of an order where it can wait to be told.
+    pub fn boxed(&mut self, order: Order) -> Box<Order> {
+        match self.spare.pop() {
+            Some(mut place) => {
+                *place = order;
+                place
+            }
+            None => Box::new(order),
+        }
+    }
+
+    /// Takes a box back.
+    #[expect(clippy::boxed_local, reason = "the box is what is kept")]
+    pub fn unboxed(&mut self, order: Box<Order>) {
+        if self.spare.len() < SPARE_KEPT {
+            self.spare.push(order);
+        }
     }
 
     pub fn alarm(&mut self, alarm: Alarm) {
@@ -152,15 +197,22 @@ impl Core {
     }
 
     pub fn wake_at(&mut self, at: UnixNanos) {
+        self.s.others_due = self.s.others_due.min(at);
         self.s.deadline = self.s.deadline.min(at);
     }
 
     /// The earliest moment at which a timer, a bar, the monitor or a halt check is due.
     pub fn refresh_deadline(&mut self) {
-        let timer = self.s.timers.first().map(|t| t.due);
-        let bars = self.s.bars.iter().flatten().filter_map(|f| f.builder.deadline()).min();
-        let halts = self.s.kill.unverified().map(|(_, at)| at).min();
-        let due = [timer, bars, halts].into_iter().flatten().min().unwrap_or(UnixNanos::MAX);
+        let mut due = self.s.timers.first().map_or(UnixNanos::MAX, |timer| timer.due);
+        for feeds in &self.s.bars {
+            for feed in feeds {
+                due = due.min(feed.builder.deadline().unwrap_or(UnixNanos::MAX));
+            }
+        }
+        for (_, at) in self.s.kill.unverified() {
+            due = due.min(at);
+        }
+        self.s.others_due = due;
         self.s.deadline = due.min(self.s.monitor_due);
     }
 
@@ -210,14 +262,17 @@ impl Core {
         if let Some(alarm) = outcome.alarm {
             self.alarm(alarm);
         }
-        let order = outcome.order.and_then(|id| self.s.orders.get(id)).cloned();
-        let strategy = order.as_ref().map_or(StrategyId::EXTERNAL, |o| o.request.strategy);
+        let strategy = outcome.order.and_then(|id| self.s.orders.get(id)).map(|o| o.request.strategy);
+        let strategy = strategy.unwrap_or(StrategyId::EXTERNAL);
         if let Some(fill) = outcome.fill {
             self.book_fill(report, strategy, &fill);
         }
-        if let (Some(order), Some(change)) = (order, outcome.change) {
-            self.audit(Audit::Order { order: Box::new(order.clone()), change });
-            self.s.notices.push_back(Notice { strategy, order: Box::new(order), change, fill: outcome.fill });
+        if let (Some(order), Some(change)) = (outcome.order.and_then(|id| self.s.orders.get(id)), outcome.change) {
+            let order = order.as_told();
+            let told = self.boxed(order.as_told());
+            self.audit(Audit::Order { order: told, change });
+            let order = self.boxed(order);
+            self.s.notices.push_back(Notice { strategy, order, change, fill: outcome.fill });
         }
     }
 

@@ -7,7 +7,7 @@ use crate::orders::Order;
 use crate::strategy::{Feeds, OrderRequest};
 use ctos_types::{
     AccountId, ClientOrderId, Currency, Decimal, Instrument, InstrumentId, Instruments, Interval, L2Book, Leg, Nanos,
-    Position, Price, Qty, Quote, StrategyId, UnixNanos,
+    Position, Price, Qty, Quote, Rounding, StrategyId, UnixNanos,
 };
 
 /// Audit entries of one input beyond which no point is drawn: what a strategy can make the kernel keep is bounded. It
@@ -64,6 +64,14 @@ impl Ctx<'_> {
     /// Mark price, else mid, else last trade, in quote currency.
     pub fn price(&self, id: InstrumentId) -> Option<Decimal> {
         self.core.reference(id)
+    }
+
+    /// [`Ctx::price`] as a price of the instrument's grid, rounded up where it lies between two.
+    pub fn price_up(&self, id: InstrumentId) -> Option<Price> {
+        self.core.s.markets[id.index()].grid_reference().or_else(|| {
+            let px = self.core.reference(id)?;
+            self.core.instruments.get(id).price_rounded(px, Rounding::Ceil).ok()
+        })
     }
 
     /// Current funding rate per period of a perpetual, and when it is next paid.

@@ -155,15 +155,20 @@ impl Kernel {
     ///
     /// Panics when inputs are out of order: the caller stamps them, so that would be our bug.
     pub fn step(&mut self, input: &Stamped<Event<'_>>, out: &mut Output) {
-        out.clear();
+        out.commands.clear();
+        for audit in out.audits.drain(..) {
+            if let Audit::Order { order, .. } = audit {
+                self.core.unboxed(order);
+            }
+        }
         std::mem::swap(&mut self.core.out, out);
         let s = &mut self.core.s;
         assert_eq!(input.seq, s.next_input, "inputs come in sequence");
         assert!(input.at >= s.now, "kernel time never goes back: {} after {}", input.at, s.now);
         (s.now, s.next_input) = (input.at, input.seq + 1);
         self.progress.working_on.store(input.seq + 1, Ordering::Release);
-        match input.event {
-            Event::Market(market) => self.on_market(&market),
+        match &input.event {
+            Event::Market(market) => self.on_market(market),
             Event::Report(report) => self.core.on_report(report),
             Event::Account(event) => self.core.on_account(event),
             Event::Wake => {}
@@ -232,8 +237,9 @@ impl Kernel {
 
     fn feed_bars(&mut self, market: &Market<'_>) {
         let id = market.instrument;
-        let core = &mut self.core;
-        for (at, feed) in core.s.bars[id.index()].iter_mut().enumerate() {
+        for at in 0..self.core.s.bars[id.index()].len() {
+            let core = &mut self.core;
+            let feed = &mut core.s.bars[id.index()][at];
             let closed = match &market.data {
                 MarketData::Trade(t) => feed.builder.on_trade(market.ts_event, t.price, t.qty),
                 MarketData::Bar(bar) if bar.interval == feed.builder.interval() => feed.builder.on_own(bar),
@@ -246,12 +252,13 @@ impl Kernel {
                 }
                 _ => continue,
             };
-            core.closed_bars.extend(closed.map(|bar| (id, at, bar)));
             if let Some(due) = feed.builder.deadline() {
-                core.s.deadline = core.s.deadline.min(due);
+                core.wake_at(due);
+            }
+            if let Some(bar) = closed {
+                self.deliver_bar(id, at, &bar);
             }
         }
-        self.deliver_bars();
     }
 
     fn deliver_bars(&mut self) {
@@ -276,13 +283,20 @@ impl Kernel {
         if now >= self.core.s.monitor_due {
             self.core.monitor();
         }
+        if now < self.core.s.others_due {
+            self.core.s.deadline = self.core.s.others_due.min(self.core.s.monitor_due);
+            return;
+        }
         for index in 0..self.core.s.bars.len() {
             for (at, feed) in self.core.s.bars[index].iter_mut().enumerate() {
-                let closed = feed.builder.on_time(now);
-                self.core.closed_bars.extend(closed.map(|bar| (InstrumentId(index as u32), at, bar)));
+                if let Some(bar) = feed.builder.on_time(now) {
+                    self.core.closed_bars.push((InstrumentId(index as u32), at, bar));
+                }
             }
         }
-        self.deliver_bars();
+        if !self.core.closed_bars.is_empty() {
+            self.deliver_bars();
+        }
         // A timer set from within a timer for the same moment waits for the next input: no endless loop in one step.
         let last = self.core.s.timer_seq;
         while let Some(timer) = self.core.s.timers.first().copied().filter(|t| t.due <= now && t.seq <= last) {
@@ -301,7 +315,7 @@ impl Kernel {
 
     fn call(&mut self, who: usize, f: impl FnOnce(&mut dyn Strategy, &mut Ctx<'_>)) {
         let process = &mut self.processes[who];
-        if process.state != ProcessState::Running {
+        if !matches!(process.state, ProcessState::Running) {
             return;
         }
         let me = StrategyId(who as u16);
@@ -368,6 +382,7 @@ impl Kernel {
             if let Some(fill) = fill {
                 self.call(who, |s, ctx| s.on_fill(ctx, &order, &fill));
             }
+            self.core.unboxed(order);
         }
     }
 

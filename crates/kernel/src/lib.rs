@@ -18,6 +18,7 @@ pub mod portfolio;
 pub mod risk;
 mod snapshot;
 pub mod strategy;
+mod table;
 mod worth;
 
 pub use audit::{Alarm, Audit, OrderChange};

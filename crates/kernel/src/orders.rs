@@ -3,13 +3,14 @@
 use crate::audit::{Alarm, OrderChange};
 use crate::index::{Entry, Index};
 use crate::pairs;
+use crate::table::Table;
 use ctos_types::{
     AccountId, ClientOrderId, Decimal, ExecId, Fill, InstrumentId, NewOrder, OrderKind, OrderQty, OrderReport,
     OrderStatus, Price, Qty, RejectReason, ReportBody, Request, Side, StrategyId, Text, UnixNanos, VenueOrderId,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Closed orders that are still known, so that a late or repeated report finds its order.
 const CLOSED_KEPT: usize = 512;
@@ -79,6 +80,11 @@ impl Order {
 
     pub fn id(&self) -> ClientOrderId {
         self.request.cl_ord_id
+    }
+
+    /// A copy for those who are told of the order, without the memory of its executions that only its own state needs.
+    pub(crate) fn as_told(&self) -> Order {
+        Order { exec_ids: Vec::new(), ..*self }
     }
 
     /// What may still trade. Zero once closed.
@@ -188,13 +194,27 @@ pub struct OrderStore {
     closed: VecDeque<u64>,
     /// Latest fills of orders that are not ours.
     external: VecDeque<(AccountId, InstrumentId, ExecId)>,
-    #[serde(with = "pairs")]
-    exposure: BTreeMap<(AccountId, InstrumentId), Exposure>,
+    exposure: Table<(AccountId, InstrumentId), Exposure>,
     /// Follows from the open orders: not saved, but built again.
     #[serde(skip)]
     index: Index,
+    /// The order forgotten last, whose memory serves the next one.
+    #[serde(skip)]
+    spare: Spare,
     next_seq: u64,
 }
+
+/// No part of what a store is.
+#[derive(Clone, Debug, Default)]
+struct Spare(Option<Box<Order>>);
+
+impl PartialEq for Spare {
+    fn eq(&self, _: &Spare) -> bool {
+        true
+    }
+}
+
+impl Eq for Spare {}
 
 impl OrderStore {
     /// The sequence of the next order. Never repeats within a run.
@@ -247,9 +267,18 @@ impl OrderStore {
         let seq = order.id().seq;
         self.index.shift(None, Entry::of(&order));
         debug_assert!(self.open.last().is_none_or(|last| *last < seq), "sequences only grow");
-        self.exposure.entry(order.market()).or_default().shift(None, Some(&order.claim()));
+        self.exposure.entry(order.market()).shift(None, Some(&order.claim()));
         self.open.push(seq);
-        self.orders.insert(seq, Box::new(order));
+        let place = match self.spare.0.take() {
+            Some(mut place) => {
+                let exec_ids = std::mem::take(&mut place.exec_ids);
+                *place = Order { exec_ids, ..order };
+                place.exec_ids.clear();
+                place
+            }
+            None => Box::new(order),
+        };
+        self.orders.insert(seq, place);
     }
 
     pub(crate) fn set_pending_cancel(&mut self, id: ClientOrderId) {
@@ -264,7 +293,7 @@ impl OrderStore {
         order.pending_amend = true;
         order.amending = Some(asked);
         self.index.shift(entry, Entry::of(order));
-        self.exposure.entry(order.market()).or_default().shift(Some(&before), Some(&order.claim()));
+        self.exposure.entry(order.market()).shift(Some(&before), Some(&order.claim()));
     }
 
     /// Applies what the venue reports. `value` is the unsigned quote value of the report's fill, zero for others.
@@ -281,7 +310,7 @@ impl OrderStore {
         let outcome = transition(order, now, report, value);
         let after = order.claim();
         self.index.shift(entry, Entry::of(order));
-        self.exposure.entry(order.market()).or_default().shift(Some(&before), Some(&after));
+        self.exposure.entry(order.market()).shift(Some(&before), Some(&after));
         if before.open && !after.open {
             self.retire(id.seq);
         }
@@ -313,7 +342,7 @@ impl OrderStore {
         if self.closed.len() > CLOSED_KEPT
             && let Some(old) = self.closed.pop_front()
         {
-            self.orders.remove(&old);
+            self.spare.0 = self.orders.remove(&old);
         }
     }
 

@@ -4,6 +4,7 @@
 //! first balance the venue declared plus every cash flow since; both are exact.
 
 use crate::pairs;
+use crate::table::Table;
 use ctos_types::{
     AccountId, Balance, Currency, Decimal, Fill, Instrument, InstrumentId, Leg, NumberError, Position, Qty, Rounding,
     Side, StrategyId,
@@ -42,14 +43,26 @@ type LedgerKey = (StrategyId, AccountId, InstrumentId, Leg);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Portfolio {
-    #[serde(with = "pairs")]
-    cash: BTreeMap<(AccountId, Currency), Cash>,
+    cash: Table<(AccountId, Currency), Cash>,
     /// As the venue nets them.
-    #[serde(with = "pairs")]
-    positions: BTreeMap<PositionKey, Position>,
-    #[serde(with = "pairs")]
-    ledgers: BTreeMap<LedgerKey, Ledger>,
+    positions: Table<PositionKey, Position>,
+    ledgers: Table<LedgerKey, Ledger>,
+    #[serde(skip)]
+    changes: Changes,
 }
+
+/// How often cash or a position may have changed. No part of what a portfolio is: only what was worked out from it
+/// looks at this.
+#[derive(Clone, Copy, Debug, Default)]
+struct Changes(u64);
+
+impl PartialEq for Changes {
+    fn eq(&self, _: &Changes) -> bool {
+        true
+    }
+}
+
+impl Eq for Changes {}
 
 /// Our sum and the venue's balance differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +72,11 @@ pub struct Drift {
 }
 
 impl Portfolio {
+    /// Differs from what it was before any change of cash or of a position.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.0
+    }
+
     /// Books a fill of `strategy`. Returns what it realised on the account's own position, before fees.
     pub fn fill(
         &mut self,
@@ -73,7 +91,7 @@ impl Portfolio {
         // Both sides are worked out before either is written: a sum that overflows must not book half a fill.
         let mut position = self.position(account, instrument.id, leg);
         let realized = position.apply(instrument, fill.side, px, qty)?;
-        let ledger = self.ledgers.entry((strategy, account, instrument.id, leg)).or_default();
+        let ledger = self.ledgers.entry((strategy, account, instrument.id, leg));
         let mut own = ledger.position;
         let own_realized = ledger.realized.checked_add(own.apply(instrument, fill.side, px, qty)?)?;
         let own_volume = ledger.volume.checked_add(volume)?;
@@ -83,7 +101,8 @@ impl Portfolio {
         }
         (ledger.position, ledger.realized, ledger.volume) = (own, own_realized, own_volume);
         ledger.fills += 1;
-        self.positions.insert((account, instrument.id, leg), position);
+        *self.positions.entry((account, instrument.id, leg)) = position;
+        self.changes.0 += 1;
 
         if instrument.is_spot() {
             let (base, quote) = (instrument.qty_decimal(qty), value);
@@ -120,7 +139,7 @@ impl Portfolio {
         let Some((last, others)) = holders.split_last_mut().filter(|_| total != 0) else {
             // Paid on a position that closed meanwhile: no strategy holds it any more.
             let key = (StrategyId::EXTERNAL, account, instrument, leg);
-            let ledger = self.ledgers.entry(key).or_default();
+            let ledger = self.ledgers.entry(key);
             ledger.funding = ledger.funding.checked_add(amount)?;
             return Ok(());
         };
@@ -136,7 +155,8 @@ impl Portfolio {
 
     /// Books a cash flow outside trading: interest (negative), a declared adjustment.
     pub fn flow(&mut self, account: AccountId, currency: Currency, amount: Decimal) -> Result<(), NumberError> {
-        let cash = self.cash.entry((account, currency)).or_default();
+        self.changes.0 += 1;
+        let cash = self.cash.entry((account, currency));
         cash.ours = cash.ours.checked_add(amount)?;
         Ok(())
     }
@@ -148,9 +168,10 @@ impl Portfolio {
         let Ok(net) = net else {
             return Some(Drift { venue: balance.total, ours: self.cash(account, currency).ours });
         };
-        let fresh = !self.cash.contains_key(&(account, currency));
-        let cash = self.cash.entry((account, currency)).or_default();
+        let fresh = !self.knows(account, currency);
+        let cash = self.cash.entry((account, currency));
         if fresh {
+            self.changes.0 += 1;
             cash.ours = net;
             cash.start = net;
         }
@@ -164,7 +185,7 @@ impl Portfolio {
 
     /// Whether the currency has had a balance or a cash flow on the account.
     pub fn knows(&self, account: AccountId, currency: Currency) -> bool {
-        self.cash.contains_key(&(account, currency))
+        self.cash.contains(&(account, currency))
     }
 
     pub fn all_cash(&self) -> impl Iterator<Item = (AccountId, Currency, &Cash)> + '_ {
@@ -181,8 +202,8 @@ impl Portfolio {
 
     /// Signed size over all legs.
     pub fn net_qty(&self, account: AccountId, instrument: InstrumentId) -> Qty {
-        let legs = [Leg::Net, Leg::Long, Leg::Short];
-        Qty(legs.into_iter().map(|leg| self.position(account, instrument, leg).qty.0).sum())
+        let leg = |leg| (account, instrument, leg);
+        Qty(self.positions.range(leg(Leg::Net), leg(Leg::Short)).iter().map(|(_, p)| p.qty.0).sum())
     }
 
     pub fn strategy_position(
@@ -197,9 +218,9 @@ impl Portfolio {
 
     /// One strategy's position in an instrument, all legs together.
     pub fn strategy_net(&self, strategy: StrategyId, account: AccountId, instrument: InstrumentId) -> Position {
-        let legs = (strategy, account, instrument, Leg::Net)..=(strategy, account, instrument, Leg::Short);
+        let leg = |leg| (strategy, account, instrument, leg);
         let mut sum = Position::default();
-        for (_, ledger) in self.ledgers.range(legs) {
+        for (_, ledger) in self.ledgers.range(leg(Leg::Net), leg(Leg::Short)) {
             sum.qty.0 = sum.qty.0.saturating_add(ledger.position.qty.0);
             sum.cost = sum.cost.checked_add(ledger.position.cost).unwrap_or(sum.cost);
         }
@@ -218,9 +239,9 @@ impl Portfolio {
         mark: impl Fn(InstrumentId) -> Option<Decimal>,
     ) -> BTreeMap<Currency, (Decimal, Decimal)> {
         let mut sums: BTreeMap<Currency, (Decimal, Decimal)> = BTreeMap::new();
-        for ((_, _, id, _), ledger) in self.ledgers.iter().filter(|((s, ..), _)| *s == strategy) {
-            let instrument = instruments.get(*id);
-            let unrealized = mark(*id).and_then(|m| ledger.position.unrealized(instrument, m).ok()).unwrap_or_default();
+        for ((_, _, id, _), ledger) in self.ledgers().filter(|((s, ..), _)| *s == strategy) {
+            let instrument = instruments.get(id);
+            let unrealized = mark(id).and_then(|m| ledger.position.unrealized(instrument, m).ok()).unwrap_or_default();
             let sum = sums.entry(instrument.settle()).or_default();
             sum.0 += ledger.realized + ledger.funding;
             sum.1 += unrealized;

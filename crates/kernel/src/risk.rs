@@ -384,13 +384,21 @@ impl Check<'_> {
             _ => reference,
         };
         let distance = or_max(self.instrument.price_decimal(px).checked_sub(reference)).abs();
+        // Well inside the band there is no need for the exact figure.
+        let inner = band.checked_sub(Decimal::ONE).ok().filter(|inner| inner.is_positive());
+        if inner.is_some_and(|inner| within(distance, reference, Decimal::from_int(10_000), inner)) {
+            return Ok(());
+        }
         let bps =
             or_max(distance.div(reference, Rounding::Up).and_then(|d| d.mul(Decimal::from_int(10_000), Rounding::Up)));
         at_most(Gate::PriceBand, Some(band), bps)
     }
 
     fn worth(&self, reference: Decimal, qty: i64) -> Decimal {
-        or_max(self.instrument.notional_at(reference, Qty(qty)))
+        // The same number without a division, where the reference is a price of the grid.
+        let plain =
+            self.market.grid_reference().and_then(|px| self.instrument.plain_value(px, Qty(qty.saturating_abs())));
+        plain.unwrap_or_else(|| or_max(self.instrument.notional_at(reference, Qty(qty))))
     }
 
     /// Worth of the order itself: at its limit price, or at the reference.
@@ -439,6 +447,9 @@ impl Check<'_> {
         let total = self.total_notional(reference, worst);
         at_most(Gate::MaxTotalNotional, self.limits.max_total_notional, total)?;
         let Some(max) = self.limits.max_leverage else { return Ok(()) };
+        if within(total, self.equity, Decimal::ONE, max) {
+            return Ok(());
+        }
         let leverage =
             if self.equity.is_positive() { or_max(total.div(self.equity, Rounding::Up)) } else { Decimal::MAX };
         at_most(Gate::MaxLeverage, Some(max), leverage)
@@ -524,6 +535,9 @@ impl Check<'_> {
             return Ok(());
         }
         let total = self.total_notional(reference, self.outlook().1);
+        if within(total, self.equity, Decimal::ONE, self.account_leverage) {
+            return Ok(());
+        }
         let need = or_max(total.div(self.account_leverage, Rounding::Up));
         if need > self.equity { deny(Gate::Balance, self.equity, need) } else { Ok(()) }
     }
@@ -540,6 +554,15 @@ impl Check<'_> {
         let fee = self.instrument.taker_fee.max(Decimal::ZERO);
         or_max(worth.mul(Decimal::ONE + fee, Rounding::Up))
     }
+}
+
+/// Whether `part * times <= whole * most`, where whole numbers say so without a division. `false` may also mean that they
+/// do not.
+fn within(part: Decimal, whole: Decimal, times: Decimal, most: Decimal) -> bool {
+    let one = Decimal::ONE.atoms();
+    let side = |a: Decimal, n: Decimal| a.atoms().checked_mul(n.atoms() / one);
+    // Cutting the fraction of `most` off makes it stricter.
+    whole.is_positive() && matches!((side(part, times), side(whole, most)), (Some(a), Some(b)) if a <= b)
 }
 
 fn same_intent(a: &NewOrder, b: &NewOrder) -> bool {

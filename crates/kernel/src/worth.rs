@@ -4,9 +4,8 @@
 use crate::audit::{Alarm, Audit};
 use crate::core::Core;
 use crate::kernel::AccountSpec;
-use crate::portfolio::Cash;
 use ctos_types::{
-    AccountId, Currency, Decimal, HaltScope, Instrument, InstrumentId, Instruments, KillState, Nanos, Rounding,
+    AccountId, Currency, Decimal, HaltScope, Instrument, InstrumentId, Instruments, KillState, Nanos, Price, Rounding,
     UnixNanos,
 };
 use serde::{Deserialize, Serialize};
@@ -23,9 +22,30 @@ pub(crate) struct Watermark {
     pub last: Decimal,
     pub unpriced: u32,
     pub set: bool,
-    /// A peak, and what may be lost from it before the drawdown is looked at closely. Follows from the limit.
+    /// What the limits make of peak and day's start. Follows from them.
     #[serde(skip)]
-    looked: Option<(Decimal, Decimal)>,
+    calm: Option<Calm>,
+}
+
+/// With this peak and this start of the day, no breaker can trip above this equity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Calm {
+    peak: Decimal,
+    day_start: Decimal,
+    above: Decimal,
+}
+
+/// An account's worth as a sum that prices alone change, until cash or a position does. Holds where everything settles
+/// in the reporting currency and each contract's value is a plain product.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Worth {
+    /// Of the portfolio when this was worked out, and whether it holds.
+    changes: u64,
+    plain: bool,
+    /// Cash less what the positions cost, in units of 10^-18.
+    fixed: i128,
+    /// What a position gains by one step of its price's last decimal, in the same units.
+    steps: Vec<(InstrumentId, i128)>,
 }
 
 impl Watermark {
@@ -38,7 +58,7 @@ impl Watermark {
 
     fn sample(&mut self, day: i64, equity: Decimal, unpriced: u32) {
         if !self.set {
-            *self = Watermark { peak: equity, day, day_start: equity, last: equity, unpriced, set: true, looked: None };
+            *self = Watermark { peak: equity, day, day_start: equity, last: equity, unpriced, set: true, calm: None };
         }
         if unpriced < self.unpriced
             && let Ok(by) = equity.checked_sub(self.last)
@@ -63,26 +83,99 @@ impl Core {
 
     /// Equity, and the number of holdings that are not in it because they have no price.
     fn valuation(&self, account: AccountId) -> (Decimal, u32) {
+        match self.plain_valuation(&self.worths[account.0 as usize]) {
+            Some(equity) => (equity, 0),
+            None => self.full_valuation(account),
+        }
+    }
+
+    /// The same as the full one, where `worth` holds and every price is one of the grid.
+    fn plain_valuation(&self, worth: &Worth) -> Option<Decimal> {
+        if !worth.plain || worth.changes != self.s.portfolio.changes() {
+            return None;
+        }
+        let mut sum = worth.fixed;
+        for (id, step) in &worth.steps {
+            let px = self.s.markets[id.index()].grid_reference()?;
+            sum = sum.checked_add(i128::from(px.0).checked_mul(*step)?)?;
+        }
+        Some(Decimal::from_atoms(sum))
+    }
+
+    /// Works out anew what the samples of equity use, if anything has changed since.
+    fn refresh_worth(&mut self, account: AccountId) {
+        let index = account.0 as usize;
+        let changes = self.s.portfolio.changes();
+        if self.worths[index].changes == changes && self.worths[index].plain {
+            return;
+        }
+        let mut worth = std::mem::take(&mut self.worths[index]);
+        worth.steps.clear();
+        let reporting = self.accounts[index].reporting;
+        let fixed = self.fixed_worth(account, reporting, &mut worth.steps);
+        (worth.changes, worth.plain, worth.fixed) = (changes, fixed.is_some(), fixed.unwrap_or(0));
+        self.worths[index] = worth;
+    }
+
+    fn fixed_worth(
+        &self,
+        account: AccountId,
+        reporting: Currency,
+        steps: &mut Vec<(InstrumentId, i128)>,
+    ) -> Option<i128> {
+        let mut fixed = 0i128;
+        for (_, currency, cash) in
+            self.s.portfolio.all_cash().filter(|(a, _, cash)| *a == account && !cash.ours.is_zero())
+        {
+            if currency != reporting {
+                return None;
+            }
+            fixed = fixed.checked_add(cash.ours.atoms())?;
+        }
+        for ((a, id, _), position) in self.s.portfolio.positions() {
+            let instrument = self.instruments.get(id);
+            if a != account || position.is_flat() || instrument.is_spot() {
+                continue;
+            }
+            if instrument.settle() != reporting {
+                return None;
+            }
+            fixed = fixed.checked_sub(position.cost.atoms())?;
+            steps.push((id, instrument.plain_value(Price(1), position.qty)?.atoms()));
+        }
+        Some(fixed)
+    }
+
+    fn full_valuation(&self, account: AccountId) -> (Decimal, u32) {
         let (mut sum, mut unpriced) = (Decimal::ZERO, 0);
-        let mut add = |currency, amount: Option<Decimal>| {
-            let converted = amount.and_then(|a| self.convert(account, currency, a));
+        let reporting = self.accounts[account.0 as usize].reporting;
+        let mut add = |currency: Currency, amount: Option<Decimal>| {
+            let converted = match amount {
+                Some(amount) if currency == reporting => Some(amount),
+                amount => amount.and_then(|a| self.convert(account, currency, a)),
+            };
             match converted.and_then(|c| sum.checked_add(c).ok()) {
                 Some(more) => sum = more,
                 None => unpriced += 1,
             }
         };
-        let held = |(a, _, cash): &(AccountId, Currency, &Cash)| *a == account && !cash.ours.is_zero();
-        for (_, currency, cash) in self.s.portfolio.all_cash().filter(held) {
-            add(currency, Some(cash.ours));
+        for (a, currency, cash) in self.s.portfolio.all_cash() {
+            if a == account && !cash.ours.is_zero() {
+                add(currency, Some(cash.ours));
+            }
         }
         for ((a, id, _), position) in self.s.portfolio.positions() {
-            let instrument = self.instruments.get(id);
-            if a != account || instrument.is_spot() || position.is_flat() {
+            if a != account || position.is_flat() {
                 continue;
             }
-            let unrealized = match self.s.markets[id.index()].grid_reference() {
-                // The same number without a division.
-                Some(px) => instrument.value(px, position.qty).and_then(|v| v.checked_sub(position.cost)).ok(),
+            let instrument = self.instruments.get(id);
+            if instrument.is_spot() {
+                continue;
+            }
+            // The same number without a division, in the usual case.
+            let px = self.s.markets[id.index()].grid_reference();
+            let unrealized = match px.and_then(|px| instrument.plain_value(px, position.qty)) {
+                Some(value) => value.checked_sub(position.cost).ok(),
                 None => self.reference(id).and_then(|r| position.unrealized(instrument, r).ok()),
             };
             add(instrument.settle(), unrealized);
@@ -125,15 +218,20 @@ impl Core {
         self.s.monitor_due = UnixNanos::MAX;
         for index in 0..self.accounts.len() {
             let account = AccountId(index as u16);
+            self.refresh_worth(account);
             let ((equity, unpriced), day) = (self.valuation(account), self.s.now.day());
-            self.s.watermarks[index].sample(day, equity, unpriced);
-            let mark = self.s.watermarks[index];
+            let mark = &mut self.s.watermarks[index];
+            mark.sample(day, equity, unpriced);
+            let known = mark.calm.filter(|c| c.peak == mark.peak && c.day_start == mark.day_start);
             self.audit(Audit::Equity { account, currency: self.accounts[index].reporting, equity });
-            self.breakers(account, equity, mark);
+            if known.is_none_or(|c| equity <= c.above) {
+                self.breakers(account, equity);
+            }
         }
     }
 
-    fn breakers(&mut self, account: AccountId, equity: Decimal, mark: Watermark) {
+    fn breakers(&mut self, account: AccountId, equity: Decimal) {
+        let mark = self.s.watermarks[account.0 as usize];
         let limits = &self.accounts[account.0 as usize].limits;
         let lost = mark.day_start - equity;
         let share = limits.daily_loss_pct.and_then(|pct| mark.day_start.mul(pct, Rounding::Up).ok());
@@ -146,17 +244,16 @@ impl Core {
             self.halt(HaltScope::Account(account), KillState::Halted, "daily loss limit reached");
             return;
         }
-        let Some(limit_pct) = limits.max_drawdown_pct.filter(|_| mark.peak.is_positive()) else { return };
-        let allowed = match mark.looked.filter(|(peak, _)| *peak == mark.peak) {
-            Some((_, allowed)) => allowed,
-            None => {
-                // What may be lost at least, rounded down so that no drawdown is overlooked.
-                let share = mark.peak.mul(limit_pct, Rounding::Down).and_then(|s| s.mul_ratio(1, 100, Rounding::Down));
-                let allowed = share.unwrap_or(Decimal::ZERO);
-                self.s.watermarks[account.0 as usize].looked = Some((mark.peak, allowed));
-                allowed
-            }
-        };
+        let limit_pct = limits.max_drawdown_pct.filter(|_| mark.peak.is_positive());
+        // What may be lost of the peak at least, rounded down so that no drawdown is overlooked.
+        let share =
+            limit_pct.map(|pct| mark.peak.mul(pct, Rounding::Down).and_then(|s| s.mul_ratio(1, 100, Rounding::Down)));
+        let allowed = share.map(|share| share.unwrap_or(Decimal::ZERO));
+        let edges = [limit.map(|l| mark.day_start.checked_sub(l)), allowed.map(|a| mark.peak.checked_sub(a))];
+        let above = edges.into_iter().flatten().map(|edge| edge.unwrap_or(Decimal::MAX)).max();
+        let above = above.unwrap_or(Decimal::from_atoms(i128::MIN));
+        self.s.watermarks[account.0 as usize].calm = Some(Calm { peak: mark.peak, day_start: mark.day_start, above });
+        let (Some(limit_pct), Some(allowed)) = (limit_pct, allowed) else { return };
         if mark.peak - equity < allowed {
             return;
         }

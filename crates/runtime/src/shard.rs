@@ -213,7 +213,9 @@ impl Shard {
 
     /// Steps the next input that is due not later than `until`. `false` when none is.
     pub fn advance(&mut self, until: UnixNanos) -> Result<bool, ShardError> {
-        if let Some(event) = self.injected.pop_front() {
+        if !self.injected.is_empty()
+            && let Some(event) = self.injected.pop_front()
+        {
             let at = self.kernel.now();
             self.input(at, event.as_event())?;
             return Ok(true);
@@ -280,26 +282,28 @@ impl Shard {
         self.disk.as_ref().filter(|_| self.degraded.is_none())
     }
 
+    #[inline]
     fn step(&mut self, input: &Stamped<Event<'_>>) -> Result<(), ShardError> {
-        let mut out = std::mem::take(&mut self.out);
         self.clock.store(input.at.0, Ordering::Release);
         if input.seq & self.untimed == 0 {
             let begun = Instant::now();
-            self.kernel.step(input, &mut out);
+            self.kernel.step(input, &mut self.out);
             let nanos = begun.elapsed().as_nanos() as u64;
             self.latency.saturating_record(nanos.max(1));
         } else {
-            self.kernel.step(input, &mut out);
+            self.kernel.step(input, &mut self.out);
         }
         self.stats.on_input(&input.event);
-        self.stats.on_audits(&out.audits);
-        if !out.commands.is_empty() {
+        self.stats.on_audits(&self.out.audits);
+        if !self.out.commands.is_empty() {
+            // A journal that fails on the way steps the kernel once more, into an output of its own.
+            let mut out = std::mem::take(&mut self.out);
             self.release(input, &mut out.commands)?;
+            self.out = out;
         }
-        if !out.audits.is_empty() {
-            self.observer.on_step(input.seq, input.at, &mut out.audits, &self.kernel);
+        if !self.out.audits.is_empty() {
+            self.observer.on_step(input.seq, input.at, &mut self.out.audits, &self.kernel);
         }
-        self.out = out;
         Ok(())
     }
 

@@ -58,9 +58,13 @@ pub struct Stats {
     pub alarms: u64,
     /// Why the run was told to stop, once it was.
     pub stopping: Option<String>,
+    /// The account whose equity came last: its starting worth is known.
+    #[serde(skip)]
+    sampled: Option<u16>,
 }
 
 impl Stats {
+    #[inline]
     pub fn on_input(&mut self, event: &Event<'_>) {
         if let Event::Control(Control::Stop { reason }) = event {
             self.stopping = Some(reason.clone());
@@ -84,6 +88,7 @@ impl Stats {
         *counter += 1;
     }
 
+    #[inline]
     pub fn on_audits(&mut self, audits: &[Audit]) {
         for audit in audits {
             match audit {
@@ -94,7 +99,10 @@ impl Stats {
                 }
                 Audit::Fill { .. } => self.fills += 1,
                 Audit::Equity { account, equity, .. } => {
-                    self.equity_start.entry(account.0).or_insert(*equity);
+                    if self.sampled != Some(account.0) {
+                        self.sampled = Some(account.0);
+                        self.equity_start.entry(account.0).or_insert(*equity);
+                    }
                 }
                 Audit::Alarm(_) => self.alarms += 1,
                 _ => {}

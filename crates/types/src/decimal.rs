@@ -43,27 +43,22 @@ pub enum NumberError {
 
 const ONE: i128 = 1_000_000_000_000_000_000;
 
-/// `10^n` for `n` up to 18.
-pub const fn pow10(n: u8) -> i128 {
-    let mut p: i128 = 1;
-    let mut i = 0;
-    while i < n {
-        p *= 10;
-        i += 1;
-    }
-    p
-}
-
-/// Powers of ten for the places a `Decimal` has, so the hot path multiplies without a loop.
-static POW10: [i128; 19] = {
+/// Powers of ten for the places a `Decimal` has, so the hot path multiplies without a loop. Each fits into 64 bits, so
+/// that its product with a mantissa is one multiplication.
+const POW10: [i64; 19] = {
     let mut t = [1; 19];
-    let mut i = 0;
+    let mut i = 1;
     while i < 19 {
-        t[i] = pow10(i as u8);
+        t[i] = t[i - 1] * 10;
         i += 1;
     }
     t
 };
+
+/// `10^n` for `n` up to 18.
+pub const fn pow10(n: u8) -> i128 {
+    POW10[n as usize] as i128
+}
 
 impl Decimal {
     pub const PLACES: u8 = 18;
@@ -77,7 +72,7 @@ impl Decimal {
 
     /// `mantissa * 10^-places`. `places` is at most 18; every `i64` fits.
     pub fn new(mantissa: i64, places: u8) -> Decimal {
-        Decimal(mantissa as i128 * POW10[(Self::PLACES - places) as usize])
+        Decimal(mantissa as i128 * pow10(Self::PLACES - places))
     }
 
     /// `mantissa * 10^-18`.
@@ -147,13 +142,13 @@ impl Decimal {
 
     /// Rounded to `places` decimals. Overflow is impossible except within one unit of the range's end.
     pub fn round(self, places: u8, rounding: Rounding) -> Decimal {
-        let unit = POW10[(Self::PLACES - places) as usize];
+        let unit = pow10(Self::PLACES - places);
         Decimal(div_rounded(self.0, unit, rounding) * unit)
     }
 
     /// The mantissa at `places` decimals, if exact and within `i64`.
     pub fn to_mantissa(self, places: u8) -> Result<i64, NumberError> {
-        let unit = POW10[(Self::PLACES - places) as usize];
+        let unit = pow10(Self::PLACES - places);
         if self.0 % unit != 0 {
             return Err(NumberError::TooPrecise(self.to_string(), places));
         }
@@ -162,7 +157,7 @@ impl Decimal {
 
     /// The mantissa at `places` decimals after rounding, if within `i64`.
     pub fn to_mantissa_rounded(self, places: u8, rounding: Rounding) -> Result<i64, NumberError> {
-        let unit = POW10[(Self::PLACES - places) as usize];
+        let unit = pow10(Self::PLACES - places);
         i64::try_from(div_rounded(self.0, unit, rounding)).map_err(|_| NumberError::Overflow(self.to_string()))
     }
 

@@ -107,6 +107,7 @@ impl From<Control> for EventBuf {
 }
 
 impl EventBuf {
+    #[inline]
     pub fn as_event(&self) -> Event<'_> {
         let market = |instrument, ts_event, data| Event::Market(Market { instrument, ts_event, data });
         match &self.kind {

@@ -245,9 +245,33 @@ impl Instrument {
         let product = px.0 as i128 * qty.0 as i128;
         let scale = pow10(18 - self.price_decimals - self.qty_decimals);
         let overflow = || NumberError::Overflow(format!("{} * {}", self.price_text(px), self.qty_text(qty)));
-        let plain = Decimal::from_atoms(product.checked_mul(scale).ok_or_else(overflow)?);
+        // Two factors of 64 bits are one multiplication, and nearly every position is one of those.
+        let atoms = match i64::try_from(product) {
+            Ok(small) => i128::from(small) * scale,
+            Err(_) => product.checked_mul(scale).ok_or_else(overflow)?,
+        };
+        let plain = Decimal::from_atoms(atoms);
         let unit = self.unit()?;
         if unit == Decimal::ONE { Ok(plain) } else { plain.mul(unit, Rounding::HalfEven) }
+    }
+
+    /// [`Instrument::value`] where one multiplication gives it: a linear contract or coin of unit one, nothing extreme.
+    /// `None` says nothing but to ask there.
+    #[inline]
+    pub fn plain_value(&self, px: Price, qty: Qty) -> Option<Decimal> {
+        if self.is_inverse() || self.contract_value != Decimal::ONE || self.multiplier != Decimal::ONE {
+            return None;
+        }
+        let product = px.0.checked_mul(qty.0)?;
+        Some(Decimal::from_atoms(i128::from(product) * pow10(18 - self.price_decimals - self.qty_decimals)))
+    }
+
+    /// What `qty` stands for: base coins (linear) or quote currency (inverse).
+    fn amount(&self, qty: Qty, rounding: Rounding) -> Result<Decimal, NumberError> {
+        match self.unit()? {
+            Decimal::ONE => Ok(self.qty_decimal(qty)),
+            unit => self.qty_decimal(qty).mul(unit, rounding),
+        }
     }
 
     /// As [`Instrument::value`] at an off-grid price such as a mark; rounded half-even to 18 places.
@@ -259,22 +283,29 @@ impl Instrument {
             let atoms = mul_div(px.atoms(), qty.0 as i128, pow10(self.qty_decimals), Rounding::HalfEven);
             return atoms.map(Decimal::from_atoms).ok_or_else(overflow);
         }
-        let amount = self.qty_decimal(qty).mul(unit, Rounding::HalfEven)?;
+        let amount = self.amount(qty, Rounding::HalfEven)?;
         if self.is_inverse() { (-amount).div(px, Rounding::HalfEven) } else { amount.mul(px, Rounding::HalfEven) }
     }
 
     /// Unsigned size of an order or position in quote currency.
     pub fn notional(&self, px: Price, qty: Qty) -> Result<Decimal, NumberError> {
         if self.is_inverse() {
-            return self.qty_decimal(qty.abs()).mul(self.unit()?, Rounding::Up);
+            return self.amount(qty.abs(), Rounding::Up);
         }
         self.value(px, qty.abs())
     }
 
     /// As [`Instrument::notional`] at an off-grid price.
     pub fn notional_at(&self, px: Decimal, qty: Qty) -> Result<Decimal, NumberError> {
-        let amount = self.qty_decimal(qty.abs()).mul(self.unit()?, Rounding::Up)?;
-        if self.is_inverse() { Ok(amount) } else { amount.mul(px, Rounding::Up) }
+        if self.is_inverse() {
+            return self.amount(qty.abs(), Rounding::Up);
+        }
+        if self.unit()? == Decimal::ONE {
+            let overflow = || NumberError::Overflow(format!("{px} * {}", self.qty_text(qty)));
+            let atoms = mul_div(px.atoms(), i128::from(qty.0).abs(), pow10(self.qty_decimals), Rounding::Up);
+            return atoms.map(Decimal::from_atoms).ok_or_else(overflow);
+        }
+        self.amount(qty.abs(), Rounding::Up)?.mul(px, Rounding::Up)
     }
 
     /// The average price a signed cost stands for; `None` when flat.
@@ -282,7 +313,7 @@ impl Instrument {
         if qty.0 == 0 || (self.is_inverse() && cost.is_zero()) {
             return None;
         }
-        let amount = self.qty_decimal(qty).mul(self.unit().ok()?, Rounding::HalfEven).ok()?;
+        let amount = self.amount(qty, Rounding::HalfEven).ok()?;
         let px = if self.is_inverse() {
             (-amount).div(cost, Rounding::HalfEven)
         } else {

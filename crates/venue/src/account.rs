@@ -81,10 +81,12 @@ impl Calm {
         self.0.clear();
     }
 
-    /// Puts `ranges` in the place of what was known of the same instruments.
-    pub fn set(&mut self, ranges: &[Range]) {
-        self.0.retain(|r| ranges.iter().all(|other| other.instrument != r.instrument));
-        self.0.extend_from_slice(ranges);
+    /// Puts `range` in the place of what was known of the same instrument.
+    pub fn put(&mut self, range: Range) {
+        match self.0.iter_mut().find(|r| r.instrument == range.instrument) {
+            Some(known) => *known = range,
+            None => self.0.push(range),
+        }
     }
 
     pub fn holds_at(&self, instrument: InstrumentId, mark: Decimal) -> bool {
@@ -187,7 +189,12 @@ impl Account {
     /// The leverage that applies: as set, or the account's default, never above what the instrument allows.
     pub fn leverage(&self, i: &Instrument) -> Decimal {
         let set = self.leverage.binary_search_by_key(&i.id, |(id, _)| *id).ok().map(|at| self.leverage[at].1);
-        set.unwrap_or(self.config.leverage).min(max_leverage(i))
+        let leverage = set.unwrap_or(self.config.leverage);
+        // The usual case without a division: a leverage fits when its margin is at least the smallest one.
+        let margin = leverage.atoms().checked_mul(i.initial_margin.atoms());
+        let fits =
+            i.initial_margin.is_positive() && margin.is_some_and(|m| m <= Decimal::ONE.atoms() * Decimal::ONE.atoms());
+        if fits { leverage } else { leverage.min(max_leverage(i)) }
     }
 
     pub fn set_leverage(&mut self, instrument: InstrumentId, leverage: Decimal) {

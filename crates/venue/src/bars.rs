@@ -32,6 +32,8 @@ struct Walk<'a> {
     volume: i64,
     /// Orders that arrived later do not see the present part of the path.
     until: UnixNanos,
+    /// Room for the orders met at a point.
+    waiting: Vec<(u64, u32)>,
     /// What a taker pays above a point's price, and how far beyond a limit the path must go. In price mantissas.
     slip: i64,
     through: i64,
@@ -65,16 +67,26 @@ impl Core {
         let share = range_share(i, bar, self.rules.bar_slippage_range_pct);
         let slip = i64::from(self.rules.bar_slippage_ticks).saturating_mul(i.tick.0).saturating_add(share);
         let through = if self.rules.bar_touch_fills { 0 } else { share.max(i.tick.0) };
-        let mut walk = Walk { i, bar: *bar, volume, until: bar.open_time, slip, through };
+        let waiting = std::mem::take(&mut self.scratch);
+        let mut walk = Walk { i, bar: *bar, volume, until: bar.open_time, waiting, slip, through };
+        self.walk(cx, &mut walk);
+        self.scratch = walk.waiting;
+    }
+
+    fn walk(&mut self, cx: &mut Cx<'_>, walk: &mut Walk<'_>) {
+        let (i, bar) = (walk.i, walk.bar);
         let (first, second) = if bar.close >= bar.open { (bar.low, bar.high) } else { (bar.high, bar.low) };
-        self.at_point(cx, &mut walk, bar.open);
+        self.at_point(cx, walk, bar.open);
+        if !self.market(i.id).has_orders() && self.calm_between(i.id, bar.low, bar.high) {
+            return self.market_mut(i.id).set_last(bar.close);
+        }
         for (from, to) in [(bar.open, first), (first, second), (second, bar.close)] {
-            self.along(cx, &mut walk, from, to);
+            self.along(cx, walk, from, to);
             self.market_mut(i.id).set_last(to);
             self.check_margins(cx, i.id);
         }
         walk.until = bar.close_time().max(bar.open_time);
-        self.at_point(cx, &mut walk, bar.close);
+        self.at_point(cx, walk, bar.close);
     }
 
     /// Triggers and marketable orders at one price.
@@ -97,14 +109,16 @@ impl Core {
         }
         let market = self.market(walk.i.id);
         let resting = market.bids.iter().chain(market.asks.iter()).map(|o| o.slot);
-        let mut waiting: Vec<(u64, u32)> =
-            market.pending.iter().copied().chain(resting).map(|slot| (self.orders[slot].seq, slot)).collect();
+        let all = market.pending.iter().copied().chain(resting).map(|slot| (self.orders[slot].seq, slot));
+        let mut waiting = std::mem::take(&mut walk.waiting);
+        waiting.extend(all);
         waiting.sort_unstable();
-        for (seq, slot) in waiting {
+        for (seq, slot) in waiting.drain(..) {
             if self.orders.find(slot, seq).is_some_and(|o| o.arrived <= walk.until) {
                 self.take_on_bar(cx, walk, slot, px);
             }
         }
+        walk.waiting = waiting;
         self.check_margins(cx, walk.i.id);
     }
 

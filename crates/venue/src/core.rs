@@ -62,6 +62,9 @@ pub(crate) struct Core {
     /// The next full hour, while anybody owes anything.
     pub interest_due: Option<UnixNanos>,
     touched: Touched,
+    /// Room for a short list, between uses.
+    #[serde(skip)]
+    pub scratch: Vec<(u64, u32)>,
 }
 
 impl Core {
@@ -96,6 +99,7 @@ impl Core {
             deliveries,
             interest_due: None,
             touched: Touched::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -243,16 +247,22 @@ impl Core {
     }
 
     /// Ends a call: holds, borrowings, then the account events, each once and in a fixed order.
+    #[inline]
     pub fn flush(&mut self, cx: &mut Cx<'_>) {
-        if self.touched == Touched::default() {
-            return;
+        let touched = &self.touched;
+        if !(touched.margins.is_empty() && touched.cash.is_empty() && touched.positions.is_empty()) {
+            self.tell_touched(cx);
         }
-        let mut touched = std::mem::take(&mut self.touched);
-        for (account, instrument) in touched.margins.drain(..) {
+    }
+
+    fn tell_touched(&mut self, cx: &mut Cx<'_>) {
+        // Holds may touch more cash, and nothing else.
+        let mut margins = std::mem::take(&mut self.touched.margins);
+        for (account, instrument) in margins.drain(..) {
             self.refresh_margin_holds(account, cx.all.get(instrument));
         }
-        // Holds may have touched more cash.
-        touched.cash.append(&mut self.touched.cash);
+        self.touched.margins = margins;
+        let mut touched = std::mem::take(&mut self.touched);
         touched.cash.sort_unstable();
         touched.cash.dedup();
         touched.positions.sort_unstable();

@@ -15,8 +15,12 @@ impl Core {
                 self.after_book(cx, id);
             }
             MarketData::Depth { bids, asks, snapshot, update_id } => {
+                let before = market.ambient.quote();
                 market.apply_depth(bids, asks, snapshot, update_id, model);
-                self.after_book(cx, id);
+                // Most updates are behind the best prices: they move queues, but nothing trades and no mark changes.
+                if market.stirred || market.ambient.quote() != before {
+                    self.after_book(cx, id);
+                }
             }
             MarketData::Trade(trade) => self.on_trade(cx, id, &trade),
             MarketData::Bar(bar) => {
@@ -67,19 +71,37 @@ impl Core {
         if self.market(id).holders > 0 {
             self.check_margins(cx, id);
         }
+        self.market_mut(id).stirred = false;
     }
 
     // ---- time
 
     /// When something is next due by time alone.
+    #[inline]
     pub fn next_deadline(&self) -> Option<UnixNanos> {
-        let expiry = self.expiries.first().map(|(at, ..)| *at);
-        let delivery = self.deliveries.last().map(|(at, _)| *at);
-        [expiry, delivery, self.interest_due].into_iter().flatten().min()
+        let mut due = self.interest_due.unwrap_or(UnixNanos::MAX);
+        if let Some((at, _)) = self.deliveries.last() {
+            due = due.min(*at);
+        }
+        if !self.expiries.is_empty()
+            && let Some((at, ..)) = self.expiries.first()
+        {
+            due = due.min(*at);
+        }
+        (due < UnixNanos::MAX).then_some(due)
     }
 
     /// Does everything due up to `cx.now`, each at its own time.
+    #[inline]
     pub fn advance(&mut self, cx: &mut Cx<'_>) {
+        if self.next_deadline().is_some_and(|at| at <= cx.now) {
+            self.do_due(cx);
+        }
+        self.now = cx.now;
+    }
+
+    #[cold]
+    fn do_due(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now;
         while let Some(at) = self.next_deadline().filter(|at| *at <= now) {
             cx.now = at.max(self.now);
@@ -92,6 +114,5 @@ impl Core {
             }
         }
         cx.now = now;
-        self.now = now;
     }
 }

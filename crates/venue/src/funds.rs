@@ -92,10 +92,8 @@ impl Core {
         if i.is_spot() || self.account(account).open.is_empty() {
             return;
         }
-        let a = self.account(account);
-        let mut left =
-            [(Leg::Net, Side::Buy), (Leg::Net, Side::Sell), (Leg::Long, Side::Sell), (Leg::Short, Side::Buy)]
-                .map(|(leg, side)| (leg, side, a.closable(i.id, leg, side)));
+        // By leg and side, looked up when the first order of that kind is met.
+        let mut left = [[None; 2]; 3];
         for n in 0..self.account(account).open.len() {
             let open = self.account(account).open[n];
             if open.instrument != i.id {
@@ -108,8 +106,9 @@ impl Core {
                 (Some(_), None) => 0,
                 (None, _) => o.leaves(),
             };
-            let same = |(leg, side, _): &&mut (Leg, Side, i64)| (*leg, *side) == (o.leg(), o.side());
-            if let Some((.., closable)) = left.iter_mut().find(same).filter(|_| o.amount_left.is_none()) {
+            if o.amount_left.is_none() {
+                let closable = &mut left[o.leg() as usize][o.side() as usize];
+                let closable = closable.get_or_insert_with(|| self.account(account).closable(i.id, o.leg(), o.side()));
                 let closing = opening.min(*closable);
                 *closable -= closing;
                 opening -= closing;
@@ -150,6 +149,23 @@ impl Core {
         Ok(m)
     }
 
+    /// [`Margin::free`] alone.
+    pub fn free_margin(&self, all: &Instruments, account: u16, settle: Currency) -> Result<Decimal, NumberError> {
+        let a = self.account(account);
+        let cash = a.balance(settle);
+        let mut free = cash.total.checked_sub(cash.borrowed)?.checked_sub(cash.interest)?.checked_sub(cash.hold)?;
+        for held in a.held() {
+            let i = all.get(held.instrument);
+            if i.settle() != settle {
+                continue;
+            }
+            let value = self.worth(i, &held.position)?;
+            free =
+                free.checked_add(value.checked_sub(held.position.cost)?)?.checked_sub(initial_margin(a, i, value)?)?;
+        }
+        Ok(free)
+    }
+
     /// By how much the equity behind the contracts that settle in `settle` is above their maintenance margin.
     pub fn margin_slack(&self, all: &Instruments, account: u16, settle: Currency) -> Result<Decimal, NumberError> {
         let a = self.account(account);
@@ -170,7 +186,12 @@ impl Core {
 
     /// Signed worth of a position at the mark; without any price yet, its cost.
     fn worth(&self, i: &Instrument, position: &Position) -> Result<Decimal, NumberError> {
-        match self.market(i.id).mark(i) {
+        let market = self.market(i.id);
+        let grid = market.mark_price().filter(|px| px.0 > 0);
+        if let Some(value) = grid.and_then(|px| i.plain_value(px, position.qty)) {
+            return Ok(value);
+        }
+        match market.mark(i) {
             Some(mark) if mark.is_positive() => i.value_at(mark, position.qty),
             _ => Ok(position.cost),
         }

@@ -51,6 +51,7 @@ impl Core {
             let market = self.market_mut(i.id);
             market.holders = market.holders + u32::from(was_flat) - u32::from(position.is_flat());
             market.margin_checked = None;
+            market.stirred = true;
             self.touch_position(account, i.id, leg);
             self.touch_margin(account, i.id);
         }
@@ -64,7 +65,9 @@ impl Core {
     /// to 18 places, so that what one side pays the other receives to the atom.
     pub fn fund(&mut self, cx: &mut Cx<'_>, instrument: InstrumentId, rate: Decimal, mark: Decimal) {
         let i = cx.all.get(instrument);
-        self.market_mut(instrument).margin_checked = None;
+        let market = self.market_mut(instrument);
+        market.margin_checked = None;
+        market.stirred = true;
         for account in 0..self.accounts.len() as u16 {
             for n in 0..self.account(account).held().len() {
                 let held = self.account(account).held()[n];

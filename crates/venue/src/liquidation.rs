@@ -51,42 +51,56 @@ impl Core {
     /// Shares `slack` (what equity is above the maintenance margin) out to the instruments that settle in `settle`, as
     /// ranges of their marks. A mark that moves by x takes at most |qty| * unit * (1 + maintenance) * x from it.
     fn note_calm(&mut self, all: &Instruments, account: u16, settle: Currency, slack: Decimal) {
-        let mut ranges = Vec::new();
-        let a = self.account(account);
-        let mut held: Vec<(InstrumentId, i64)> = Vec::new();
-        for h in a.held().iter().filter(|h| all.get(h.instrument).settle() == settle) {
-            match held.last_mut().filter(|(id, _)| *id == h.instrument) {
-                Some((_, qty)) => *qty = qty.saturating_add(h.position.qty.0.abs()),
-                None => held.push((h.instrument, h.position.qty.0.abs())),
-            }
-        }
         // Each value is rounded by less than this.
         let Ok(slack) = slack.checked_sub(Decimal::new(1, 12)) else { return };
         if !slack.is_positive() {
             return;
         }
-        for (id, qty) in &held {
-            let i = all.get(*id);
-            let range = || {
-                let mark = self.market(*id).mark(i).filter(|m| m.is_positive() && !i.is_inverse())?;
-                let per_unit = i.value_at(Decimal::ONE, Qty(*qty)).ok()?;
-                let rate = per_unit.mul(Decimal::ONE.checked_add(i.maintenance_margin).ok()?, Rounding::Up).ok()?;
-                let share = slack.mul_ratio(1, held.len() as i64, Rounding::Down).ok()?;
-                let far = share.div(rate, Rounding::Down).ok()?;
-                // Where no price could miss it, the range ends are out of reach rather than out of range.
-                let far = far.min(Decimal::from_int(1 << 60));
-                // A mark that is not positive counts as none.
-                let low = mark.checked_sub(far).ok()?.max(Decimal::from_atoms(1));
-                let high = mark.checked_add(far).ok()?;
-                let low_px = i.price_rounded(low, Rounding::Ceil).unwrap_or(Price(i64::MAX));
-                let high_px = i.price_rounded(high, Rounding::Floor).unwrap_or(low_px);
-                Some(Range { instrument: *id, low, high, low_px, high_px })
-            };
-            // A mark that has no range would be missed by the others' ranges: then all are looked at each time.
-            let Some(range) = range() else { return };
-            ranges.push(range);
+        let held = self.account(account).held().iter().filter(|h| all.get(h.instrument).settle() == settle);
+        let (count, _) =
+            held.fold((0, None), |(n, last), h| (n + i128::from(last != Some(h.instrument)), Some(h.instrument)));
+        let share = slack.atoms() / count.max(1);
+        let mut at = 0;
+        while let Some(first) = self.account(account).held().get(at) {
+            let i = all.get(first.instrument);
+            let legs = self.account(account).held()[at..].iter().take_while(|h| h.instrument == i.id);
+            let (n, qty) =
+                legs.fold((0, 0i64), |(n, sum), h| (n + 1, sum.saturating_add(h.position.qty.0.saturating_abs())));
+            at += n;
+            if i.settle() != settle {
+                continue;
+            }
+            let range = self.calm_range(i, Qty(qty), share);
+            let calm = &mut self.account_mut(account).calm;
+            match range {
+                Some(range) => calm.put(range),
+                // A mark that has no range would be missed by the others' ranges: then all are looked at each time.
+                None => return calm.clear(),
+            }
         }
-        self.account_mut(account).calm.set(&ranges);
+    }
+
+    /// The marks of `i` between which `qty` of it takes at most `share` (a count of 10^-18) from the equity.
+    fn calm_range(&self, i: &Instrument, qty: Qty, share: i128) -> Option<Range> {
+        let market = self.market(i.id);
+        let mark = market.mark(i).filter(|m| m.is_positive() && !i.is_inverse())?;
+        let per_unit = i.value(Price(1), qty).ok()?;
+        let rate = per_unit.mul(Decimal::ONE.checked_add(i.maintenance_margin).ok()?, Rounding::Up).ok()?;
+        // In steps of the price's last decimal. Where no price could miss it, the ends are out of reach rather than out
+        // of range.
+        let steps = (share / rate.atoms().max(1)).min(1 << 60) as i64;
+        let far = i.price_decimal(Price(steps));
+        // A mark that is not positive counts as none.
+        let low = mark.checked_sub(far).ok()?.max(Decimal::from_atoms(1));
+        let high = mark.checked_add(far).ok()?;
+        let (low_px, high_px) = match market.mark_price() {
+            Some(px) => (Price(px.0.saturating_sub(steps).max(1)), Price(px.0.saturating_add(steps))),
+            None => {
+                let low_px = i.price_rounded(low, Rounding::Ceil).unwrap_or(Price(i64::MAX));
+                (low_px, i.price_rounded(high, Rounding::Floor).unwrap_or(low_px))
+            }
+        };
+        Some(Range { instrument: i.id, low, high, low_px, high_px })
     }
 
     /// Cancels all orders, closes every position that settles in `settle`, and covers what is lost beyond the balance.

@@ -58,6 +58,9 @@ pub(crate) struct MarketState {
     pub holders: u32,
     /// The mark at which the holders' margin was last looked at; `None` after a position here changed.
     pub margin_checked: Option<Decimal>,
+    /// A position here changed since prices were last looked at.
+    #[serde(default)]
+    pub stirred: bool,
 }
 
 const fn index(side: Side) -> usize {
@@ -92,6 +95,7 @@ impl MarketState {
             book_seen: false,
             holders: 0,
             margin_checked: None,
+            stirred: false,
         }
     }
 
@@ -216,8 +220,11 @@ impl MarketState {
     }
 
     fn apply_side(&mut self, side: Side, levels: &[Level], stale: bool, model: QueueModel) {
+        if levels.is_empty() {
+            return;
+        }
         let quoted = self.quoted(side);
-        if quoted.is_none() && !levels.is_empty() {
+        if quoted.is_none() {
             // The newer quote knows of no order on this side; or newer depth knows better than it.
             if stale {
                 return;

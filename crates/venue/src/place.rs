@@ -172,7 +172,7 @@ impl Core {
         };
         let Some(needed) = self.needed(i, order, sweep).map_err(|_| RejectReason::BadQty)? else { return Ok(()) };
         let fits = if !i.is_spot() {
-            needed.is_zero() || self.margin(cx.all, order.account, i.settle()).is_ok_and(|m| needed <= m.free)
+            needed.is_zero() || self.free_margin(cx.all, order.account, i.settle()).is_ok_and(|free| needed <= free)
         } else if order.reduce {
             self.spendable(cx, order.account, order.hold_currency).is_ok_and(|free| needed <= free)
         } else {

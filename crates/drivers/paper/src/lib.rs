@@ -11,10 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// Market data on its way to the kernel is behind this source number in the tie order; the venue's answers follow.
-const MARKET: u8 = 0;
-const ANSWERS: u8 = 1;
-
 /// How long each way takes, as seeded samplers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Latencies {
@@ -44,6 +40,8 @@ pub struct PaperDriver {
     incoming: Box<EventBuf>,
     /// When the source's next event happens, once it was asked: the end of time where there is none.
     market_due: Option<UnixNanos>,
+    /// What the venue does next, until anything there changes.
+    upcoming: Option<(UnixNanos, VenueEvent)>,
     /// Emptied buffers. Every event under way takes one and gives it back, so a steady stream settles into no
     /// allocation and the pool is as large as what was ever under way at once.
     #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
@@ -111,6 +109,7 @@ impl PaperDriver {
             entries: TimedQueue::default(),
             incoming: Box::default(),
             market_due: None,
+            upcoming: None,
             spare: Vec::new(),
             private: Vec::new(),
             market_events: 0,
@@ -148,6 +147,7 @@ impl PaperDriver {
         let at = now.after(self.latencies.entry.sample());
         // One session: a command never overtakes the one before it.
         self.entries.push_in_order(at, *command.get());
+        self.upcoming = None;
     }
 
     /// When the source's next event happens: what a run without a clock starts at.
@@ -161,27 +161,30 @@ impl PaperDriver {
     /// `None`: nothing arrives until then, and the venue has lived up to `until` (or to its next delivery).
     pub fn poll(&mut self, until: UnixNanos, out: &mut Box<EventBuf>) -> Option<UnixNanos> {
         loop {
-            let (due, which) = self.next_delivery();
-            match self.next_venue_event() {
-                Some((at, VenueEvent::Market)) if at <= due && at <= until => {
-                    let Some(recv) = self.market_step(at) else { continue };
-                    // Most often nothing comes in between, and the event need not wait in the queue.
-                    let before = self.next_venue_event().is_some_and(|(next, _)| next <= recv);
-                    if recv <= until && recv <= self.next_delivery().0 && self.feed.is_empty() && !before {
-                        std::mem::swap(out, &mut self.incoming);
-                        return Some(recv);
-                    }
-                    let next = self.spare.pop().unwrap_or_default();
-                    self.feed.push_sorted(recv, std::mem::replace(&mut self.incoming, next));
+            let (feed, answer) = (self.feed.due(), self.answers.due());
+            let (due, (at, event)) = (feed.min(answer), self.next_venue_event());
+            if at <= due && at <= until && at < UnixNanos::MAX {
+                if event != VenueEvent::Market {
+                    self.venue_step(at, event);
+                    continue;
                 }
-                Some((at, event)) if at <= due && at <= until => self.venue_step(at, event),
-                _ if due <= until => {
-                    let queue = if which == MARKET { &mut self.feed } else { &mut self.answers };
-                    let (at, event) = queue.pop()?;
-                    self.spare.push(std::mem::replace(out, event));
-                    return Some(at);
+                let Some(recv) = self.market_step(at) else { continue };
+                // Most often nothing comes in between, and the event need not wait in the queue.
+                let first = feed == UnixNanos::MAX && recv <= until && recv <= self.answers.due();
+                if first && recv < self.next_venue_event().0 {
+                    std::mem::swap(out, &mut self.incoming);
+                    return Some(recv);
                 }
-                _ => return None,
+                let next = self.spare.pop().unwrap_or_default();
+                self.feed.push_sorted(recv, std::mem::replace(&mut self.incoming, next));
+            } else if due <= until {
+                // Of what arrives at one moment, market data comes before answers.
+                let queue = if feed <= answer { &mut self.feed } else { &mut self.answers };
+                let (at, event) = queue.pop()?;
+                self.spare.push(std::mem::replace(out, event));
+                return Some(at);
+            } else {
+                return None;
             }
         }
     }
@@ -196,28 +199,26 @@ impl PaperDriver {
         self.feed.is_empty() && self.answers.is_empty() && self.entries.is_empty() && self.source.peek().is_none()
     }
 
-    fn next_delivery(&self) -> (UnixNanos, u8) {
-        let (market, answer) = (self.feed.due(), self.answers.due());
-        if market <= answer { (market, MARKET) } else { (answer, ANSWERS) }
-    }
-
+    /// What the venue does next, and when: the end of time where there is nothing.
     #[inline]
-    fn next_venue_event(&mut self) -> Option<(UnixNanos, VenueEvent)> {
-        let market = *self.market_due.get_or_insert_with(|| self.source.peek().unwrap_or(UnixNanos::MAX));
+    fn next_venue_event(&mut self) -> (UnixNanos, VenueEvent) {
+        if let Some(upcoming) = self.upcoming {
+            return upcoming;
+        }
+        let market = match self.market_due {
+            Some(due) => due,
+            None => *self.market_due.insert(self.source.peek().unwrap_or(UnixNanos::MAX)),
+        };
         let deadline = self.exchange.next_deadline().unwrap_or(UnixNanos::MAX);
         let entry = self.entries.due();
-        let first = market.min(deadline).min(entry);
-        if first == UnixNanos::MAX {
-            return None;
-        }
-        let event = if market == first {
-            VenueEvent::Market
-        } else if deadline == first {
-            VenueEvent::Deadline
+        let upcoming = if market <= deadline && market <= entry {
+            (market, VenueEvent::Market)
+        } else if deadline <= entry {
+            (deadline, VenueEvent::Deadline)
         } else {
-            VenueEvent::Entry
+            (entry, VenueEvent::Entry)
         };
-        Some((first, event))
+        *self.upcoming.insert(upcoming)
     }
 
     /// The source's next event happens, in `incoming`. Returns when it reaches the kernel.
@@ -225,7 +226,7 @@ impl PaperDriver {
     fn market_step(&mut self, at: UnixNanos) -> Option<UnixNanos> {
         self.venue_now = self.venue_now.max(at);
         let now = self.venue_now;
-        self.market_due = None;
+        (self.market_due, self.upcoming) = (None, None);
         let times = self.source.next(&mut self.incoming)?;
         self.market_events += 1;
         if let Event::Market(market) = self.incoming.as_event() {
@@ -241,6 +242,7 @@ impl PaperDriver {
         // A deadline that was set in the past happens now.
         self.venue_now = self.venue_now.max(at);
         let now = self.venue_now;
+        self.upcoming = None;
         match event {
             VenueEvent::Market => {}
             VenueEvent::Deadline => self.exchange.on_time(now, &mut self.private),
@@ -275,6 +277,7 @@ impl PaperDriver {
     /// on their way to it. For a watchdog whose kernel no longer answers. Returns how many orders remain open.
     pub fn cancel_everything(&mut self) -> usize {
         self.entries.clear();
+        self.upcoming = None;
         for account in &self.accounts {
             let command = Command::CancelAll { account: *account, instrument: None::<InstrumentId> };
             self.exchange.on_command(self.venue_now, &command, &mut self.private);
@@ -301,7 +304,7 @@ impl PaperDriver {
     pub fn restore(&mut self, state: &Value) -> Result<(), String> {
         let saved = SavedDriver::deserialize(&state["driver"]).map_err(|e| format!("paper venue: {e}"))?;
         self.source.restore(&state["source"])?;
-        self.market_due = None;
+        (self.market_due, self.upcoming) = (None, None);
         self.exchange = saved.exchange.into_owned();
         self.latencies = saved.latencies.into_owned();
         self.venue_now = saved.venue_now;
@@ -313,7 +316,7 @@ impl PaperDriver {
 }
 
 /// What the venue does next by itself, in the order in which ties are resolved.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum VenueEvent {
     Market,
     Deadline,

@@ -5,20 +5,42 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Items<T>")]
 pub struct TimedQueue<T = Box<EventBuf>> {
     items: VecDeque<(UnixNanos, T)>,
+    /// Of the first item; the end of time when there is none. Asked several times an event.
+    #[serde(skip)]
+    due: UnixNanos,
+}
+
+/// What is saved of a queue.
+#[derive(Deserialize)]
+struct Items<T> {
+    items: VecDeque<(UnixNanos, T)>,
+}
+
+impl<T> From<Items<T>> for TimedQueue<T> {
+    fn from(saved: Items<T>) -> Self {
+        let mut queue = TimedQueue { items: saved.items, due: UnixNanos::MAX };
+        queue.look();
+        queue
+    }
 }
 
 impl<T> Default for TimedQueue<T> {
     fn default() -> Self {
-        TimedQueue { items: VecDeque::new() }
+        TimedQueue { items: VecDeque::new(), due: UnixNanos::MAX }
     }
 }
 
 impl<T> TimedQueue<T> {
     /// When the first arrives; the end of time when there is none.
     pub fn due(&self) -> UnixNanos {
-        self.items.front().map_or(UnixNanos::MAX, |(at, _)| *at)
+        self.due
+    }
+
+    fn look(&mut self) {
+        self.due = self.items.front().map_or(UnixNanos::MAX, |(at, _)| *at);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -27,12 +49,14 @@ impl<T> TimedQueue<T> {
 
     pub fn clear(&mut self) {
         self.items.clear();
+        self.look();
     }
 
     /// For one ordered stream: arrives not before what was sent earlier.
     pub fn push_in_order(&mut self, at: UnixNanos, item: T) {
         let at = self.items.back().map_or(at, |(last, _)| at.max(*last));
         self.items.push_back((at, item));
+        self.due = self.due.min(at);
     }
 
     /// For a stream whose parts overtake each other, as recorded feeds do.
@@ -47,10 +71,13 @@ impl<T> TimedQueue<T> {
         } else {
             self.items.insert(place, (at, item));
         }
+        self.due = self.due.min(at);
     }
 
     pub fn pop(&mut self) -> Option<(UnixNanos, T)> {
-        self.items.pop_front()
+        let first = self.items.pop_front();
+        self.look();
+        first
     }
 }
 
