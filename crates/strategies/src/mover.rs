@@ -1,10 +1,13 @@
 //! Brings a strategy's own position to long, short or flat by market orders, one at a time, however orders end.
-//! Never: chooses the direction. Closings reduce and are tried until they succeed; an opening gives up after a while.
+//! Never: chooses the direction. Closings are tried until they succeed; an opening gives up after a while.
+//!
+//! A contract is turned from long to short and back by one order, so that both legs trade at the same moment and the
+//! account is never left between them. Where that one is refused, the closing goes alone, as reduce-only.
 
 use crate::sizing::OrderAmount;
 use crate::track::{Alarm, Retry, Working, fee_in_units, lots};
 use ctos_kernel::{Ctx, Order, OrderChange, OrderRequest};
-use ctos_types::{Decimal, Fill, Instrument, InstrumentId, Leg, Price, Qty, Rounding, Side};
+use ctos_types::{Decimal, Fill, Instrument, InstrumentId, Leg, OrderQty, Qty, Side};
 use serde::{Deserialize, Serialize};
 
 /// What the strategy wants to hold.
@@ -27,6 +30,9 @@ pub(crate) struct Mover {
     goal: Goal,
     /// An opening order for the goal is still to be sent.
     opening: bool,
+    /// One order for both legs was refused: this goal closes first and opens then.
+    #[serde(default)]
+    apart: bool,
     order: Option<Working>,
     /// Signed coins or contracts from own fills, net of fees charged in coins.
     held: Decimal,
@@ -53,6 +59,7 @@ impl Mover {
         }
         self.goal = goal;
         self.opening = goal != Goal::Flat;
+        self.apart = false;
         self.retry.clear();
         self.work(ctx, lot);
     }
@@ -65,14 +72,18 @@ impl Mover {
             self.alarm.arm(ctx, self.retry.at);
             return;
         }
-        let instrument = ctx.instrument(lot.instrument).clone();
-        if let Some(request) = self.closing(ctx, &instrument).or_else(|| self.entry(ctx, &instrument, lot.amount)) {
+        let request = match self.closing(ctx, lot.instrument) {
+            Some(close) => Some(self.turning(ctx, lot, &close).unwrap_or(close)),
+            None => self.entry(ctx, lot),
+        };
+        if let Some(request) = request {
             self.order = Some(Working::place(ctx, request));
         }
     }
 
     /// The order that takes away what the goal does not want.
-    fn closing(&mut self, ctx: &Ctx<'_>, i: &Instrument) -> Option<OrderRequest> {
+    fn closing(&mut self, ctx: &Ctx<'_>, id: InstrumentId) -> Option<OrderRequest> {
+        let i = ctx.instrument(id);
         let unwanted = match self.goal {
             Goal::Flat => true,
             Goal::Long => self.held.is_negative(),
@@ -96,18 +107,31 @@ impl Mover {
         Some(if reduces { request.reduce_only() } else { request })
     }
 
-    fn entry(&mut self, ctx: &mut Ctx<'_>, i: &Instrument, amount: OrderAmount) -> Option<OrderRequest> {
+    /// The closing and the opening in one order, where that can be.
+    fn turning(&self, ctx: &Ctx<'_>, lot: Lot, close: &OrderRequest) -> Option<OrderRequest> {
+        // A closing that reduces the account is one of a contract, and of all that the strategy holds.
+        if !self.opening || self.apart || !close.reduce_only {
+            return None;
+        }
+        let OrderQty::Size(held) = close.qty else { return None };
+        let size = Qty(held.0.checked_add(opening_size(ctx, lot)?.0)?);
+        ctx.instrument(lot.instrument).check(None, size).ok()?;
+        Some(OrderRequest::market(lot.instrument, close.side, size))
+    }
+
+    fn entry(&mut self, ctx: &mut Ctx<'_>, lot: Lot) -> Option<OrderRequest> {
         if !self.opening {
             return None;
         }
         let side = if self.goal == Goal::Long { Side::Buy } else { Side::Sell };
-        let reference = ctx.price(i.id).and_then(|px| i.price_rounded(px, Rounding::Ceil).ok());
-        let size = reference.and_then(|px: Price| amount.size(i, px));
+        let size = opening_size(ctx, lot);
         if size.is_none() {
-            ctx.note(format!("order_amount {} is too small for {} at this price", amount.quote, i.symbol));
+            let symbol = &ctx.instrument(lot.instrument).symbol;
+            let why = format!("order_amount {} is too small for {symbol} at this price", lot.amount.quote);
+            ctx.note(why);
             self.opening = false;
         }
-        size.map(|size| OrderRequest::market(i.id, side, size))
+        size.map(|size| OrderRequest::market(lot.instrument, side, size))
     }
 
     /// Pass every `on_start`.
@@ -180,11 +204,24 @@ impl Mover {
             self.opening &= !opened;
             return;
         }
+        if self.turned(&working) {
+            self.apart = true;
+            return;
+        }
         self.retry.failed(ctx.now());
         if self.opening && self.retry.fails >= MAX_OPENINGS && (self.held.is_zero() || self.wanted()) {
             ctx.note("the opening order failed too often; waiting for the next signal");
             self.opening = false;
         }
+    }
+
+    /// Whether an order was to close and to open at once.
+    fn turned(&self, order: &Working) -> bool {
+        self.opening
+            && !self.apart
+            && !self.held.is_zero()
+            && !self.wanted()
+            && (order.side == Side::Buy) == self.held.is_negative()
     }
 
     /// Whether what is held is in the goal's direction.
@@ -195,4 +232,10 @@ impl Mover {
             Goal::Short => self.held.is_negative(),
         }
     }
+}
+
+/// What an opening orders at the present price; `None` where that is less than the venue takes.
+fn opening_size(ctx: &Ctx<'_>, lot: Lot) -> Option<Qty> {
+    let i = ctx.instrument(lot.instrument);
+    lot.amount.size(i, ctx.price_up(lot.instrument)?)
 }

@@ -33,7 +33,7 @@ pub struct Fill {
     pub realized: i128,
 }
 
-/// A position from its opening to its closing: the strategy never does either in parts.
+/// A position from its opening to its closing, each at one moment: the parts of their fills that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trade {
     pub entry: Fill,
@@ -147,6 +147,7 @@ pub fn run(bars: &[Bar], rules: &Rules) -> Outcome {
     let (fast, slow) = (ema(&closes, rules.fast), ema(&closes, rules.slow));
     let (mut above, mut goal, mut held, mut entry) = (None, 0i128, 0i128, 0i128);
     let mut opening = false;
+    let mut open: Option<Fill> = None;
     let mut pending: Option<Order> = None;
     let (mut fills, mut trades) = (Vec::<Fill>::new(), Vec::new());
     let mut volume = 0;
@@ -172,12 +173,12 @@ pub fn run(bars: &[Bar], rules: &Rules) -> Outcome {
         }
         let decide = |held: i128, opening: &mut bool, now: i64| -> Option<Order> {
             let arrives = now + rules.order * MS;
-            if held != 0 && held.signum() != goal {
-                return Some(Order { buy: held < 0, qty: held.abs(), arrives });
-            }
             // A thousand dollars at the last price, in whole lots.
-            let qty = 1_000 * 10i128.pow(PX_PLACES + QTY_PLACES) / bar.close;
-            opening.then_some(Order { buy: goal > 0, qty, arrives })
+            let opens = if *opening { 1_000 * 10i128.pow(PX_PLACES + QTY_PLACES) / bar.close } else { 0 };
+            // One order takes away what is not wanted and opens what is.
+            let closes = if held.signum() == goal { 0 } else { held.abs() };
+            let buy = if held != 0 && held.signum() != goal { held < 0 } else { goal > 0 };
+            (closes + opens > 0).then_some(Order { buy, qty: closes + opens, arrives })
         };
         if aimed && pending.is_none() && met.is_none() {
             pending = decide(held, &mut opening, closed + rules.feed * MS);
@@ -194,13 +195,16 @@ pub fn run(bars: &[Bar], rules: &Rules) -> Outcome {
             volume += px * order.qty;
             let realized = if held == 0 { 0 } else { (px - entry) * held * 10i128.pow(PLACES - 10) };
             let fill = Fill { at, buy: order.buy, px, qty: order.qty, fee, realized };
-            if held == 0 {
-                (held, entry) = (side * order.qty, px);
+            // What of the fill belongs to the trade that ends with it, and to the one that begins.
+            let part = |qty: i128, realized: i128| Fill { qty, fee: px * qty * 5, realized, ..fill.clone() };
+            if let Some(entry) = open.take() {
+                trades.push(Trade { entry, exit: part(held.abs(), realized) });
+            }
+            held += side * order.qty;
+            if held != 0 {
+                entry = px;
+                open = Some(part(held.abs(), 0));
                 opening &= held.signum() != goal;
-            } else {
-                held = 0;
-                let opened: &Fill = fills.last().expect("the opening");
-                trades.push(Trade { entry: opened.clone(), exit: fill.clone() });
             }
             fills.push(fill);
             pending = decide(held, &mut opening, at);
