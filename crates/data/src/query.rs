@@ -147,6 +147,9 @@ pub fn list(catalog: &Catalog, selection: &Selection) -> Result<Vec<SeriesSummar
     Ok(found)
 }
 
+/// Rows of one table that [`Rows`] gives: many series are read side by side, and each holds one.
+const TABLE: usize = 8_192;
+
 /// Streams the rows of one series that a selection holds, in order, a table at a time.
 #[derive(Debug)]
 pub struct Rows<'a> {
@@ -178,8 +181,10 @@ impl<'a> Rows<'a> {
                 self.reader = Some(reader);
             }
             let Some(reader) = &mut self.reader else { continue };
-            match reader.next_table()? {
+            match reader.next_rows(TABLE)? {
                 None => self.reader = None,
+                // Rows come in order of time: nothing behind these is wanted either.
+                Some(table) if self.selection.to.is_some_and(|to| table.time(0) >= to.0) => self.reader = None,
                 Some(mut table) => {
                     let all = self.selection.holds(table.time(0)) && self.selection.holds(table.time(table.len() - 1));
                     if !all {

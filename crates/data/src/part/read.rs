@@ -11,7 +11,7 @@ use parquet::column::reader::ColumnReader;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::FileMetaData;
-use parquet::file::reader::{FileReader, RowGroupReader};
+use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::Type;
@@ -27,6 +27,14 @@ pub struct PartReader {
     info: PartInfo,
     places: bool,
     next_group: usize,
+    /// The row group that is being read.
+    open: Option<OpenGroup>,
+}
+
+/// The columns of a row group, each as far as it was read, and the rows that are left.
+struct OpenGroup {
+    columns: Vec<ColumnReader>,
+    left: usize,
 }
 
 impl std::fmt::Debug for PartReader {
@@ -45,7 +53,7 @@ impl PartReader {
             SerializedFileReader::new(file).map_err(|e| damaged(path, format!("not a whole Parquet file ({e})")))?;
         let meta = reader.metadata().file_metadata();
         let (info, places) = describe(meta, file_bytes).map_err(|why| damaged(path, why))?;
-        Ok(PartReader { path: path.into(), reader, info, places, next_group: 0 })
+        Ok(PartReader { path: path.into(), reader, info, places, next_group: 0, open: None })
     }
 
     pub fn info(&self) -> &PartInfo {
@@ -56,22 +64,42 @@ impl PartReader {
         &self.path
     }
 
-    /// The next rows, `None` at the end.
+    /// The rows of the next row group, or what is left of one that was begun; `None` at the end.
     pub fn next_table(&mut self) -> Result<Option<Table>, CatalogError> {
-        if self.next_group >= self.reader.num_row_groups() {
+        self.next_rows(usize::MAX)
+    }
+
+    /// The next rows, up to `limit` and never beyond a row group; `None` at the end. Of the file no more is held than a
+    /// page of each column.
+    pub fn next_rows(&mut self, limit: usize) -> Result<Option<Table>, CatalogError> {
+        if self.open.is_none() && self.next_group >= self.reader.num_row_groups() {
             return Ok(None);
         }
-        let mut read = || {
-            let group = self.reader.get_row_group(self.next_group)?;
-            self.next_group += 1;
-            read_group(&*group, &self.info, self.places)
+        self.read_rows(limit).map(Some).map_err(|e| damaged(&self.path, e))
+    }
+
+    fn read_rows(&mut self, limit: usize) -> Result<Table, ParquetError> {
+        let mut group = match self.open.take() {
+            Some(group) => group,
+            None => {
+                let group = self.reader.get_row_group(self.next_group)?;
+                self.next_group += 1;
+                let columns = schema::columns(self.info.kind).len() + usize::from(self.places);
+                let columns = (0..columns).map(|at| group.get_column_reader(at)).collect::<Result<_, _>>()?;
+                let left = usize::try_from(group.metadata().num_rows());
+                OpenGroup { columns, left: left.map_err(|_| ParquetError::General("negative rows".into()))? }
+            }
         };
-        read().map(Some).map_err(|e| damaged(&self.path, e))
+        let rows = group.left.min(limit);
+        let table = read_group(&mut group.columns, rows, &self.info, self.places)?;
+        group.left -= rows;
+        self.open = Some(group).filter(|group| group.left > 0);
+        Ok(table)
     }
 
     /// Goes back to row group `at`.
     pub fn seek(&mut self, at: usize) {
-        self.next_group = at;
+        (self.next_group, self.open) = (at, None);
     }
 
     /// Passes row groups that end before `time`, by their statistics.
@@ -181,26 +209,25 @@ fn check_column(column: &Column, field: &Type) -> Result<u8, String> {
     }
 }
 
-fn read_group(group: &dyn RowGroupReader, info: &PartInfo, places: bool) -> Result<Table, ParquetError> {
-    let rows =
-        usize::try_from(group.metadata().num_rows()).map_err(|_| ParquetError::General("negative rows".into()))?;
+/// The next `rows` rows of an open row group.
+fn read_group(readers: &mut [ColumnReader], rows: usize, info: &PartInfo, places: bool) -> Result<Table, ParquetError> {
     let mut table = Table::new(info.kind);
     table.raise_all(&info.scales).map_err(|_| ParquetError::General("scales".into()))?;
     let columns = schema::columns(info.kind);
-    for (at, column) in columns.iter().enumerate() {
-        let cells = read_column(group.get_column_reader(at)?, column, rows, &mut table)?;
+    for (at, (column, reader)) in columns.iter().zip(&mut *readers).enumerate() {
+        let cells = read_column(reader, column, rows, &mut table)?;
         table.columns_mut()[at] = cells;
     }
     if places {
         let place = Column { name: PLACE, kind: ColumnType::Int, nullable: false };
-        let cells = read_column(group.get_column_reader(columns.len())?, &place, rows, &mut table)?;
+        let cells = read_column(&mut readers[columns.len()], &place, rows, &mut table)?;
         table.set_places(cells.into_iter().map(|p| p as u64).collect());
     }
     Ok(table)
 }
 
 fn read_column(
-    reader: ColumnReader,
+    reader: &mut ColumnReader,
     column: &Column,
     rows: usize,
     table: &mut Table,
@@ -211,7 +238,7 @@ fn read_column(
     macro_rules! values {
         ($reader:expr) => {{
             let mut values = Vec::with_capacity(rows);
-            let mut reader = $reader;
+            let reader = $reader;
             let mut read = 0;
             while read < rows {
                 let levels = column.nullable.then_some(&mut levels);

@@ -92,6 +92,32 @@ fn many_rows_make_several_groups() {
 }
 
 #[test]
+fn rows_come_in_any_portions() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in [Kind::Book, Kind::Instruments] {
+        let path = dir.path().join("part");
+        let table = filled(kind, ROW_GROUP + 1_000);
+        let mut writer = PartWriter::create(&path, &table, true).unwrap();
+        writer.write(&table).unwrap();
+        writer.close(&[]).unwrap();
+        let mut reader = PartReader::open(&path).unwrap();
+        let mut rows = Vec::new();
+        for limit in (0..).map(|n| 1 + n * 7_919 % 30_011) {
+            let Some(read) = reader.next_rows(limit).unwrap() else { break };
+            assert!(!read.is_empty() && read.len() <= limit, "{} of {limit}", read.len());
+            rows.extend(rows_of(&read));
+        }
+        assert!(rows == rows_of(&table), "{kind}: the rows differ");
+        // What is left of a row group that was begun, and back to its beginning.
+        reader.seek(0);
+        assert_eq!(reader.next_rows(10).unwrap().unwrap().len(), 10);
+        assert_eq!(reader.next_table().unwrap().unwrap().len(), ROW_GROUP - 10);
+        reader.seek(0);
+        assert_eq!(reader.next_table().unwrap().unwrap().len(), ROW_GROUP);
+    }
+}
+
+#[test]
 fn damage_is_named_wherever_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("part");
