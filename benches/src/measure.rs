@@ -87,9 +87,9 @@ impl Samples {
         Measure {
             name,
             unit,
-            median: tenth(self.at(0.5)),
-            min: tenth(self.min()),
-            max: tenth(self.max()),
+            median: rounded(self.at(0.5)),
+            min: rounded(self.min()),
+            max: rounded(self.max()),
             samples: self.len(),
             percentiles: None,
             peak_memory: None,
@@ -101,21 +101,22 @@ impl Samples {
     }
 }
 
-/// A tenth of a nanosecond is more than any of the clocks can tell.
-fn tenth(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
+/// A tenth is more than any of the clocks can tell; of numbers below ten, ratios above all, a hundredth matters.
+fn rounded(value: f64) -> f64 {
+    let parts = if value.abs() < 10.0 { 100.0 } else { 10.0 };
+    (value * parts).round() / parts
 }
 
 impl Measure {
     pub fn with_percentiles(self, p: Percentiles) -> Measure {
-        let p = Percentiles { p50: tenth(p.p50), p99: tenth(p.p99), p999: tenth(p.p999) };
+        let p = Percentiles { p50: rounded(p.p50), p99: rounded(p.p99), p999: rounded(p.p999) };
         Measure { percentiles: Some(p), ..self }
     }
 
     /// Nothing where the system does not say.
     pub fn with_peak(self, told: Alone) -> Measure {
         let Alone { bytes: Some(bytes), events } = told else { return self };
-        let bytes_per_event = tenth(bytes as f64 / events.max(1) as f64);
+        let bytes_per_event = rounded(bytes as f64 / events.max(1) as f64);
         let note = format!("{}; peak memory {:.0} MB with {events} events", self.note, bytes as f64 / 1e6);
         Measure { peak_memory: Some(PeakMemory { bytes, events, bytes_per_event }), note, ..self }
     }
@@ -142,7 +143,7 @@ mod tests {
         let s = Samples::new(vec![1.26, 3.0, 2.0]);
         let rate = serde_json::to_value(s.measure("a", "frames/s", "m", "n".into()).on("s")).unwrap();
         assert_eq!(rate["median"], 2.0);
-        assert_eq!(rate["min"], 1.3);
+        assert_eq!((&rate["min"], rounded(12.26)), (&serde_json::json!(1.26), 12.3));
         assert_eq!((&rate["source"], rate.get("p50"), rate.get("peak_memory")), (&serde_json::json!("s"), None, None));
         let time =
             serde_json::to_value(s.measure("a", "ns", "m", "n".into()).with_percentiles(s.percentiles())).unwrap();
