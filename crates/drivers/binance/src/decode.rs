@@ -190,7 +190,7 @@ impl Decoder {
 }
 
 /// Streams of the top levels only (`btcusdt@depth20@100ms`). On USD-M they look exactly like diffs.
-fn is_partial_depth(stream: &str) -> bool {
+pub(crate) fn is_partial_depth(stream: &str) -> bool {
     let Some((_, kind)) = stream.split_once("@depth") else { return false };
     kind.starts_with(|c: char| c.is_ascii_digit())
 }

@@ -3,7 +3,7 @@
 
 use crate::decode::DecodeError;
 use crate::symbols::{Grid, SymbolMap};
-use ctos_types::{Currency, Decimal, Level, NumberError, Price, Qty, Side, Text, UnixNanos};
+use ctos_types::{Currency, Decimal, Level, NumberError, Price, Qty, Side, UnixNanos};
 use serde_json::{Map, Value};
 
 /// One object of a known kind; `kind` is for messages.
@@ -178,10 +178,6 @@ impl<'a> Row<'a> {
 
     pub fn currency(&self, field: &'static str) -> Result<Currency, DecodeError> {
         Currency::new(self.text(field)?).map_err(|_| self.missing(field))
-    }
-
-    pub fn short<const N: usize>(&self, field: &'static str) -> Result<Text<N>, DecodeError> {
-        Text::new(self.text(field)?).map_err(|_| self.missing(field))
     }
 
     pub fn side(&self, field: &'static str) -> Result<Side, DecodeError> {

@@ -2,15 +2,18 @@
 //! request is written and signed.
 //! Never: sockets, files, clocks, or a decision about trading.
 
+pub mod account;
 pub mod book_sync;
 pub mod decode;
 pub mod errors;
 mod fields;
 pub mod instruments;
+pub mod market;
 pub mod orders;
 pub mod profile;
 pub mod replay;
 pub mod request;
+pub mod rules;
 pub mod sign;
 pub mod symbols;
 pub mod user;

@@ -251,7 +251,7 @@ impl Call {
             target.push_str("timestamp=");
             write_int(stamp.timestamp_ms, &mut target);
             // Query and body are signed as one text with nothing between them.
-            let signature = keys.sign_parts(target[start..].as_bytes(), body.as_bytes());
+            let signature = keys.sign_parts(&target.as_bytes()[start..], body.as_bytes());
             let into = if body.is_empty() { &mut target } else { &mut body };
             into.push_str("&signature=");
             percent_encode(&signature, into);

@@ -239,7 +239,8 @@ fn depth(s: &mut Scan<'_>, map: &SymbolMap, levels: &mut Levels) -> Option<Frame
             _ => s.pass_value()?,
         }
     }
-    (bids?, asks?);
+    bids?;
+    asks?;
     Some(Frame::Depth(DepthUpdate {
         instrument: grid?.id,
         first: first?,
