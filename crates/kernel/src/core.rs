@@ -185,7 +185,6 @@ impl Core {
     }
 
     /// Takes a box back.
-    #[expect(clippy::boxed_local, reason = "the box is what is kept")]
     pub fn unboxed(&mut self, order: Box<Order>) {
         if self.spare.len() < SPARE_KEPT {
             self.spare.push(order);

@@ -243,7 +243,7 @@ impl Kernel {
             let closed = match &market.data {
                 MarketData::Trade(t) => feed.builder.on_trade(market.ts_event, t.price, t.qty),
                 MarketData::Bar(bar) if bar.interval == feed.builder.interval() => feed.builder.on_own(bar),
-                MarketData::Bar(bar) if feed.builder.interval().secs() % bar.interval.secs() == 0 => {
+                MarketData::Bar(bar) if feed.builder.interval().secs().is_multiple_of(bar.interval.secs()) => {
                     feed.builder.on_bar(bar)
                 }
                 MarketData::Bar(bar) => {
