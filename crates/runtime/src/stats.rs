@@ -98,11 +98,9 @@ impl Stats {
                     *self.denied_by.entry(denied.gate.to_string()).or_default() += 1;
                 }
                 Audit::Fill { .. } => self.fills += 1,
-                Audit::Equity { account, equity, .. } => {
-                    if self.sampled != Some(account.0) {
-                        self.sampled = Some(account.0);
-                        self.equity_start.entry(account.0).or_insert(*equity);
-                    }
+                Audit::Equity { account, equity, .. } if self.sampled != Some(account.0) => {
+                    self.sampled = Some(account.0);
+                    self.equity_start.entry(account.0).or_insert(*equity);
                 }
                 Audit::Alarm(_) => self.alarms += 1,
                 _ => {}
