@@ -2,6 +2,7 @@
 //! renamed into it, so that it is there whole or not at all. `docs/metrics.md` describes the columns.
 //! Never: overwrites a folder that is there.
 
+mod columns;
 mod cursor;
 mod orders;
 mod rows;
@@ -12,6 +13,7 @@ mod tests;
 use crate::log::{EquityLine, Facts, LeftOut, PlotLine, PriceLine, RunLog, Tally};
 use crate::metrics::excursion::excursions;
 use crate::metrics::{self, Metrics, Trials};
+use columns::{EQUITY, FILLS, FUNDING, PLOTS, POSITIONS, PRICES, TRADES};
 use ctos_runtime::UserError;
 use ctos_types::Interval;
 use cursor::Cursor;
@@ -22,96 +24,10 @@ use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use table::{Cell, Column, Kind, TableError};
+use table::{Cell, Column, TableError};
 
 /// Of the folder's layout. A reader refuses others.
 pub const FORMAT: u32 = 1;
-
-const FILLS: &[Column] = &[
-    ("seq", Kind::Int, false),
-    ("at", Kind::Time, false),
-    ("account", Kind::Text, false),
-    ("strategy", Kind::Text, false),
-    ("symbol", Kind::Text, false),
-    ("order", Kind::Text, true),
-    ("side", Kind::Text, false),
-    ("leg", Kind::Text, false),
-    ("price", Kind::Decimal, false),
-    ("qty", Kind::Decimal, false),
-    ("liquidity", Kind::Text, false),
-    ("fee", Kind::Decimal, false),
-    ("fee_currency", Kind::Text, false),
-    ("fee_value", Kind::Decimal, true),
-    ("realized", Kind::Decimal, false),
-    ("mid_at_send", Kind::Decimal, true),
-];
-const POSITIONS: &[Column] = &[
-    ("at", Kind::Time, false),
-    ("account", Kind::Text, false),
-    ("symbol", Kind::Text, false),
-    ("leg", Kind::Text, false),
-    ("qty", Kind::Decimal, false),
-    ("avg_px", Kind::Decimal, true),
-    ("realized", Kind::Decimal, false),
-];
-const FUNDING: &[Column] = &[
-    ("at", Kind::Time, false),
-    ("account", Kind::Text, false),
-    ("symbol", Kind::Text, false),
-    ("amount", Kind::Decimal, false),
-    ("currency", Kind::Text, false),
-];
-const TRADES: &[Column] = &[
-    ("account", Kind::Text, false),
-    ("strategy", Kind::Text, false),
-    ("symbol", Kind::Text, false),
-    ("leg", Kind::Text, false),
-    ("side", Kind::Text, false),
-    ("entry_at", Kind::Time, false),
-    ("exit_at", Kind::Time, false),
-    ("qty", Kind::Decimal, false),
-    ("entry_px", Kind::Decimal, false),
-    ("exit_px", Kind::Decimal, false),
-    ("gross", Kind::Decimal, false),
-    ("fees", Kind::Decimal, false),
-    ("funding", Kind::Decimal, false),
-    ("net", Kind::Decimal, false),
-    ("currency", Kind::Text, false),
-    ("held_s", Kind::Float, false),
-    ("exit_order", Kind::Text, true),
-    ("mae", Kind::Decimal, true),
-    ("mfe", Kind::Decimal, true),
-];
-const EQUITY: &[Column] = &[
-    ("account", Kind::Text, true),
-    ("currency", Kind::Text, false),
-    ("bucket_s", Kind::Int, false),
-    ("at", Kind::Time, false),
-    ("open", Kind::Decimal, false),
-    ("high", Kind::Decimal, false),
-    ("low", Kind::Decimal, false),
-    ("close", Kind::Decimal, false),
-    ("fall", Kind::Decimal, false),
-    ("fall_ratio", Kind::Float, false),
-    ("exposure", Kind::Decimal, true),
-];
-const PRICES: &[Column] = &[
-    ("symbol", Kind::Text, false),
-    ("interval", Kind::Text, false),
-    ("open_time", Kind::Time, false),
-    ("open", Kind::Decimal, false),
-    ("high", Kind::Decimal, false),
-    ("low", Kind::Decimal, false),
-    ("close", Kind::Decimal, false),
-    ("volume", Kind::Decimal, false),
-];
-const PLOTS: &[Column] = &[
-    ("strategy", Kind::Text, false),
-    ("symbol", Kind::Text, false),
-    ("name", Kind::Text, false),
-    ("at", Kind::Time, false),
-    ("value", Kind::Float, false),
-];
 
 /// What of a log is no table.
 #[derive(Serialize, Deserialize)]

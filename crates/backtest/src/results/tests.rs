@@ -250,15 +250,26 @@ fn amounts_beyond_the_type_are_refused_not_cut() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// What others read. `PYTHON` names an interpreter with pyarrow; without one the test says that it was skipped.
+/// The interpreter that `make packages` makes, or the one that `PYTHON` names. `None`, with a message: neither has
+/// pyarrow, and nobody insists on it.
+fn python() -> Option<std::path::PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
+    let named = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let has = |python: &std::path::PathBuf| {
+        Command::new(python).args(["-c", "import pyarrow"]).output().is_ok_and(|o| o.status.success())
+    };
+    let found = [own, named.into()].into_iter().find(has);
+    if found.is_none() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no Python with pyarrow: run `make packages`");
+        eprintln!("skipped: no Python with pyarrow: run `make packages`");
+    }
+    found
+}
+
+/// What others read.
 #[test]
 fn pyarrow_reads_exact_decimals_and_times() {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let has = Command::new(&python).args(["-c", "import pyarrow"]).output().is_ok_and(|o| o.status.success());
-    if !has {
-        eprintln!("skipped: {python} has no pyarrow (name one that has with PYTHON)");
-        return;
-    }
+    let Some(python) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
     write(&folder, &a_log(), &json!({}), Trials::default()).unwrap();

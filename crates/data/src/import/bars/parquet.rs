@@ -109,7 +109,7 @@ fn project(schema: &Type, options: &ImportOptions) -> Result<(Type, Vec<Field>),
     let columns = schema.get_fields();
     let layout = Layout::new(columns.iter().map(|f| f.name()), options)?;
     let mut places: Vec<(usize, Field)> =
-        super::NAMES.iter().filter_map(|(f, _)| layout.0[*f as usize].map(|at| (at, *f))).collect();
+        super::layout::NAMES.iter().filter_map(|(f, _)| layout.0[*f as usize].map(|at| (at, *f))).collect();
     places.sort_by_key(|(at, _)| *at);
     let mut kept = Vec::with_capacity(places.len());
     for (at, field) in &places {
