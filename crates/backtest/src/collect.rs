@@ -4,6 +4,7 @@
 pub mod equity;
 mod exposure;
 pub mod follow;
+mod keep;
 mod lines;
 mod prices;
 mod recount;
@@ -11,48 +12,20 @@ mod recount;
 pub(crate) mod tests;
 pub mod trades;
 
-use crate::log::{AccountFacts, EquityLine, Facts, FillRow, FundingRow, LeftOut, PositionRow, RunLog, Tally, TradeRow};
+pub use keep::Keep;
+
+use crate::log::{Facts, FillRow, FundingRow, LeftOut, PositionRow, RunLog, Tally, TradeRow};
 use ctos_kernel::{Audit, Kernel, Order, OrderChange, ProcessState};
 use ctos_runtime::shard::Observer;
 use ctos_types::{AccountId, ClientOrderId, Currency, Decimal, Fill, InstrumentId, Leg, Qty, StrategyId, UnixNanos};
-use equity::Buckets;
+use equity::{Buckets, equity_lines};
 use exposure::ExposureMeter;
+use keep::{keep, plain};
 use lines::Plots;
 use prices::{is_priced, mid, price_in};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use trades::TradeBook;
-
-/// How much is kept. Figures do not depend on it: what they are made of is summed up as it happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Rows of each kind; later ones are only counted.
-    pub fills: usize,
-    pub orders: usize,
-    pub positions: usize,
-    pub funding: usize,
-    pub trades: usize,
-    /// Buckets of each equity line.
-    pub points: usize,
-    /// Points of each plotted line.
-    pub plots: usize,
-}
-
-impl Keep {
-    /// For a run whose files and report are wanted: at most about 0.8 GB, reached by a run of a million fills and orders.
-    pub const FULL: Keep = Keep {
-        fills: 1_000_000,
-        orders: 1_000_000,
-        positions: 1_000_000,
-        funding: 1_000_000,
-        trades: 1_000_000,
-        points: 20_000,
-        plots: 20_000,
-    };
-
-    /// Worth and sums only, for one of many trials: at most about 3 MB an account.
-    pub const SUMS: Keep = Keep { fills: 0, orders: 0, positions: 0, funding: 0, trades: 0, points: 20_000, plots: 0 };
-}
 
 /// An account's worth as it is followed.
 #[derive(Debug)]
@@ -160,7 +133,7 @@ impl Collector {
             account.start_equity = line.buckets.first().map_or(account.start_equity, |p| p.open);
         }
         RunLog {
-            equity: equity_lines(&self.facts.accounts, &self.totals, self.lines),
+            equity: equity_lines(&self.facts.accounts, &self.totals, self.lines.into_iter().map(|l| l.buckets)),
             facts: self.facts,
             fills: self.fills,
             orders: self.orders,
@@ -371,37 +344,4 @@ impl Observer for Collector {
             self.sum_up(at);
         }
     }
-}
-
-fn keep<T>(rows: &mut Vec<T>, most: usize, row: T, left_out: &mut u64) {
-    if rows.len() < most {
-        rows.push(row);
-    } else {
-        *left_out += 1;
-    }
-}
-
-/// An order without what only the kernel needs of it.
-fn plain(order: &Order) -> Order {
-    let mut plain = Order::new(order.request, order.size, order.created).caused_by(order.created_seq);
-    plain.status = order.status;
-    plain.venue_order_id = order.venue_order_id;
-    plain.cum_qty = order.cum_qty;
-    plain.cum_value = order.cum_value;
-    plain.triggered = order.triggered;
-    plain.updated = order.updated;
-    plain.reject = order.reject;
-    plain
-}
-
-fn equity_lines(accounts: &[AccountFacts], totals: &[(Currency, Vec<usize>)], lines: Vec<Line>) -> Vec<EquityLine> {
-    let single = accounts.iter().enumerate().map(|(i, a)| (Some(AccountId(i as u16)), a.reporting));
-    let together = totals.iter().map(|(currency, _)| (None, *currency));
-    let named = single.chain(together).zip(lines);
-    named
-        .map(|((account, currency), line)| {
-            let (bucket, points) = line.buckets.into_points();
-            EquityLine { account, currency, bucket, points }
-        })
-        .collect()
 }

@@ -2,6 +2,7 @@
 //! Never: changes anything of the recorded run.
 
 mod compare;
+mod holes;
 mod market;
 mod models;
 mod orders;
@@ -14,7 +15,7 @@ pub use compare::Cause;
 pub use market::Source;
 pub use orders::{Line, Pair};
 
-use ctos_runtime::config::{LatencySetting, Settings};
+use ctos_runtime::config::{LatencySetting, MarketSetting, Settings};
 use ctos_runtime::instance::Names;
 use ctos_runtime::market::Opened;
 use ctos_runtime::runs::{self, RunRecord, RunStatus};
@@ -25,6 +26,7 @@ use ctos_runtime::{RunError, UserError};
 use ctos_storage::home::Home;
 use ctos_strategies::Catalog;
 use ctos_types::{Control, Instruments, UnixNanos};
+use holes::{Hole, Noted};
 use recorded::{Point, Recorded};
 use rows::{Row, Watch, What};
 use serde::Serialize;
@@ -37,6 +39,8 @@ pub struct Request {
     /// Other models of the simulated venue, as path and value.
     pub conf: Vec<(String, String)>,
     pub source: Source,
+    /// Another market instead of the run's own, of the same instruments: the same time from another source.
+    pub market: Option<MarketSetting>,
     /// Orders to show at most.
     pub limit: usize,
 }
@@ -58,7 +62,7 @@ pub struct Divergence {
 pub struct Report {
     pub run: String,
     pub identical: bool,
-    /// `market`: the run's own market, opened again; `journal`: what the run received of it.
+    /// `market`: the run's own market (or the one asked for), opened again; `journal`: what the run received of it.
     pub source: Source,
     /// Market time of the first and the last input compared.
     #[serde(serialize_with = "orders::text")]
@@ -90,15 +94,26 @@ pub struct Report {
 pub fn parity(home: &Home, request: &Request, catalog: Catalog) -> Result<Report, RunError> {
     let dir = home.run(&request.run_id)?;
     let record = runs::record_of(&dir)?;
-    let (settings, changed) = models::apply(&record.settings, &request.conf)?;
+    let (mut settings, mut changed) = models::apply(&record.settings, &request.conf)?;
+    if let Some(market) = &request.market {
+        changed.push(format!("market: {} -> {market}", settings.market));
+        settings.market = market.clone();
+    }
     let (kernel, snapshot, journal) = runs::from_journal(&dir, &record, catalog)?;
     let start = snapshot.as_ref().map(read_body).transpose().map_err(RunError::Internal)?;
     if start.is_some() && !changed.is_empty() {
         let message = "the beginning of the run is no longer in its journal: it can only be repeated as it was";
-        return Err(UserError::new(message, "leave out --conf, or make a run with a larger journal.max_mb").into());
+        return Err(UserError::new(
+            message,
+            "leave out --conf and --market, or make a run with a larger journal.max_mb",
+        )
+        .into());
     }
     let mut notes = Vec::new();
-    let opened = open(&dir, &record, request.source, start.as_ref(), &mut notes)?;
+    let opened = match &request.market {
+        Some(_) => Some(market::other(&settings, &record)?),
+        None => open(&dir, &record, request.source, start.as_ref(), &mut notes)?,
+    };
     let (taken_off, random) = market::feed(record.settings.venue.latency.feed);
     let tape = opened.is_none().then(|| (record.instruments.clone(), taken_off));
     let mut recorded = recorded::read(kernel, start.as_ref(), journal, tape)?;
@@ -115,9 +130,13 @@ pub fn parity(home: &Home, request: &Request, catalog: Catalog) -> Result<Report
         notes.push(format!("the journal was trimmed: the comparison begins at {}", recorded.from));
     }
     notes.extend(recorded.cut.iter().map(|why| format!("the comparison ends early: {why}")));
+    let (source_of_holes, found) = Noted::new(opened.source);
+    let opened = Opened { source: Box::new(source_of_holes), ..opened };
     let (simulated, hash) = simulate(&settings, &record, catalog, opened, start.as_ref(), &recorded)?;
+    let holes = holes(request, &recorded, holes::taken(&found));
+    let data = compare::Data { holes, differs: request.market.is_some(), asked: std::mem::take(&mut recorded.asked) };
     let mut divergence =
-        compare::first(&recorded.rows, &simulated, &recorded.gaps).map(|parting| told(&parting, &record.instruments));
+        compare::first(&recorded.rows, &simulated, &data).map(|parting| told(&parting, &record.instruments));
     if divergence.is_none() && hash != recorded.hash {
         divergence = Some(Divergence {
             at: recorded.to,
@@ -149,6 +168,23 @@ pub fn parity(home: &Home, request: &Request, catalog: Catalog) -> Result<Report
         divergence,
         orders: shown,
     })
+}
+
+/// Interruptions that can be the cause of a difference. Where only models were changed, both runs saw the same ones, and
+/// what was changed is the cause.
+fn holes(request: &Request, recorded: &Recorded, simulated: Vec<Hole>) -> Vec<Hole> {
+    match (&request.market, request.conf.is_empty()) {
+        (Some(_), _) => {
+            // One that both markets have makes no difference.
+            let (a, b) = (&recorded.holes, &simulated);
+            let alone =
+                |h: &&Hole, other: &[Hole]| !other.iter().any(|o| (o.instrument, o.from) == (h.instrument, h.from));
+            let ours = a.iter().filter(|h| alone(h, b));
+            ours.chain(b.iter().filter(|h| alone(h, a))).copied().collect()
+        }
+        (None, true) => recorded.holes.clone(),
+        (None, false) => Vec::new(),
+    }
 }
 
 fn count(rows: &[Row], of: impl Fn(&What) -> bool) -> u64 {

@@ -1,7 +1,8 @@
 //! A whole backtest: the market, the run, the run once more under worse assumptions, the folder of results, the report.
 //! Never: leaves a folder behind when it fails or is interrupted.
 
-mod assume;
+pub(crate) mod assume;
+mod listing;
 mod prices;
 #[cfg(test)]
 mod tests;
@@ -116,6 +117,8 @@ pub fn backtest(
     let Some(folder) = folder else {
         let mut summary = summary;
         summary["metrics"] = serde_json::to_value(&ran.metrics).unwrap_or_default();
+        summary["assumptions"] = json!(ran.log.facts.assumptions);
+        summary["data_quality"] = json!(ran.log.facts.data_quality);
         return Ok(Some(Done { summary, folder: None }));
     };
     let metrics = folder.write(&ran.log, &summary, Trials::default())?;
@@ -240,11 +243,17 @@ fn one(
         log.prices = prices::lines(market.source(begin)?, Window { from: log.facts.from, to: log.facts.to });
     }
     let metrics = metrics::of(&log, Trials::default());
+    let (listings, told) = if synthetic { Default::default() } else { listing::of(&log, &market.lives) };
+    if !synthetic {
+        log.facts.data_quality.extend(listing::beyond(request.from, request.to, market.range()));
+    }
+    log.facts.data_quality.extend(told);
     let mut summary = finished.summary;
     summary.run_id = run_id.into();
     let mut summary = serde_json::to_value(summary).map_err(|e| RunError::Internal(e.to_string()))?;
     // Kept out of the results: it differs from machine to machine, and they must not.
     summary.as_object_mut().map(|s| s.remove("step_latency_ns"));
+    summary["listings"] = json!(listings);
     Ok(Some(Ran { summary, log, metrics }))
 }
 

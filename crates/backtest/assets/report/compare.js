@@ -4,20 +4,21 @@
 const buildCompare = (root, page) => {
   const runs = page.runs;
   const names = runs.map((r) => r.label);
-  // The return under pessimistic assumptions stands below the return, where any run has it.
-  if (runs.some((r) => r.pessimistic)) {
+  // What becomes of the main figures under pessimistic assumptions stands below them, where any run has it.
+  const repeated = runs.filter((r) => r.pessimistic);
+  if (repeated.length) {
     for (const run of runs) {
-      const at = run.figures.findIndex((f) => f.key === 'total_return');
-      if (at < 0) continue;
-      const value = run.pessimistic?.figures.find((f) => f.key === 'total_return')?.value ?? null;
-      const formula = 'total return of the same run under pessimistic assumptions';
-      run.figures.splice(at + 1, 0, {
-        ...run.figures[at],
-        key: 'pessimistic',
-        label: 'Pessimistic return',
-        value,
-        formula,
-      });
+      for (const [key, label] of [
+        ['total_return', 'Pessimistic return'],
+        ['sharpe', 'Pessimistic Sharpe ratio'],
+        ['max_drawdown', 'Pessimistic drawdown'],
+      ]) {
+        const at = run.figures.findIndex((f) => f.key === key);
+        if (at < 0) continue;
+        const value = run.pessimistic?.figures.find((f) => f.key === key)?.value ?? null;
+        const formula = `${run.figures[at].label} of the same run under pessimistic assumptions`;
+        run.figures.splice(at + 1, 0, { ...run.figures[at], key: 'pessimistic_' + key, label, value, formula });
+      }
     }
   }
   const notes = runs.flatMap((r) => r.notes.map((n) => `${r.label}: ${n}`));
@@ -26,8 +27,13 @@ const buildCompare = (root, page) => {
     const line = run.equity[0] ? unpackEquity(run.equity[0]) : { t: [], close: [], drawdown: [], start: 1 };
     return { ...line, name: run.label, colour: 'c' + ((i % 8) + 1), dash: i >= 8 ? [4, 3] : null };
   });
-  const curve = (key, make) =>
-    lines
+  const worse = runs.flatMap((run, i) => {
+    if (!run.pessimistic?.equity) return [];
+    const line = unpackEquity(run.pessimistic.equity);
+    return [{ ...line, name: run.label + ', pessimistic', colour: lines[i].colour, dash: [2, 3] }];
+  });
+  const curve = (key, make, all = lines) =>
+    all
       .filter((l) => l.t.length)
       .map((l) => ({ name: l.name, colour: l.colour, dash: l.dash, width: 1.6, t: l.t, v: make(l, l[key]) }));
   const growth = card(
@@ -41,7 +47,7 @@ const buildCompare = (root, page) => {
       height: 320,
       format: fmt.percent,
       zero: true,
-      series: curve('close', (l, v) => Float64Array.from(v, (x) => (l.start > 0 ? x / l.start - 1 : NaN))),
+      series: curve('close', (l, v) => Float64Array.from(v, (x) => (l.start > 0 ? x / l.start - 1 : NaN)), [...lines, ...worse]),
     });
     new TimeChart(growth, view, {
       label: 'Drawdown of each run',
@@ -101,6 +107,12 @@ const buildCompare = (root, page) => {
       ),
     );
   };
+  const doubt = card('pessimistic', 'Under worse assumptions');
+  for (const r of runs) {
+    const said = r.pessimistic?.verdict ?? 'The run was not repeated under pessimistic assumptions.';
+    doubt.append(el('p', { class: 'verdict' + (r.pessimistic && !r.pessimistic.bad ? '' : ' bad') }, el('b', {}, r.label + ': '), said));
+  }
+  if (repeated.length) doubt.append(table((r) => r.pessimistic?.assumptions ?? [], 'What the repetitions ran under.'));
   const years = runs.map((r) => card('', r.label, r.currency, monthTable(r.months, r.years)));
   years.forEach((c, i) => {
     c.id = 'months-' + i;
@@ -135,6 +147,7 @@ const buildCompare = (root, page) => {
         ),
       ),
       rolling,
+      doubt,
     ),
     el('div', { class: 'cols', id: 'months' }, years),
     el(

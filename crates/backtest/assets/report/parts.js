@@ -166,7 +166,7 @@ const figureTable = (runs, caption, names, plain) => {
           el(
             'td',
             {
-              class: [v === best ? 'best' : '', f.signed ? tone(v) : ''].join(' ').trim(),
+              class: [best !== null && v === best ? 'best' : '', f.signed ? tone(v) : ''].join(' ').trim(),
               title: missing(v) ? 'not defined for this run' : false,
             },
             byUnit[f.unit](v),

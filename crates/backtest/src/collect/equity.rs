@@ -1,8 +1,8 @@
 //! An account's worth in a bounded number of buckets that grow coarser as the run grows longer.
 //! Never: loses a high, a low or a fall: merging two buckets keeps them exactly.
 
-use crate::log::EquityPoint;
-use ctos_types::{Decimal, Interval, UnixNanos};
+use crate::log::{AccountFacts, EquityLine, EquityPoint};
+use ctos_types::{AccountId, Currency, Decimal, Interval, UnixNanos};
 
 /// Bucket lengths in seconds. Each divides the next and, up to a day, the day: so hours and UTC days always begin with
 /// a bucket, and returns sampled at their ends are exact. Beyond a day the length doubles.
@@ -96,6 +96,23 @@ impl Buckets {
     pub fn into_points(self) -> (Interval, Vec<EquityPoint>) {
         (self.bucket, self.points)
     }
+}
+
+/// One line an account, and behind them one for each currency that several accounts count in.
+pub(super) fn equity_lines(
+    accounts: &[AccountFacts],
+    totals: &[(Currency, Vec<usize>)],
+    lines: impl Iterator<Item = Buckets>,
+) -> Vec<EquityLine> {
+    let single = accounts.iter().enumerate().map(|(i, a)| (Some(AccountId(i as u16)), a.reporting));
+    let together = totals.iter().map(|(currency, _)| (None, *currency));
+    let named = single.chain(together).zip(lines);
+    named
+        .map(|((account, currency), line)| {
+            let (bucket, points) = line.into_points();
+            EquityLine { account, currency, bucket, points }
+        })
+        .collect()
 }
 
 #[cfg(test)]

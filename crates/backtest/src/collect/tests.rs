@@ -2,6 +2,7 @@
 
 use super::trades::{TradeBook, fee_value};
 use super::*;
+use crate::log::AccountFacts;
 use crate::metrics::{self, Trials};
 use ctos_kernel::{AccountSpec, Ctx, KernelConfig, Limits, Output, ProcessSpec, Strategy};
 use ctos_types::{

@@ -1,10 +1,12 @@
 //! Two lists of what happened to orders: whether they are the same, where they first part, and why.
 //! Never: runs anything.
 
+use super::holes::Hole;
 use super::rows::{Filled, Row, What};
 use ctos_kernel::OrderChange;
-use ctos_types::{InstrumentId, Liquidity, Nanos, UnixNanos};
+use ctos_types::{ClientOrderId, Liquidity, Nanos, UnixNanos};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Why two runs part.
@@ -51,14 +53,27 @@ pub struct Parting {
     pub simulated: Option<Row>,
 }
 
-/// Where `recorded` and `simulated` part. `gaps` are interruptions of the recorded data.
-pub fn first(recorded: &[Row], simulated: &[Row], gaps: &[(InstrumentId, UnixNanos)]) -> Option<Parting> {
+/// What of the data may be why two runs part.
+#[derive(Clone, Debug, Default)]
+pub struct Data {
+    /// Interruptions.
+    pub holes: Vec<Hole>,
+    /// The two runs are on different markets.
+    pub differs: bool,
+    /// Orders that the recorded run wanted cancelled, and since when. Up to where they part, so did the other.
+    pub asked: BTreeMap<ClientOrderId, UnixNanos>,
+}
+
+/// Where `recorded` and `simulated` part.
+pub fn first(recorded: &[Row], simulated: &[Row], data: &Data) -> Option<Parting> {
     let n = recorded.iter().zip(simulated).take_while(|(a, b)| a == b).count();
     let (a, b) = (recorded.get(n), simulated.get(n));
     // What came first is what made the difference; the other side may have the same thing later.
     let ours = match (a, b) {
         (None, None) => return None,
-        (Some(a), Some(b)) => a.at <= b.at,
+        // At the same time it is the one that the other side has not got as well, only a little further on.
+        (Some(a), Some(b)) if a.at == b.at => !simulated[n..].contains(a) || recorded[n..].contains(b),
+        (Some(a), Some(b)) => a.at < b.at,
         (a, _) => a.is_some(),
     };
     let focus = *if ours { a } else { b }?;
@@ -67,33 +82,50 @@ pub fn first(recorded: &[Row], simulated: &[Row], gaps: &[(InstrumentId, UnixNan
     let (recorded_row, simulated_row) = if ours { (Some(focus), partner) } else { (partner, Some(focus)) };
     let side = if ours { "in the recorded run" } else { "in the simulation" };
     let (mut cause, mut why) = match partner {
-        None => alone(&focus, others, side),
+        None => {
+            let asked = focus.id.and_then(|id| data.asked.get(&id)).is_some_and(|since| *since <= focus.at);
+            alone(&focus, others, side, asked)
+        }
         Some(_) => pair(&recorded_row?, &simulated_row?),
     };
     let since = recorded[..n].iter().find(|r| r.id == focus.id && matches!(r.what, What::Sent { .. }));
     let open = since.map_or(focus.at, |r| r.at);
-    let gap = gaps.iter().find(|(i, at)| *i == focus.instrument && (open..=focus.at).contains(at));
-    if let Some((_, at)) = gap.filter(|_| matches!(cause, Cause::Queue | Cause::Price | Cause::Venue)) {
+    if data.differs && cause == Cause::Latency && matches!(focus.what, What::Sent { .. }) {
+        // No message took longer: other data led to the same order at another time.
+        cause = Cause::Decision;
+        why = format!("{why}: it was decided on other data");
+    }
+    let hole = data.holes.iter().find(|h| h.meets(focus.instrument, open, focus.at));
+    if let Some(hole) = hole.filter(|_| matches!(cause, Cause::Queue | Cause::Price | Cause::Venue)) {
         cause = Cause::Gap;
-        why = format!("the market data was interrupted at {at}, while the order was open; {why}");
+        why = format!("the market data was interrupted at {}, while the order was open; {why}", hole.from);
     }
     Some(Parting { cause, why, at: focus.at, recorded: recorded_row, simulated: simulated_row })
 }
 
 /// It happened on one side only.
-fn alone(row: &Row, others: &[Row], side: &str) -> (Cause, String) {
+fn alone(row: &Row, others: &[Row], side: &str, asked: bool) -> (Cause, String) {
     match &row.what {
         What::Fill(_) if row.id.is_none() => (Cause::Venue, format!("a fill that nobody ordered only came {side}")),
         What::Fill(_) => (Cause::Queue, format!("the order was filled only {side}")),
         What::Sent { .. } => (Cause::Decision, format!("the order was sent only {side}")),
         What::Denied(gate) => (Cause::Decision, format!("gate {gate} denied the order only {side}")),
-        What::Answer { change: OrderChange::Canceled | OrderChange::Expired | OrderChange::CancelRejected, .. }
-            if others.iter().any(|o| o.id == row.id && matches!(o.what, What::Fill(_))) =>
+        // Where we wanted it cancelled, or it ran out, the fill of the other side was quicker. What the venue cancels by
+        // itself has nothing to do with a turn.
+        What::Answer { change, .. }
+            if (asked && *change == OrderChange::Canceled
+                || matches!(change, OrderChange::Expired | OrderChange::CancelRejected))
+                && others.iter().any(|o| o.id == row.id && rested(o)) =>
         {
             (Cause::Queue, format!("the order was {} {side}, and filled in the other", word(&row.what)))
         }
         What::Answer { .. } => (Cause::Venue, format!("the order was {} only {side}", word(&row.what))),
     }
+}
+
+/// A fill of an order that waited for its turn. One that took had no place in a queue.
+fn rested(row: &Row) -> bool {
+    matches!(row.what, What::Fill(Filled { liquidity: Liquidity::Maker, .. }))
 }
 
 /// It happened on both sides, but not alike.
@@ -106,7 +138,10 @@ fn pair(recorded: &Row, simulated: &Row) -> (Cause, String) {
     };
     match (&recorded.what, &simulated.what) {
         (What::Fill(a), What::Fill(b)) => fills(a, b, late, &when),
-        (a, b) if a == b && late.0 != 0 => (Cause::Latency, format!("the order was {} {when}", word(a))),
+        (a, b) if a == b && late.0 == 0 => {
+            (Cause::Venue, format!("the order was {} at the same time, but not in the same order of things", word(a)))
+        }
+        (a, b) if a == b => (Cause::Latency, format!("the order was {} {when}", word(a))),
         (What::Sent { .. }, _) if late.0 != 0 => {
             (Cause::Latency, format!("the order was sent {when}, and to other terms"))
         }

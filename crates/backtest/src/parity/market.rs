@@ -2,7 +2,7 @@
 //! journal holds of it.
 //! Never: takes another market for the recorded one.
 
-use ctos_runtime::config::{LatencySetting, MarketSetting};
+use ctos_runtime::config::{LatencySetting, MarketSetting, Settings};
 use ctos_runtime::market::{self, Opened};
 use ctos_runtime::runs::{RunDir, RunRecord};
 use ctos_runtime::shard::Body;
@@ -53,6 +53,26 @@ pub fn again(dir: &RunDir, record: &RunRecord, start: Option<&Body>) -> Result<R
         }
         Some(_) => Ok(Ok(opened)),
     }
+}
+
+/// Another market for the run.
+///
+/// # Errors
+/// It cannot be opened, or its instruments are not those of the run.
+pub fn other(settings: &Settings, record: &RunRecord) -> Result<Opened, UserError> {
+    let opened = market::open(settings)?;
+    if *opened.source.instruments() == record.instruments {
+        return Ok(opened);
+    }
+    let names = |all: &Instruments| all.iter().map(|i| i.symbol.to_string()).collect::<Vec<_>>().join(", ");
+    let (theirs, ours) = (names(opened.source.instruments()), names(&record.instruments));
+    let message = match theirs == ours {
+        true => {
+            format!("{} defines {ours} otherwise than the run: another grid, other fees or limits", settings.market)
+        }
+        false => format!("{} is of {theirs}, the run is of {ours}", settings.market),
+    };
+    Err(UserError::new(message, "compare with data of the same instruments, defined alike"))
 }
 
 /// The market of a journal. Where it ends, the run only stopped listening: time goes on, and timers with it.

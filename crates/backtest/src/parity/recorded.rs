@@ -1,6 +1,7 @@
 //! The recorded side: a run's journal stepped through a kernel, and what of it the second run needs.
 //! Never: simulates a venue.
 
+use super::holes::{Hole, Holes};
 use super::market::Heard;
 use super::rows::{Row, take};
 use ctos_kernel::{Kernel, Output};
@@ -8,9 +9,10 @@ use ctos_runtime::shard::Body;
 use ctos_runtime::shard::recover::{Inputs, Journaled, check_commands};
 use ctos_runtime::{RunError, UserError};
 use ctos_storage::journal::JournalReader;
-use ctos_types::{Control, Event, EventKind, InstrumentId, Instruments, Market, MarketData, Nanos, UnixNanos};
+use ctos_types::{ClientOrderId, Control, Event, EventKind, Instruments, Market, MarketData, Nanos, UnixNanos};
 use ctos_venue::{MarketSource, TapeBuilder};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// A place in the recorded order of inputs, and what the kernel was like before it.
 #[derive(Clone, Debug)]
@@ -39,7 +41,9 @@ pub struct Recorded {
     /// Why the comparison ends before the run does.
     pub cut: Option<String>,
     /// Where the data of an instrument was interrupted.
-    pub gaps: Vec<(InstrumentId, UnixNanos)>,
+    pub holes: Vec<Hole>,
+    /// Orders that were to be cancelled, and since when.
+    pub asked: BTreeMap<ClientOrderId, UnixNanos>,
     /// Hash of all commands.
     pub hash: String,
     /// The market as the kernel got it, when that was asked for.
@@ -64,7 +68,8 @@ pub fn read(
     }
     let mut tape = tape.map(|(instruments, feed)| (TapeBuilder::new(instruments), feed, Sha256::new()));
     let mut all = Recorded { from: kernel.now(), ..Recorded::default() };
-    let (mut inputs, mut out) = (Inputs::new(journal), Output::default());
+    let (mut inputs, mut out, mut holes) = (Inputs::new(journal), Output::default(), Holes::default());
+    let mut commands = 0;
     let mut ahead = next(&mut inputs, kernel.next_input())?;
     if let Some(first) = &ahead {
         if first.seq > kernel.next_input() {
@@ -86,13 +91,12 @@ pub fn read(
             hash: kernel.command_hash(),
             control: Some(control),
         };
-        match &input.event.kind {
-            EventKind::Control(control) => {
-                all.stopped |= matches!(control, Control::Stop { .. });
-                all.points.push(point(control.clone()));
-            }
-            EventKind::Gap { instrument, .. } => all.gaps.push((*instrument, input.at)),
-            _ => {}
+        if let EventKind::Control(control) = &input.event.kind {
+            all.stopped |= matches!(control, Control::Stop { .. });
+            all.points.push(point(control.clone()));
+        }
+        if let Event::Market(market) = input.event.as_event() {
+            holes.see(input.at, &market);
         }
         if let (Some((tape, feed, digest)), Event::Market(market)) = (&mut tape, input.event.as_event()) {
             // The tape holds what arrived before the feed's latency was added: the venue adds it again.
@@ -107,8 +111,14 @@ pub fn read(
             )
         })?;
         take(&mut all.rows, input.at, &out.audits);
+        // Nothing can have been asked for without a command.
+        if kernel.commands_out() != commands {
+            commands = kernel.commands_out();
+            let pending = kernel.open_orders().filter(|o| o.pending_cancel);
+            pending.for_each(|o| _ = all.asked.entry(o.id()).or_insert(input.at));
+        }
     }
-    all.to = kernel.now();
+    (all.to, all.holes) = (kernel.now(), holes.found);
     all.hash = kernel.command_hash();
     all.points.push(Point {
         seq: kernel.next_input(),

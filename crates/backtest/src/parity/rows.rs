@@ -62,6 +62,16 @@ pub fn take(rows: &mut Vec<Row>, at: UnixNanos, audits: &[Audit]) {
     }
 }
 
+/// Takes the rows of a run as it goes.
+#[derive(Debug, Default)]
+pub struct Watch(pub Vec<Row>);
+
+impl Observer for Watch {
+    fn on_step(&mut self, _: u64, at: UnixNanos, audits: &mut Vec<Audit>, _: &Kernel) {
+        take(&mut self.0, at, audits);
+    }
+}
+
 fn row(at: UnixNanos, audit: &Audit) -> Option<Row> {
     match audit {
         Audit::Order { order, change } => {
@@ -95,15 +105,5 @@ fn row(at: UnixNanos, audit: &Audit) -> Option<Row> {
             }),
         }),
         _ => None,
-    }
-}
-
-/// Takes the rows of a run as it goes.
-#[derive(Debug, Default)]
-pub struct Watch(pub Vec<Row>);
-
-impl Observer for Watch {
-    fn on_step(&mut self, _: u64, at: UnixNanos, audits: &mut Vec<Audit>, _: &Kernel) {
-        take(&mut self.0, at, audits);
     }
 }

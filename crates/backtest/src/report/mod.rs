@@ -138,7 +138,7 @@ fn run_page(input: &ReportInput<'_>, points: usize) -> RunPage {
         assumptions: log.facts.assumptions.clone(),
         quality: log.facts.data_quality.clone(),
         settings: settings(log),
-        pessimistic: input.pessimistic.map(|worse| pessimistic(log, worse)),
+        pessimistic: input.pessimistic.map(|worse| pessimistic(log, worse, points)),
     }
 }
 
@@ -210,7 +210,7 @@ fn settings(log: &RunLog) -> Vec<(String, String)> {
     rows
 }
 
-fn pessimistic(log: &RunLog, worse: Run<'_>) -> Worse {
+fn pessimistic(log: &RunLog, worse: Run<'_>, points: usize) -> Worse {
     let Verdict { sentence, brief, bad } = verdict(profit(log), profit(worse.log), log);
     Worse {
         assumptions: worse.log.facts.assumptions.clone(),
@@ -229,7 +229,7 @@ fn pessimistic(log: &RunLog, worse: Run<'_>) -> Worse {
         verdict: sentence,
         brief,
         bad,
-        equity: curves::equity(worse.log, POINTS).into_iter().next(),
+        equity: curves::equity(worse.log, points).into_iter().next(),
     }
 }
 

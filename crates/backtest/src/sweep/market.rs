@@ -1,6 +1,8 @@
 //! The market of a sweep, loaded once and read by every trial from where its window begins.
 //! Never: a second copy of loaded data, or a window that starts in the middle of a book's updates.
 
+mod lives;
+
 use super::split::Window;
 use ctos_runtime::config::{MarketSetting, Settings};
 use ctos_runtime::market::{self, Opened};
@@ -10,6 +12,8 @@ use ctos_venue::MarketSource;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+
+pub use lives::{Life, Lives, lines};
 
 /// Below this length of a market a minute is a lot.
 const LITTLE: Nanos = Nanos::from_secs(7_200);
@@ -24,6 +28,8 @@ pub struct Shared {
     pub notices: Vec<String>,
     /// What was found in a recording.
     pub report: Value,
+    /// When each instrument has prices. Empty for the synthetic market, where all always have.
+    pub lives: Lives,
     /// First and last event.
     first: UnixNanos,
     last: UnixNanos,
@@ -70,13 +76,14 @@ impl Shared {
             digest,
             notices,
             report,
+            lives: Lives::default(),
             first,
             last,
             endless,
             places,
         };
         if !endless {
-            shared.last = shared.end()?;
+            shared.last = shared.look_through()?;
         }
         Ok(shared)
     }
@@ -96,12 +103,21 @@ impl Shared {
         Window { from: self.first, to: self.last.floor(unit).after(unit) }
     }
 
-    fn end(&self) -> Result<UnixNanos, RunError> {
+    /// Sees every event once, for the lives of the instruments. Returns when the last one happens.
+    fn look_through(&mut self) -> Result<UnixNanos, RunError> {
         let (mut source, mut buf, mut last) = (self.beginning()?, EventBuf::default(), self.first);
         while let Some(times) = source.next(&mut buf) {
             last = times.venue;
+            self.lives.see(times, &buf.kind);
         }
         Ok(last)
+    }
+
+    /// What is wrong with the data between the two, one line each: instruments that come late or go early included.
+    pub fn notices_of(&self, from: UnixNanos, to: UnixNanos) -> Vec<String> {
+        let (from, to) = (from.max(self.first), to.min(self.last));
+        let lives = if self.endless { Vec::new() } else { self.lives.notices(&self.instruments, from, to) };
+        self.notices.iter().cloned().chain(lives).collect()
     }
 
     /// The market from its first event on.

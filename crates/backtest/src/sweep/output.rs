@@ -2,6 +2,7 @@
 //! Never: a time, a path or a count of jobs in them. The same sweep gives the same bytes.
 
 use super::analysis::{Analysis, analyse, ranked};
+use super::market::Shared;
 use super::page;
 use super::schedule::{Outcome, Sweep};
 use super::split::Part;
@@ -28,6 +29,8 @@ pub struct Summary {
     #[serde(flatten)]
     pub analysis: Analysis,
     pub verdicts: Vec<Verdict>,
+    /// What is wrong with the data, one line each.
+    pub data_quality: Vec<String>,
     /// The best of each window, best first.
     pub top: Vec<Top>,
     /// SHA-256 over the trials and their results, in the order of the table.
@@ -50,6 +53,11 @@ pub struct Top {
 /// How many of each window are in a summary.
 const TOP: usize = 10;
 
+/// What is wrong with the data of a sweep, instruments that come late or go early in its range included.
+pub fn notices(sweep: &Sweep, market: &Shared) -> Vec<String> {
+    page::whole(sweep).map_or_else(|| market.notices.clone(), |w| market.notices_of(w.from, w.to))
+}
+
 pub fn summary(sweep: &Sweep, outcome: &Outcome) -> Summary {
     let analysis = analyse(sweep, outcome);
     let whole = page::whole(sweep);
@@ -63,6 +71,7 @@ pub fn summary(sweep: &Sweep, outcome: &Outcome) -> Summary {
         space: sweep.space.axes().iter().map(|a| (a.name.clone(), a.values.len() as u64)).collect(),
         seed: sweep.base.seed,
         verdicts: verdicts(&analysis, sweep.scoring.objective, &sweep.space),
+        data_quality: Vec::new(),
         analysis,
         top: (0..sweep.folds.len()).flat_map(|fold| top(sweep, outcome, fold)).collect(),
         table_hash: super::trial::hash(&hashes),
@@ -93,7 +102,7 @@ fn top(sweep: &Sweep, outcome: &Outcome, fold: usize) -> Vec<Top> {
 /// # Errors
 /// The disk.
 pub fn write(dir: &Path, sweep: &Sweep, outcome: &Outcome, notices: &[String]) -> Result<Summary, RunError> {
-    let summary = summary(sweep, outcome);
+    let summary = Summary { data_quality: notices.to_vec(), ..summary(sweep, outcome) };
     let json = serde_json::to_string_pretty(&summary).map_err(|e| RunError::Internal(e.to_string()))? + "\n";
     let files: [(&str, Vec<u8>); 4] = [
         ("trials.csv", table::csv(sweep, outcome).into_bytes()),

@@ -88,10 +88,16 @@ pub fn html(sweep: &Sweep, outcome: &Outcome, notices: &[String]) -> String {
         lines: vec![
             sweep.base.data.market.clone(),
             whole(sweep).map_or_else(String::new, window_text),
-            format!("{} search by {}", sweep.plan.method.name(), label(objective).to_lowercase()),
+            format!("{} search by {}", sweep.plan.method.name(), in_a_sentence(label(objective))),
         ],
     };
     document(&head, &plain(&page), &json_for_script(&data), &SCRIPT.join("\n"))
+}
+
+/// In small letters, but for the names of people.
+pub fn in_a_sentence(label: &str) -> String {
+    let named = ["Sharpe", "Sortino", "Calmar"].iter().any(|name| label.starts_with(name));
+    if named { label.to_owned() } else { label.to_lowercase() }
 }
 
 /// Everything that is traded on.
@@ -190,9 +196,7 @@ fn models(sweep: &Sweep) -> Vec<(String, String)> {
     rows.push(("Latency of the feed".to_owned(), latency(venue.latency.feed)));
     rows.push(("Latency of orders".to_owned(), latency(venue.latency.order)));
     rows.push(("Latency of answers".to_owned(), latency(venue.latency.response)));
-    rows.push(("Slippage of market orders on bars".to_owned(), format!("{} ticks", venue.bar_slippage_ticks)));
-    let touch = if venue.bar_touch_fills { "fills" } else { "does not fill" };
-    rows.push(("A bar that only touches a limit".to_owned(), touch.to_owned()));
+    rows.extend(crate::whole::assume::on_bars(venue));
     rows
 }
 

@@ -92,7 +92,7 @@ fn outside(analysis: &Analysis, objective: Objective, say: &mut dyn FnMut(bool, 
                 ),
             );
         }
-        _ => say(true, format!("No choice has a {} in its test window.", name.to_lowercase())),
+        _ => say(true, format!("No choice has a {} in its test window.", super::page::in_a_sentence(name))),
     }
     if let Some(overfit) = wf.overfit.filter(|_| wf.tests > 0) {
         let text =

@@ -180,6 +180,12 @@ impl Browser {
         self.ask("Input.dispatchMouseEvent", event);
     }
 
+    /// What the window shows now, as a PNG in base64.
+    pub fn screen(&mut self) -> String {
+        let answer = self.ask("Page.captureScreenshot", json!({"format": "png"}));
+        answer["data"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// A picture of the whole page, for people to look at.
     pub fn picture(&mut self, file: &Path, whole: bool) {
         let mut params = json!({"format": "png", "captureBeyondViewport": whole});

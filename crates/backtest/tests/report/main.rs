@@ -2,14 +2,15 @@
 
 mod browser;
 mod fixture;
+mod looks;
+mod sweep;
 
-use browser::Browser;
 use ctos_backtest::log::RunLog;
 use ctos_backtest::metrics::{self, Metrics, Trials};
 use ctos_backtest::report::{self, ReportInput, Run};
 use fixture::Shape;
+use looks::{OVERFLOW, PIXELS, assert_drawn, browser, page};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
 
 const HOSTILE: &str = "</script><script>window.broken=1</script><img src=x onerror=\"window.broken=2\">\u{2028}<!--";
 
@@ -38,74 +39,6 @@ impl Made {
 fn usual() -> (Made, Made) {
     let worse = Shape { fee: 0.0005, slip: 0.0004, ..Shape::default() };
     (Made::new(&Shape::default()), Made::new(&worse))
-}
-
-fn page(name: &str, html: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("{name}.html"));
-    std::fs::write(&file, html).unwrap();
-    file
-}
-
-/// `None`, with a message, where there is no browser and nobody insists on one.
-fn browser() -> Option<Browser> {
-    match browser::find() {
-        Some(program) => Some(Browser::start(&program)),
-        None if std::env::var("CI").is_ok_and(|v| v == "true") => {
-            panic!("no browser to open reports with\nhint: run `make browser`, or name one: CHROME=/path/to/chromium")
-        }
-        None => {
-            eprintln!(
-                "skipped: no browser to open reports with; run `make browser`, or name one: CHROME=/path/to/chromium"
-            );
-            None
-        }
-    }
-}
-
-/// For each chart: its name, and of how many pixels each colour of the theme is drawn.
-const PIXELS: &str = r#"(() => {
-  const names = ['text', 'accent', 'pos', 'neg', 'muted', 'c1', 'c2', 'c3', 'c4', 'c7'];
-  const rgb = (name) => {
-    const probe = document.createElement('canvas').getContext('2d');
-    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
-    probe.fillRect(0, 0, 1, 1);
-    return probe.getImageData(0, 0, 1, 1).data;
-  };
-  const colours = names.map((n) => [n, rgb(n)]);
-  return [...document.querySelectorAll('canvas.base')].map((canvas) => {
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    const seen = Object.fromEntries(names.map((n) => [n, 0]));
-    let painted = 0;
-    for (let i = 0; i < data.length; i += 4) {
-      if (data[i + 3] < 8) continue;
-      painted++;
-      for (const [name, c] of colours) {
-        if (data[i + 3] > 120 && Math.abs(data[i] - c[0]) + Math.abs(data[i + 1] - c[1]) + Math.abs(data[i + 2] - c[2]) < 24) seen[name]++;
-      }
-    }
-    return { label: canvas.getAttribute('aria-label').split('.')[0], width: canvas.width, painted, seen };
-  });
-})()"#;
-
-const OVERFLOW: &str = r#"(() => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return [];
-  return [...document.querySelectorAll('#content *')].filter((e) => e.getBoundingClientRect().right > width + 1)
-    .slice(0, 5).map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 30));
-})()"#;
-
-fn chart<'a>(charts: &'a Value, label: &str) -> &'a Value {
-    let found = charts.as_array().unwrap().iter().find(|c| c["label"].as_str().unwrap().starts_with(label));
-    found.unwrap_or_else(|| panic!("no chart {label:?} among {charts}"))
-}
-
-#[track_caller]
-fn assert_drawn(charts: &Value, label: &str, colour: &str, least: u64) {
-    let one = chart(charts, label);
-    let seen = one["seen"][colour].as_u64().unwrap();
-    assert!(seen >= least, "{label}: {seen} pixels of {colour}, expected {least}: {one}");
 }
 
 #[test]
@@ -316,6 +249,12 @@ fn runs_side_by_side() {
         assert!(browser.eval("document.querySelectorAll('.figures .best').length").as_u64().unwrap() > 10);
         let worse = browser.eval("[...document.querySelectorAll('#figures tr')].find((r) => r.textContent.startsWith('Pessimistic return')).textContent");
         assert!(worse.as_str().unwrap().ends_with("%––"), "one run has it, two do not: {worse}");
+        let starred = browser.eval(
+            "[...document.querySelectorAll('.figures .best')].filter((c) => c.textContent.startsWith('–')).length",
+        );
+        assert_eq!(starred, json!(0), "{name}: nothing is never the best");
+        let doubt = browser.eval("document.querySelector('#pessimistic').innerText").as_str().unwrap().to_owned();
+        assert!(doubt.contains("under pessimistic") && doubt.contains("was not repeated under"), "{doubt}");
         assert!(browser.eval("document.querySelectorAll('#settings tr.diff').length").as_u64().unwrap() >= 3);
         browser.picture(&file.with_file_name(format!("{name}.png")), true);
     }

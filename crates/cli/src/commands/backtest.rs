@@ -4,8 +4,8 @@
 
 mod progress;
 
-use crate::args::{Global, RunArgs};
-use crate::commands::sweep::{ABORTED, catch_signals, span, time};
+use crate::args::Global;
+use crate::commands::history::{ABORTED, HistoryArgs, catch_signals, span};
 use crate::error::{CliError, tell};
 use crate::{logging, out, settings};
 use clap::{ArgMatches, Args};
@@ -14,7 +14,7 @@ use ctos_backtest::report::{self, ReportInput, Run};
 use ctos_backtest::results;
 use ctos_backtest::whole::{PESSIMISTIC, Request, backtest as run};
 use ctos_strategies::Catalog;
-use ctos_types::{Nanos, UnixNanos};
+use ctos_types::Nanos;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -23,45 +23,14 @@ use std::sync::atomic::Ordering;
 /// Flags of `backtest`.
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// `replay:PATH` for recorded data, `catalog:DIR`, or `synthetic` with --duration
-    #[arg(long, value_name = "MARKET")]
-    pub market: Option<String>,
-    /// A file or a catalog directory: short for --market
-    #[arg(long, value_name = "PATH", conflicts_with = "market")]
-    pub data: Option<PathBuf>,
-    /// What to trade, with commas between
-    #[arg(long, value_name = "A,B")]
-    pub symbols: Option<String>,
-    /// Trade from here on, for example 2022-01-05 or 2022-01-05T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub from: Option<UnixNanos>,
-    /// Up to, not including, this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub to: Option<UnixNanos>,
+    #[command(flatten)]
+    pub history: HistoryArgs,
     /// How much of the market before --from the strategies see without trading, for example 1d
     #[arg(long, value_name = "SPAN", value_parser = span)]
     pub warm_up: Option<Nanos>,
-    /// Length of the synthetic market, for example 2h
-    #[arg(long, value_name = "SPAN")]
-    pub duration: Option<String>,
     /// Run this strategy (see `ctos strategies`); repeatable
     #[arg(long, value_name = "NAME")]
     pub strategy: Vec<String>,
-    /// A parameter of the --strategy before it; repeatable
-    #[arg(long, value_name = "KEY=VALUE", allow_hyphen_values = true)]
-    pub set: Vec<String>,
-    /// Seed of the synthetic market and of every random model
-    #[arg(long, value_name = "N")]
-    pub seed: Option<String>,
-    /// Starting balance, for example USDT=10000; repeatable
-    #[arg(long, value_name = "CURRENCY=AMOUNT")]
-    pub balance: Vec<String>,
-    /// A limit, for example max_leverage=3; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub risk: Vec<String>,
-    /// Any other setting by its path, for example venue.queue=proportional; repeatable
-    #[arg(long, value_name = "PATH=VALUE")]
-    pub conf: Vec<String>,
     /// Folder of results [default: the next number in the home's backtests]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -85,7 +54,7 @@ pub struct ReportArgs {
 }
 
 pub fn backtest(global: &Global, catalog: Catalog, args: &BacktestArgs, matches: &ArgMatches) -> Result<(), CliError> {
-    let settings = settings::for_run(global, &run_flags(args)?, matches)?;
+    let settings = settings::for_run(global, &args.history.run_flags(&args.strategy)?, matches)?;
     logging::start(&settings.log, global.verbose, global.quiet, None);
     let folder = match (&args.out, args.no_files) {
         (Some(dir), _) => Some(dir.clone()),
@@ -94,8 +63,8 @@ pub fn backtest(global: &Global, catalog: Catalog, args: &BacktestArgs, matches:
     };
     let request = Request {
         settings,
-        from: args.from,
-        to: args.to,
+        from: args.history.from,
+        to: args.history.to,
         warm_up: args.warm_up.unwrap_or(Nanos::ZERO),
         folder,
         pessimistic: !args.no_pessimistic,
@@ -114,33 +83,6 @@ pub fn backtest(global: &Global, catalog: Catalog, args: &BacktestArgs, matches:
     let mut summary = done.summary;
     summary["folder"] = json!(done.folder.map(|f| f.display().to_string()));
     out::show(global.json, &summary, text)
-}
-
-/// The flags that `run` has too.
-fn run_flags(args: &BacktestArgs) -> Result<RunArgs, CliError> {
-    let market = match &args.data {
-        None => args.market.clone(),
-        Some(path) => {
-            let kind = if path.is_dir() { "catalog" } else { "replay" };
-            let text = path.to_str().ok_or_else(|| CliError::user("--data is not UTF-8 text", "rename the file"))?;
-            Some(format!("{kind}:{text}"))
-        }
-    };
-    Ok(RunArgs {
-        market,
-        symbols: args.symbols.clone(),
-        speed: None,
-        duration: args.duration.clone(),
-        seed: args.seed.clone(),
-        strategy: args.strategy.clone(),
-        set: args.set.clone(),
-        balance: args.balance.clone(),
-        risk: args.risk.clone(),
-        mode: None,
-        conf: args.conf.clone(),
-        fresh: false,
-        plain: true,
-    })
 }
 
 /// `0007-grid`: the number after the highest there is.
@@ -225,17 +167,20 @@ pub fn report(global: &Global, args: &ReportArgs) -> Result<(), CliError> {
         args.runs.iter().map(|run| if run.is_dir() { run.clone() } else { dir.join(run) }).collect();
     let read: Vec<_> = folders.iter().map(|f| results::read(f)).collect::<Result<_, _>>()?;
     let figures: Vec<_> = read.iter().map(|r| metrics::of(&r.log, Trials::default())).collect();
-    // Beside others a run stands for itself; alone it is shown with what became of it under worse assumptions.
-    let worse = match folders.as_slice() {
-        [one] if one.join(PESSIMISTIC).is_dir() => Some(results::read(&one.join(PESSIMISTIC))?),
-        _ => None,
-    };
-    let worse_figures = worse.as_ref().and_then(|r| metrics::of(&r.log, Trials::default()));
-    let pessimistic = worse.as_ref().map(|r| Run { log: &r.log, metrics: worse_figures.as_ref() });
-    let inputs: Vec<ReportInput<'_>> = read
+    // What became of each under worse assumptions, where that was measured.
+    let worse: Vec<Option<results::Results>> = folders
         .iter()
-        .zip(&figures)
-        .map(|(r, m)| ReportInput { run: Run { log: &r.log, metrics: m.as_ref() }, pessimistic, label: None })
+        .map(|f| f.join(PESSIMISTIC))
+        .map(|f| f.is_dir().then(|| results::read(&f)).transpose())
+        .collect::<Result<_, _>>()?;
+    let worse_figures: Vec<_> =
+        worse.iter().map(|w| w.as_ref().and_then(|r| metrics::of(&r.log, Trials::default()))).collect();
+    let inputs: Vec<ReportInput<'_>> = (0..read.len())
+        .map(|n| ReportInput {
+            run: Run { log: &read[n].log, metrics: figures[n].as_ref() },
+            pessimistic: worse[n].as_ref().map(|w| Run { log: &w.log, metrics: worse_figures[n].as_ref() }),
+            label: None,
+        })
         .collect();
     let (page, default) = match inputs.as_slice() {
         [one] => (report::html(one), folders[0].join("report.html")),

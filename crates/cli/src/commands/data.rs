@@ -4,6 +4,7 @@
 mod progress;
 
 use crate::args::Global;
+use crate::commands::history::{catch_signals, span};
 use crate::error::CliError;
 use crate::{out, settings};
 use clap::{Args, Subcommand};
@@ -13,10 +14,11 @@ use ctos_data::query::{self, ExportFormat, Selection};
 use ctos_data::{Catalog, CatalogError, Kind};
 use ctos_storage::bars::time;
 use ctos_storage::home::Home;
-use ctos_types::{Interval, UnixNanos};
+use ctos_types::{Interval, Nanos, UnixNanos};
 use progress::Line;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// Flags of `data`.
@@ -76,9 +78,12 @@ pub enum DataCommand {
         /// Id of the run, or `latest`
         #[arg(value_name = "RUN", default_value = "latest")]
         run: String,
-        /// Go on until the running instance ends
+        /// Go on until the running instance ends, or until Ctrl-C
         #[arg(long)]
         follow: bool,
+        /// Time between two looks at a running instance
+        #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = every, requires = "follow")]
+        every: Nanos,
     },
 }
 
@@ -160,7 +165,7 @@ pub fn data(global: &Global, args: &DataArgs) -> Result<(), CliError> {
         DataCommand::Show { symbol, rows, limit, tail } => show(global, &dir, symbol, rows, *limit as usize, *tail),
         DataCommand::Verify(args) => verify(global, &dir, args),
         DataCommand::Export { symbol, rows, to_file } => export(global, &dir, symbol, rows, to_file),
-        DataCommand::Record { run, follow } => record(global, &dir, run, *follow),
+        DataCommand::Record { run, follow, every } => record(global, &dir, run, follow.then_some(*every)),
     }
 }
 
@@ -289,10 +294,15 @@ fn export(global: &Global, dir: &Path, symbol: &str, rows: &RowArgs, to_file: &P
     out::show(global.json, &done, |_| format!("{}: {written} rows of {series}\n", to_file.display()))
 }
 
-/// Time between two looks at a running instance.
-const FOLLOW: Duration = Duration::from_secs(10);
+/// Shorter would only make small files.
+const SHORTEST: Nanos = Nanos::from_millis(100);
 
-fn record(global: &Global, dir: &Path, run: &str, follow: bool) -> Result<(), CliError> {
+fn every(text: &str) -> Result<Nanos, String> {
+    let span = span(text)?;
+    if span < SHORTEST { Err("at least 100ms".into()) } else { Ok(span) }
+}
+
+fn record(global: &Global, dir: &Path, run: &str, follow: Option<Nanos>) -> Result<(), CliError> {
     let home = Home::read_only(&settings::home(global)?)?;
     let run = match run {
         "latest" => home.latest_run()?.ok_or_else(|| {
@@ -302,22 +312,31 @@ fn record(global: &Global, dir: &Path, run: &str, follow: bool) -> Result<(), Cl
     };
     let catalog = Catalog::create(dir).map_err(user)?;
     let mut reports: Vec<Value> = Vec::new();
+    let stop = catch_signals()?;
     loop {
         // Asked first: what comes between the answer and the reading is read too.
-        let running = home.writer()?.is_some();
+        let running = home.writer()?.is_some() && !stop.load(Ordering::Relaxed);
         let mut line = Line::plain(global, "record");
         let report = ctos_data::journaled::record(&catalog, &run.path, now(), &mut |p| line.show(&p)).map_err(user)?;
         line.clear();
         match report {
             Some(report) if global.json => reports.push(serde_json::to_value(&report).map_err(CliError::internal)?),
             Some(report) => out::print(&report.text())?,
-            None if !global.json && !follow => out::print(&format!("{}: nothing new\n", run.id))?,
+            None if !global.json && follow.is_none() => out::print(&format!("{}: nothing new\n", run.id))?,
             None => {}
         }
-        if !follow || !running {
-            break;
-        }
-        std::thread::sleep(FOLLOW);
+        let Some(every) = follow.filter(|_| running) else { break };
+        wait(&home, every, &stop)?;
     }
     if global.json { out::json(&json!({ "run": run.id, "imports": reports })) } else { Ok(()) }
+}
+
+/// Until it is time to look again, the instance has ended, or somebody wants it to end here.
+fn wait(home: &Home, every: Nanos, stop: &AtomicBool) -> Result<(), CliError> {
+    let mut left = every.0;
+    while left > 0 && !stop.load(Ordering::Relaxed) && home.writer()?.is_some() {
+        std::thread::sleep(Duration::from_nanos(left.min(SHORTEST.0).unsigned_abs()));
+        left -= SHORTEST.0;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod config;
 pub mod data;
 pub mod doctor;
+pub mod history;
 pub mod look;
 pub mod parity;
 pub mod replay;

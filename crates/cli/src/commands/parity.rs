@@ -7,6 +7,7 @@ use crate::error::CliError;
 use crate::{out, settings};
 use clap::{Args, ValueEnum};
 use ctos_backtest::parity::{Line, Pair, Report, Request, Source, parity as compare};
+use ctos_runtime::config::{Expected, MarketSetting};
 use ctos_storage::home::Home;
 use ctos_strategies::Catalog;
 use std::fmt::Write as _;
@@ -26,9 +27,16 @@ pub struct ParityArgs {
     /// Where the market comes from
     #[arg(long, value_enum, default_value_t = From::Auto)]
     pub source: From,
+    /// What if: another market of the same instruments and time, for example catalog:var/catalog
+    #[arg(long, value_name = "MARKET", value_parser = market, conflicts_with = "source")]
+    pub market: Option<MarketSetting>,
     /// Orders to show at most
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub limit: u32,
+}
+
+fn market(text: &str) -> Result<MarketSetting, String> {
+    text.parse().map_err(|e: Expected| format!("expected {}, for example {}", e.what, e.example))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -55,6 +63,7 @@ pub fn parity(global: &Global, catalog: Catalog, args: &ParityArgs) -> Result<()
             From::Market => Source::Market,
             From::Journal => Source::Journal,
         },
+        market: args.market.clone(),
         limit: args.limit as usize,
     };
     let report = compare(&home, &request, catalog)?;
@@ -66,6 +75,7 @@ fn text(r: &Report) -> String {
     let verdict = if r.identical { "identical" } else { "DIVERGED" };
     let market = match r.source {
         Source::Journal => "the market as its journal has it",
+        _ if r.changed.iter().any(|c| c.starts_with("market: ")) => "another market",
         Source::Market | Source::Auto => "its market opened again",
     };
     let mut t = format!("run {}: {verdict}, on {market}\n", r.run);

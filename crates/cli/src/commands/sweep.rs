@@ -5,7 +5,8 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-use crate::args::{Global, RunArgs};
+use crate::args::Global;
+use crate::commands::history::{ABORTED, HistoryArgs, catch_signals, span};
 use crate::error::{CliError, tell};
 use crate::{logging, out, settings};
 use clap::{ArgMatches, Args};
@@ -18,48 +19,25 @@ use ctos_backtest::sweep::split::{Split, Walk};
 use ctos_backtest::sweep::store::Store;
 use ctos_backtest::sweep::trial::hash;
 use ctos_backtest::sweep::verdict::figure;
-use ctos_runtime::config::parse_span;
 use ctos_strategies::Catalog;
-use ctos_types::{Nanos, UnixNanos};
+use ctos_types::Nanos;
 use progress::Line;
 use serde::Serialize;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// How many times as long as a test window the first training window is, unless told.
 const TRAIN: u32 = 3;
-/// Exit code when the user does not wait for the end.
-pub(super) const ABORTED: u8 = 130;
-
 /// Flags of `sweep`.
 #[derive(Debug, Args)]
 pub struct SweepArgs {
-    /// `replay:PATH` for recorded data, or `synthetic` with --duration
-    #[arg(long, value_name = "MARKET")]
-    pub market: Option<String>,
-    /// What to trade, with commas between
-    #[arg(long, value_name = "A,B")]
-    pub symbols: Option<String>,
-    /// Trade from here on, for example 2022-01-05 or 2022-01-05T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub from: Option<UnixNanos>,
-    /// Up to, not including, this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub to: Option<UnixNanos>,
-    /// Length of the synthetic market, for example 2h
-    #[arg(long, value_name = "SPAN")]
-    pub duration: Option<String>,
+    #[command(flatten)]
+    pub history: HistoryArgs,
     /// The strategy (see `ctos strategies`)
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<String>,
     /// Vary a parameter: 5..50:5, 20,50,100 or log:10..1000:7; repeatable
     #[arg(long, value_name = "NAME=VALUES", allow_hyphen_values = true)]
     pub param: Vec<String>,
-    /// Fix a parameter; repeatable
-    #[arg(long, value_name = "KEY=VALUE", allow_hyphen_values = true)]
-    pub set: Vec<String>,
     /// How to search: grid, random or tpe
     #[arg(long, value_name = "METHOD", default_value = "grid", value_parser = Method::ALL.map(|(name, _)| name))]
     pub method: String,
@@ -90,18 +68,6 @@ pub struct SweepArgs {
     /// Trials at a time [default: one for each core]; changes nothing but the time it takes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub jobs: Option<u32>,
-    /// Seed of the search and of every random model
-    #[arg(long, value_name = "N")]
-    pub seed: Option<String>,
-    /// Starting balance, for example USDT=10000; repeatable
-    #[arg(long, value_name = "CURRENCY=AMOUNT")]
-    pub balance: Vec<String>,
-    /// A limit, for example max_leverage=3; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub risk: Vec<String>,
-    /// Any other setting by its path, for example venue.queue=proportional; repeatable
-    #[arg(long, value_name = "PATH=VALUE")]
-    pub conf: Vec<String>,
     /// Folder of results [default: in the home, named after the sweep]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -120,7 +86,7 @@ struct Told<'a> {
 }
 
 pub fn sweep(global: &Global, catalog: Catalog, args: &SweepArgs, matches: &ArgMatches) -> Result<(), CliError> {
-    let settings = settings::for_run(global, &run_args(args), matches)?;
+    let settings = settings::for_run(global, &args.history.run_flags(&args.strategy)?, matches)?;
     logging::start(&settings.log, global.verbose, global.quiet, None);
     let home = settings.home.clone();
     let Prepared { sweep, engine } = prepare(&request(args, settings), catalog)?;
@@ -141,28 +107,10 @@ pub fn sweep(global: &Global, catalog: Catalog, args: &SweepArgs, matches: &ArgM
         tell(&format!("interrupted after {done} trials"), "the same command goes on where this one ended");
         return Err(CliError::Silent(ABORTED));
     }
-    let summary = output::write(&dir, &sweep, &outcome, &engine.market().notices)?;
+    let notices = output::notices(&sweep, engine.market());
+    let summary = output::write(&dir, &sweep, &outcome, &notices)?;
     let folder = dir.display().to_string();
     out::show(global.json, &Told { folder, summary: &summary }, |told| text(told, sweep.scoring.objective))
-}
-
-/// The flags that `run` has too.
-fn run_args(args: &SweepArgs) -> RunArgs {
-    RunArgs {
-        market: args.market.clone(),
-        symbols: args.symbols.clone(),
-        speed: None,
-        duration: args.duration.clone(),
-        seed: args.seed.clone(),
-        strategy: args.strategy.iter().cloned().collect(),
-        set: args.set.clone(),
-        balance: args.balance.clone(),
-        risk: args.risk.clone(),
-        mode: None,
-        conf: args.conf.clone(),
-        fresh: false,
-        plain: true,
-    }
 }
 
 fn request(args: &SweepArgs, settings: ctos_runtime::config::Settings) -> Request {
@@ -178,33 +126,10 @@ fn request(args: &SweepArgs, settings: ctos_runtime::config::Settings) -> Reques
         batch: args.batch,
         scoring: Scoring { objective: figure(&args.objective), min_trades: args.min_trades },
         split: args.walk_forward.map(|folds| Split { folds, walk, train: args.train.unwrap_or(TRAIN) }),
-        from: args.from,
-        to: args.to,
+        from: args.history.from,
+        to: args.history.to,
         warm_up: args.warm_up,
     }
-}
-
-/// The first signal ends the sweep in order, the second at once; either way nothing finished is lost.
-pub(super) fn catch_signals() -> Result<Arc<AtomicBool>, CliError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // In this order: the first signal finds the flag down and only raises it.
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(ABORTED), stop.clone())
-            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
-            .map_err(CliError::internal)?;
-    }
-    Ok(stop)
-}
-
-pub(super) fn span(text: &str) -> Result<Nanos, String> {
-    parse_span(text).map_err(|e| format!("expected {}, for example {}", e.what, e.example))
-}
-
-/// A date, or a date and a time of day; UTC where it names no offset.
-pub(super) fn time(text: &str) -> Result<UnixNanos, String> {
-    // A bare number would be taken for seconds since 1970, which nobody means who types a year.
-    let parsed = if text.contains('-') { ctos_storage::bars::time::parse(text) } else { None };
-    parsed.ok_or_else(|| "expected a time such as 2022-01-05 or 2022-01-05T08:00:00Z".to_owned())
 }
 
 // ---- for people
@@ -248,6 +173,9 @@ fn text(told: &Told<'_>, objective: Objective) -> String {
     text += "\n";
     for verdict in &s.verdicts {
         text += &format!("{} {}\n", if verdict.bad { "!" } else { "+" }, verdict.text);
+    }
+    for line in &s.data_quality {
+        text += &format!("! data: {line}\n");
     }
     text + &format!("\n{}/sweep.html\n", told.folder)
 }

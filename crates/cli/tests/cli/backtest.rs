@@ -149,6 +149,10 @@ fn reports_are_made_again_and_compared() {
     assert!(both.ends_with("compare.html") && told["runs"].as_array().map(Vec::len) == Some(2), "{told}");
     let html = std::fs::read_to_string(both).expect("a page");
     assert!(html.starts_with("<!doctype html>") || html.starts_with("<!DOCTYPE html>"), "{}", &html[..40]);
+    // The first has a run under worse assumptions, the second was made without.
+    let data = html.split("\"pessimistic\":").skip(1).map(|part| &part[..4.min(part.len())]).collect::<Vec<_>>();
+    assert!(data.len() == 2 && data[0].starts_with('{') && data[1] == "null", "{data:?}");
+    assert!(html.contains("the taker's") && html.contains("10 % of the bar's range"), "under which assumptions");
 
     let nobody = place.ctos(&["report", "0007-nobody"]);
     assert_eq!(nobody.code, Some(1), "{nobody:?}");
@@ -255,7 +259,7 @@ fn backtest_run_and_replay_send_the_same_commands_on_bars() {
     let market = format!("replay:{}", file.display());
     let open = ["--risk", "daily_loss=off", "--risk", "max_drawdown_pct=off"];
     let cross = ["--market", &market, "--strategy", "ma_cross", "--set", "kind=ema", "--set", "fast=10"];
-    one_engine(&[&cross[..], &["--set", "slow=20"], &open].concat(), 3_000);
+    one_engine(&[&cross[..], &["--set", "slow=20"], &open].concat(), 2_000);
     // Halted by its own limits it is still the same run.
     one_engine(&["--market", &market, "--strategy", "mean_reversion", "--risk", "daily_loss=5"], 10);
 }

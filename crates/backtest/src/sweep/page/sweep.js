@@ -7,6 +7,8 @@
   const { axes, analysis, rows } = page;
   const many = analysis.folds.length > 1 || analysis.walk_forward !== null;
   const label = page.objective_label;
+  // Names of people stay names.
+  const small = /^(Sharpe|Sortino|Calmar)/.test(label) ? label : label.toLowerCase();
   const percent = ['total_return', 'annual_return', 'max_drawdown', 'volatility', 'win_rate'].includes(analysis.objective);
   const show = percent ? fmt.percent : fmt.ratio;
   const brief = (v) => (percent ? fixed(v * 100, Math.abs(v) >= 1 ? 0 : 1) : fixed(v, Math.abs(v) >= 100 ? 0 : Math.abs(v) >= 10 ? 1 : 2));
@@ -34,7 +36,7 @@
     boxes.push(kpi('Tests that made money', `${wf.positive} of ${wf.tests}`));
     boxes.push(kpi('Overfit', missing(wf.overfit) ? NONE : fmt.percent(wf.overfit), 'windows whose choice ended in the worse half of its test'));
   } else if (first) {
-    boxes.push(kpi(`Best ${label.toLowerCase()}`, show(first.train), 'on the data it was chosen on'));
+    boxes.push(kpi(`Best ${small}`, show(first.train), 'on the data it was chosen on'));
     boxes.push(kpi('Median', show(analysis.folds[0].median), 'of all combinations'));
     boxes.push(kpi('Return of the best', fmt.signed(first.train_figures.total_return, fmt.percent), null, tone(first.train_figures.total_return)));
   }
@@ -187,7 +189,7 @@
     const head = ['Window', 'Chosen on', 'Test', 'Choice', `${label}, training`, `${label}, test`, 'Return, test', 'Better than, in test', 'Rank correlation'];
     const tips = { 'Better than, in test': 'share of all combinations that did worse in the test; chance gives half',
       'Rank correlation': 'of training and test over all combinations: near zero, training says nothing about the test' };
-    const wrap = { class: 'text', style: { 'white-space': 'normal', 'min-width': '10.5em' } };
+    const wrap = { class: 'text', style: { 'white-space': 'normal', 'min-width': '12.5em' } };
     const line = (f, i) => el('tr', {}, el('th', { scope: 'row' }, String(i + 1)), el('td', wrap, page.folds[i].train),
       el('td', wrap, page.folds[i].test ?? NONE), el('td', wrap, f.best ? paramText(f.best.params) : 'none'),
       el('td', {}, show(f.best?.train)), el('td', {}, show(f.best?.test)),
@@ -195,7 +197,7 @@
       el('td', {}, missing(f.best?.test_rank) ? NONE : fmt.percent(f.best.test_rank)), el('td', {}, fmt.ratio(f.correlation)));
     root.append(el('div', { class: 'stack' }, card('folds', 'Windows', 'the parameters of each test were chosen on the window before it',
       el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Windows' }, el('table', {}, el('caption', { class: 'sr' }, 'Windows'),
-        el('thead', {}, el('tr', {}, head.map((h) => el('th', { scope: 'col', title: tips[h] ?? false }, h)))),
+        el('thead', {}, el('tr', {}, head.map((h, i) => el('th', { scope: 'col', class: i > 0 && i < 4 ? 'text' : '', title: tips[h] ?? false }, h)))),
         el('tbody', {}, analysis.folds.map(line)))))));
   }
 
@@ -228,10 +230,13 @@
       missing(f.best.stability?.rank) ? NONE : fmt.percent(f.best.stability.rank), f.best.deflated ? fmt.ratio(f.best.deflated.sharpe) : NONE,
       f.best.deflated ? fmt.ratio(f.best.deflated.expected_max) : NONE, f.best.deflated ? fmt.probability(f.best.deflated.probability) : NONE];
     const heads = [many ? 'Window' : 'Choice', `${label}`, 'Median around it', 'Worst around it', 'Median is better than', 'Sharpe of a period', 'Best of as many by luck', 'Deflated Sharpe'];
-    steady.append(el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Stability' }, el('table', {}, el('caption', {},
-      'A broad hill has neighbours nearly as good as its top; a lonely peak is more likely luck. The deflated Sharpe ratio is the probability that the true ratio is above zero, counting every trial.'),
+    // Beside the table, not in it: there it would be as wide as the table and run out of a phone's sight.
+    steady.append(el('p', { class: 'hint' },
+      'A broad hill has neighbours nearly as good as its top; a lonely peak is more likely luck. The deflated Sharpe ratio is the probability that the true ratio is above zero, counting every trial.'));
+    const choice = { scope: 'row', style: { 'white-space': 'normal', 'min-width': many ? 'auto' : '10.5em' } };
+    steady.append(el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Stability' }, el('table', {}, el('caption', { class: 'sr' }, 'Stability'),
       el('thead', {}, el('tr', {}, heads.map((h) => el('th', { scope: 'col' }, h)))),
-      el('tbody', {}, analysis.folds.flatMap((f, i) => (f.best ? [el('tr', {}, cells(f, i).map((c, k) => (k ? el('td', {}, c) : el('th', { scope: 'row' }, c))))] : []))))));
+      el('tbody', {}, analysis.folds.flatMap((f, i) => (f.best ? [el('tr', {}, cells(f, i).map((c, k) => (k ? el('td', {}, c) : el('th', choice, c))))] : []))))));
   } else steady.append(empty('No combination has a score.'));
   root.append(el('div', { class: 'stack' }, steady));
 
