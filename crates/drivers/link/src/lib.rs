@@ -3,9 +3,19 @@
 //! Never: a venue's word (those are a driver's), a trading decision, or a clock inside a core: time is an argument.
 
 pub mod backoff;
+pub mod capture;
 pub mod clock;
+pub mod dial;
+pub mod http;
 pub mod rate;
+pub mod reconcile;
+pub mod session;
 pub mod staleness;
 pub mod time;
+pub mod tracker;
+pub mod ws;
 
 pub use time::{LinkTime, Time};
+
+#[cfg(test)]
+mod testnet;
