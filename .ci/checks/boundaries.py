@@ -48,6 +48,7 @@ ROOMS = {
         [
             "ctos-backtest",
             "ctos-data",
+            "ctos-driver-binance",
             "ctos-driver-paper",
             "ctos-indicators",
             "ctos-kernel",

@@ -15,6 +15,10 @@ FLOORS = {
     "frames_decoded": ("frames/s", "over", 1_000_000),
     "frames_from_file": ("frames/s", "over", 300_000),
     "order_round_trips": ("orders/s", "over", 100_000),
+    # Raw bytes to event; parameters to signed bytes.
+    "decode_depth_20": ("ns", "under", 1_200),
+    "decode_book_ticker": ("ns", "under", 200),
+    "request_signed": ("ns", "under", 3_000),
     "backtest_bars": ("events/s", "over", 6_000_000),
     "backtest_trades": ("events/s", "over", 10_000_000),
     "backtest_depth": ("events/s", "over", 6_000_000),

@@ -3,6 +3,7 @@
 
 mod alone;
 mod backtest;
+mod binance;
 mod capture;
 mod data;
 mod durable;
@@ -69,7 +70,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 fn all() -> impl Iterator<Item = &'static (&'static str, Run)> {
     let backtests = backtest::ALL.iter().chain(&backtest::GROWTH);
-    ALL.iter().chain(backtests).chain(&indicators::ALL).chain(&data::ALL).chain(&memory::ALL).chain(&sweep::ALL)
+    ALL.iter()
+        .chain(&binance::ALL)
+        .chain(backtests)
+        .chain(&indicators::ALL)
+        .chain(&data::ALL)
+        .chain(&memory::ALL)
+        .chain(&sweep::ALL)
 }
 
 /// Writes the histories that backtests are measured on as CSV into an existing directory, so that another engine can

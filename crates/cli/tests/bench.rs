@@ -34,6 +34,11 @@ fn every_measurement_has_its_shape() {
         "input_to_durable",
         "input_to_durable_group",
         "order_round_trips",
+        "decode_depth_20",
+        "decode_depth_20_serde",
+        "decode_book_ticker",
+        "decode_book_ticker_serde",
+        "request_signed",
         "backtest_bars",
         "backtest_trades",
         "backtest_depth",
@@ -54,6 +59,7 @@ fn every_measurement_has_its_shape() {
         "memory_catalog_bars",
         "memory_catalog_trades",
         "memory_catalog_book",
+        "memory_results",
         "sweep_speedup",
     ];
     // Of the indicators, those that have a floor.
