@@ -57,6 +57,7 @@ pub enum MarketChange {
 }
 
 impl MarketState {
+    #[inline]
     pub fn apply(&mut self, now: UnixNanos, market: &Market<'_>) -> MarketChange {
         match market.data {
             MarketData::Quote { quote, update_id } => {
@@ -162,6 +163,7 @@ impl MarketState {
 
     /// The reference as a price of the grid, where it is one: the last trade's, with no living mark and no two-sided
     /// quote before it.
+    #[inline]
     pub fn grid_reference(&self) -> Option<Price> {
         let marked = self.mark.is_some() && self.updated <= self.mark_at.after(MARK_LIFE);
         let quoted = self.quote.is_some_and(|q| q.is_two_sided());

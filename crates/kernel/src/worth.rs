@@ -56,6 +56,7 @@ impl Watermark {
         }
     }
 
+    #[inline]
     fn sample(&mut self, day: i64, equity: Decimal, unpriced: u32) {
         if !self.set {
             *self = Watermark { peak: equity, day, day_start: equity, last: equity, unpriced, set: true, calm: None };

@@ -93,6 +93,7 @@ impl Calm {
         self.0.iter().any(|r| r.instrument == instrument && r.low <= mark && mark <= r.high)
     }
 
+    #[inline]
     pub fn holds_between(&self, instrument: InstrumentId, low: Price, high: Price) -> bool {
         self.0.iter().any(|r| r.instrument == instrument && r.low_px <= low && high <= r.high_px)
     }

@@ -42,9 +42,11 @@ impl Core {
 
     /// Whether no account can miss its maintenance margin while the mark, in the absence of a mark feed, stays within
     /// `low` and `high`. `false` where that is not known.
+    #[inline]
     pub fn calm_between(&self, instrument: InstrumentId, low: Price, high: Price) -> bool {
         let market = self.market(instrument);
-        let calm = |a: &Account| !a.holds(instrument) || a.calm.holds_between(instrument, low, high);
+        // Asked in this order because the first answer is nearly always yes.
+        let calm = |a: &Account| a.calm.holds_between(instrument, low, high) || !a.holds(instrument);
         market.holders == 0 || (market.mark_feed.is_none() && self.accounts.iter().all(calm))
     }
 
