@@ -1,6 +1,7 @@
 //! Pages against their logs: nothing lost in merging, drawdowns that are the figures' own, sentences that are true.
 
 use super::*;
+use crate::collect::equity::fall_ratio;
 use crate::log::{EquityLine, EquityPoint, Facts, FillRow, LeftOut};
 use crate::metrics::{self, Trials};
 use ctos_types::*;
@@ -72,8 +73,9 @@ fn line(worth: &[(i64, i64, i64)]) -> EquityLine {
             high,
             low,
             close,
-            fall: Decimal::ZERO,
-            fall_ratio: 0.0,
+            // A bucket begins with its open: down to its low it has fallen at least.
+            fall: open - low,
+            fall_ratio: fall_ratio(open, low),
             exposure: None,
         };
         open = close;

@@ -31,9 +31,11 @@ pub struct Listing {
 /// One for each instrument that comes late or goes early, with the sentences for people.
 pub fn of(log: &RunLog, lives: &Lives) -> (Vec<Listing>, Vec<String>) {
     let (mut listings, mut told) = (Vec::new(), Vec::new());
+    // Answers that are under way when the last prices come are no time in which there could be more.
+    let (from, to) = (log.facts.from, lives.end().map_or(log.facts.to, |end| end.min(log.facts.to)));
     for i in log.facts.instruments.iter() {
-        let life = lives.get(i.id).filter(|l| l.meets(log.facts.from, log.facts.to));
-        let (begin, end) = lines(i.symbol.as_str(), life, log.facts.from, log.facts.to);
+        let life = lives.get(i.id).filter(|l| l.meets(from, to));
+        let (begin, end) = lines(i.symbol.as_str(), life, from, to);
         if begin.is_none() && end.is_none() {
             continue;
         }
@@ -97,7 +99,8 @@ fn left(listing: &Listing, i: &Instrument) -> String {
     }
     for (count, what) in [(listing.orders_left, "open then"), (listing.orders_after, "sent later")] {
         if count > 0 {
-            text += &format!("; {count} orders {what} did not trade");
+            let orders = if count == 1 { "order" } else { "orders" };
+            text += &format!("; {count} {orders} {what} did not trade");
         }
     }
     text

@@ -48,6 +48,11 @@ impl Lives {
         self.0.get(id.index()).copied().flatten()
     }
 
+    /// When the last price of all comes.
+    pub fn end(&self) -> Option<UnixNanos> {
+        self.0.iter().flatten().map(|l| l.last).max()
+    }
+
     /// Funding, marks and gaps are no prices that anything could trade at.
     pub(super) fn see(&mut self, times: SourceTimes, event: &EventKind) {
         let (id, first, quiet) = match event {
