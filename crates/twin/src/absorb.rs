@@ -265,7 +265,10 @@ impl Twin {
             o.price = px;
         }
         (o.qty, o.updated_ms) = (qty, now);
-        // Told by whoever asked for it: an amendment may take several steps.
+        // An amendment may take several steps: whoever asked for it names the one to be told.
+        if let Some(name) = self.announce.take() {
+            self.tell_order(n, name, None);
+        }
     }
 
     fn on_account(

@@ -40,6 +40,9 @@ pub struct AccountSetting {
     /// Starting wallet of the futures account.
     pub usdm: Vec<(Currency, Decimal)>,
     pub keys: Vec<KeySetting>,
+    /// Spot fees are paid in this currency at a discount of a quarter, while there is some of it.
+    #[serde(default)]
+    pub fee_token: Option<Currency>,
 }
 
 /// An API key of an account.
@@ -99,6 +102,7 @@ impl AccountSetting {
                 can_withdraw: false,
                 ip_restricted: true,
             }],
+            fee_token: None,
         }
     }
 

@@ -200,4 +200,24 @@ mod tests {
         assert!(KeyMaterial::Ed25519 { public_key: "rubbish".into() }.verifier().is_err());
         assert!(KeyMaterial::Rsa { public_key: ED.into() }.verifier().is_ok_and(|v| !v.verify(b"x", sig)));
     }
+
+    /// Made with another implementation and a key that was thrown away.
+    #[test]
+    fn rsa_vector() {
+        let pem = "-----BEGIN PUBLIC KEY-----\n\
+            MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAupE3Xakcr7iGzytfste9\n\
+            DxRx89SbELY6Oa2TewNFYLo2EJ1BZ/o/uQJvheshu+M+pNGfaMy3VVkb1kRyUSG8\n\
+            CW157mnldFgqXAIwZz+Nf8oMgZAAlbbrM+55Th6KNkYNXw9DLHcAgvYqb98C2DkZ\n\
+            RgKrqkzKGDcmcFh6OGpzZktNEaNuIuvP0yoeLkl6FFQn4syutyV+SAOpQrL6AyWM\n\
+            eJddEEZ5JYIJXIF7ymkw1FCfpIHekTwd4i0EwfphCzmu1lB3Su3DiZleVaa/JTYf\n\
+            L5kZ/w6NcfapnRUrJcVKBK9TVfu/c/8JhEYVxInOTRZBpMO2wpRpc7AJNKH/C8VV\n\
+            +wIDAQAB\n\
+            -----END PUBLIC KEY-----";
+        let key = KeyMaterial::Rsa { public_key: pem.into() }.verifier().unwrap();
+        let payload = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=0.2&timestamp=1668481559918&recvWindow=5000";
+        let sig = "liBiLqBO60OpfF4MCGD2rr0yB6pXs1zKP9f1mUtzuPNy2tJWIMgh964+OJUI7uDRHvrzROdwL7MXtjZEnKgn0MB63CUsm9JKaULquWHcPSzlDRZV9zFcNymQhMIZqPFzwPtreDBfzptyFitS5faqgzsHM3wg13uqFIdq2PPlXhsHDoQ6csalfIxeVZlSpOKX01Z42aqF0Z/QL4SJKrLcZWdGDxrHaJL9dH4T0z459tnRdJw2k7aKwIgmlBSVvjc3Lu4QIM4tS1TR2OIshNz3d0DYYX+ZJrcsxnj4smZOBXJWz1usTGIDfB33iYiuIQat47R+16moshRx3sOd5GPeWg==";
+        assert!(key.verify(payload.as_bytes(), sig));
+        assert!(!key.verify(payload.replace("0.2", "0.3").as_bytes(), sig));
+        assert!(!key.verify(payload.as_bytes(), &sig.to_lowercase()));
+    }
 }

@@ -176,8 +176,10 @@ fn commission(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
         o.str("buyer", "0.00000000").str("seller", "0.00000000").done()
     };
     let none = rates(Decimal::ZERO, Decimal::ZERO);
-    let discount = Obj::new().bool("enabledForAccount", false).bool("enabledForSymbol", false);
-    let discount = discount.str("discountAsset", "BNB").str("discount", "0.25000000").done();
+    let token = t.users.list[c.user].fee_token;
+    let asset = token.unwrap_or(ctos_types::Currency::cut("BNB"));
+    let discount = Obj::new().bool("enabledForAccount", token.is_some()).bool("enabledForSymbol", token.is_some());
+    let discount = discount.str("discountAsset", asset.as_str()).str("discount", "0.25000000").done();
     let o = Obj::new().str("symbol", &symbol.name).raw("standardCommission", &rates(i.maker_fee, i.taker_fee));
     Ok(o.raw("specialCommission", &none).raw("taxCommission", &none).raw("discount", &discount).done())
 }

@@ -66,7 +66,8 @@ impl Stream {
         let default = if futures { 250 } else { 1000 };
         Some(match what {
             "aggTrade" => Stream::AggTrade(id),
-            "trade" if !futures => Stream::Trade(id),
+            // Not documented for USD-M any more, and asked for by clients on the public path all the same.
+            "trade" => Stream::Trade(id),
             "bookTicker" => Stream::BookTicker(id),
             "miniTicker" => Stream::MiniTicker(id),
             "ticker" => Stream::Ticker(id),
@@ -112,7 +113,11 @@ impl Stream {
     /// Where the stream lives on USD-M.
     pub fn route(&self) -> Route {
         match self {
-            Stream::BookTicker(_) | Stream::AllBookTicker | Stream::Diff(..) | Stream::Partial(..) => Route::Public,
+            Stream::BookTicker(_)
+            | Stream::AllBookTicker
+            | Stream::Trade(_)
+            | Stream::Diff(..)
+            | Stream::Partial(..) => Route::Public,
             _ => Route::Market,
         }
     }
@@ -149,7 +154,7 @@ mod tests {
         assert!(matches!(f("btcusdt@depth5@500ms"), Some(Stream::Partial(_, 5, 500))));
         assert!(matches!(f("btcusdt_perpetual@continuousKline_1m"), Some(Stream::Continuous(..))));
         assert!(f("币安人生usdt@aggTrade").is_some());
-        assert_eq!(f("btcusdt@trade"), None, "not documented, silent");
+        assert_eq!(f("btcusdt@trade").unwrap().route(), Route::Public);
         assert_eq!(f("btcusdt@kline_1s"), None);
         assert_eq!(f("!markPrice@arr@1s").unwrap().route(), Route::Market);
         assert_eq!(f("btcusdt@depth@100ms").unwrap().route(), Route::Public);

@@ -51,6 +51,8 @@ pub struct Twin {
     /// USD-M: the update id all books share.
     shared_id: i64,
     pub(crate) executions: i64,
+    /// What the amendment under way is called when its owner is told of it.
+    pub(crate) announce: Option<&'static str>,
     /// Books to be shown anew.
     pub(crate) dirty: BTreeSet<InstrumentId>,
     /// History is being made: nobody looks.
@@ -126,6 +128,7 @@ impl Twin {
             next_tick: from.floor(TICK).after(TICK),
             shared_id,
             executions: 1,
+            announce: None,
             dirty: BTreeSet::new(),
             warming: true,
             swapped: Default::default(),

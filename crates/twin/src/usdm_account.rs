@@ -1,4 +1,4 @@
-//! USD-M accounts: orders and trades asked for, balances, positions, settings, listen keys. Never: places an order.
+//! USD-M accounts: orders and trades asked for, balances, positions. Never: places an order, changes a setting.
 
 use crate::error::ApiError;
 use crate::json::{Obj, array};
@@ -7,12 +7,16 @@ use crate::orders::{Order, OwnTrade};
 use crate::params::Params;
 use crate::publish::side_name;
 use crate::rest::{Call, Endpoint, Security};
-use crate::symbols::{MAINTENANCE, MAX_LEVERAGE};
+use crate::symbols::MAINTENANCE;
 use crate::tell::leg_name;
 use crate::twin::Twin;
+use crate::usdm_settings::{
+    account_config, brackets, commission, force_orders, income, leverage, margin_type, set_dual, set_multi,
+    symbol_config,
+};
 use crate::users::DEFAULT_LEVERAGE;
-use ctos_types::{AccountId, Currency, Decimal, InstrumentId, Leg, Position, Qty, Rounding, Side};
-use ctos_venue::{LeverageError, Margin};
+use ctos_types::{Currency, Decimal, InstrumentId, Leg, Position, Rounding, Side};
+use ctos_venue::Margin;
 
 const fn read(
     path: &'static str,
@@ -93,20 +97,12 @@ const fn listen(method: &'static str, run: fn(&mut Twin, &Call) -> Result<String
     }
 }
 
-const DONE: &str = r#"{"code":200,"msg":"success"}"#;
-
-fn e(code: i32, msg: &str) -> ApiError {
+pub(crate) fn e(code: i32, msg: &str) -> ApiError {
     ApiError::new(code, msg)
 }
 
 impl Twin {
-    fn keep_listening(&mut self, c: &Call) -> String {
-        let now = self.now_ms();
-        let key = self.users.listen_key(c.user, now, &mut self.rng);
-        Obj::new().str("listenKey", &key).done()
-    }
-
-    fn only(&self, c: &Call) -> Result<Option<InstrumentId>, ApiError> {
+    pub(crate) fn only(&self, c: &Call) -> Result<Option<InstrumentId>, ApiError> {
         c.params.text("symbol")?.map(|s| self.symbols.traded(s).map(|s| s.1)).transpose()
     }
 
@@ -114,7 +110,7 @@ impl Twin {
         self.users.list[user].leverage.get(&id).copied().unwrap_or(DEFAULT_LEVERAGE)
     }
 
-    fn is_isolated(&self, user: usize, id: InstrumentId) -> bool {
+    pub(crate) fn is_isolated(&self, user: usize, id: InstrumentId) -> bool {
         self.users.list[user].isolated.get(&id).copied().unwrap_or(false)
     }
 
@@ -376,161 +372,4 @@ fn account_position(t: &Twin, user: usize, id: InstrumentId, leg: Leg, p: &Posit
         o
     };
     o.int("updateTime", 0).done()
-}
-
-fn account_config(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let key = t.users.key(Some(&c.api_key))?.setting.clone();
-    let u = &t.users.list[c.user];
-    let o = Obj::new().int("feeTier", 0).bool("canTrade", key.can_trade).bool("canDeposit", true);
-    let o = o.bool("canWithdraw", key.can_withdraw).bool("dualSidePosition", u.hedge);
-    Ok(o.int("updateTime", 0).bool("multiAssetsMargin", u.multi_assets).int("tradeGroupId", -1).done())
-}
-
-fn symbol_config(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let only = t.only(c)?;
-    let rows = t.symbols.live().filter(|(_, id)| only.is_none_or(|o| o == *id)).map(|(s, id)| {
-        let kind = if t.is_isolated(c.user, id) { "ISOLATED" } else { "CROSSED" };
-        let o = Obj::new().str("symbol", &s.name).str("marginType", kind).bool("isAutoAddMargin", false);
-        o.int("leverage", t.leverage_of(c.user, id)).str("maxNotionalValue", "100000000").done()
-    });
-    Ok(array(rows))
-}
-
-/// Both engine accounts of a user: settings hold in either position mode.
-fn engines(user: usize) -> [AccountId; 2] {
-    [AccountId(2 * user as u16), AccountId(2 * user as u16 + 1)]
-}
-
-fn leverage(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let (symbol, id) = t.symbols.traded(c.params.need("symbol")?)?;
-    let (name, asked) = (symbol.name.clone(), c.params.int("leverage")?.unwrap_or_default());
-    if !(1..=MAX_LEVERAGE).contains(&asked) {
-        return Err(ApiError::new(-4028, format!("Leverage {asked} is not valid")));
-    }
-    for account in engines(c.user) {
-        t.venue.set_leverage(account, id, Decimal::from_int(asked)).map_err(|why| match why {
-            LeverageError::InsufficientMargin => {
-                e(-2028, "Leverage is smaller than permitted: insufficient margin balance")
-            }
-            _ => ApiError::new(-4028, format!("Leverage {asked} is not valid")),
-        })?;
-    }
-    t.users.list[c.user].leverage.insert(id, asked);
-    let config = Obj::new().str("s", &name).int("l", asked).done();
-    let event = Obj::new().str("e", "ACCOUNT_CONFIG_UPDATE").int("E", t.server_ms()).int("T", t.now_ms());
-    t.tell(c.user, "ACCOUNT_CONFIG_UPDATE", &event.raw("ac", &config).done());
-    Ok(Obj::new().int("leverage", asked).str("maxNotionalValue", "100000000").str("symbol", &name).done())
-}
-
-fn margin_type(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let (_, id) = t.symbols.traded(c.params.need("symbol")?)?;
-    let isolated = match c.params.need("marginType")? {
-        "ISOLATED" => true,
-        "CROSSED" => false,
-        _ => return Err(ApiError::invalid("marginType")),
-    };
-    if t.is_isolated(c.user, id) == isolated {
-        return Err(e(-4046, "No need to change margin type."));
-    }
-    if isolated && t.users.list[c.user].multi_assets {
-        return Err(e(-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode."));
-    }
-    if !t.orders.open_of(c.user, Some(id)).is_empty() {
-        return Err(e(-4047, "Margin type cannot be changed if there exists open orders."));
-    }
-    let engine = t.users.engine(c.user);
-    if t.venue.positions(engine).any(|(i, ..)| i == id) {
-        return Err(e(-4048, "Margin type cannot be changed if there exists position."));
-    }
-    t.users.list[c.user].isolated.insert(id, isolated);
-    Ok(DONE.into())
-}
-
-fn set_dual(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let hedge = c.params.bool("dualSidePosition")?.unwrap_or_default();
-    if t.users.list[c.user].hedge == hedge {
-        return Err(e(-4059, "No need to change position side."));
-    }
-    let waiting = t.algos.open.iter().any(|n| t.algos.list[*n].user == c.user);
-    if waiting || !t.orders.open_of(c.user, None).is_empty() {
-        return Err(e(-4067, "Position side cannot be changed if there exists open orders."));
-    }
-    let from = t.users.engine(c.user);
-    if t.venue.positions(from).next().is_some() {
-        return Err(e(-4068, "Position side cannot be changed if there exists position."));
-    }
-    t.users.list[c.user].hedge = hedge;
-    let to = t.users.engine(c.user);
-    // The engine's accounts keep their mode, so the money moves to the one of the other mode. Nobody is told.
-    let wallet: Vec<_> = t.venue.balances(from).map(|(a, b)| (a, b.total)).filter(|(_, b)| b.is_positive()).collect();
-    let mut quiet = Vec::new();
-    for (asset, amount) in wallet {
-        let moved = t.venue.transfer(t.now, from, asset, -amount, &mut quiet);
-        if moved.is_ok() {
-            // What was just taken out fits where there is less.
-            let _ = t.venue.transfer(t.now, to, asset, amount, &mut quiet);
-        }
-    }
-    Ok(DONE.into())
-}
-
-fn set_multi(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let on = c.params.bool("multiAssetsMargin")?.unwrap_or_default();
-    if t.users.list[c.user].multi_assets == on {
-        return Err(e(-4171, "No need to change multi-assets mode."));
-    }
-    t.users.list[c.user].multi_assets = on;
-    let ai = Obj::new().bool("j", on).done();
-    let event = Obj::new().str("e", "ACCOUNT_CONFIG_UPDATE").int("E", t.server_ms()).int("T", t.now_ms());
-    t.tell(c.user, "ACCOUNT_CONFIG_UPDATE", &event.raw("ai", &ai).done());
-    Ok(DONE.into())
-}
-
-/// One bracket: the engine has one maintenance rate. JSON numbers here, unlike anywhere else.
-fn brackets(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let only = t.only(c)?;
-    let mmr = fixed(Decimal::new(MAINTENANCE.0, MAINTENANCE.1), 3);
-    let rows = t.symbols.live().filter(|(_, id)| only.is_none_or(|o| o == *id)).map(|(s, _)| {
-        let b = Obj::new().int("bracket", 1).int("initialLeverage", MAX_LEVERAGE).int("notionalCap", 100_000_000);
-        let b = b.int("notionalFloor", 0).raw("maintMarginRatio", &mmr).raw("cum", "0.0").done();
-        Obj::new().str("symbol", &s.name).raw("brackets", &array([b])).done()
-    });
-    Ok(array(rows))
-}
-
-fn commission(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let (symbol, id) = t.symbols.traded(c.params.need("symbol")?)?;
-    let i = t.instrument(id);
-    let o = Obj::new().str("symbol", &symbol.name).str("makerCommissionRate", &fixed(i.maker_fee, 6));
-    Ok(o.str("takerCommissionRate", &fixed(i.taker_fee, 6)).str("rpiCommissionRate", "0.000050").done())
-}
-
-fn income(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let p = &c.params;
-    let (symbol, kind, limit) = (p.text("symbol")?, p.text("incomeType")?, p.limit(100, 1_000)?);
-    let (start, end, page) = (p.int("startTime")?, p.int("endTime")?, p.int("page")?.unwrap_or(1).max(1) as usize);
-    let lines = t.users.list[c.user].income.iter().filter(|l| {
-        symbol.is_none_or(|s| s == l.symbol)
-            && kind.is_none_or(|k| k == l.kind)
-            && start.is_none_or(|s| l.at_ms >= s)
-            && end.is_none_or(|e| l.at_ms <= e)
-    });
-    let rows: Vec<_> = lines.collect();
-    let skip = if start.is_some() { (page - 1).saturating_mul(limit) } else { rows.len().saturating_sub(limit) };
-    Ok(array(rows.into_iter().skip(skip).take(limit).map(|l| {
-        let o = Obj::new().str("symbol", &l.symbol).str("incomeType", l.kind).str("income", &eight(l.amount));
-        let o = o.str("asset", &l.asset).str("info", if l.trade.is_empty() { l.kind } else { &l.trade });
-        o.int("time", l.at_ms).int("tranId", l.id).str("tradeId", &l.trade).done()
-    })))
-}
-
-fn force_orders(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let only = t.only(c)?;
-    let mine = |o: &&Order| {
-        let by_venue = o.client_id.starts_with("autoclose-") || o.client_id.starts_with("adl_autoclose");
-        o.user == c.user && by_venue && only.is_none_or(|id| id == o.instrument)
-    };
-    let limit = c.params.limit(50, 100)?;
-    let rows = t.orders.list.iter().rev().filter(mine).take(limit);
-    Ok(array(rows.map(|o| t.usdm_order(&Order { qty: Qty(o.qty.0), ..o.clone() }, true))))
 }

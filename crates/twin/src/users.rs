@@ -3,8 +3,8 @@
 use crate::config::{AccountSetting, KeySetting, Product, TwinError, random_text};
 use crate::error::ApiError;
 use crate::sign::Verifier;
-use ctos_types::{AccountId, Decimal, InstrumentId, Leg, Position};
-use ctos_venue::AccountConfig;
+use ctos_types::{AccountId, Currency, Decimal, InstrumentId, Leg, Position};
+use ctos_venue::{AccountConfig, FeeCurrency};
 use rand_core::Rng;
 use std::collections::BTreeMap;
 
@@ -44,6 +44,7 @@ pub(crate) struct User {
     /// Dead-man switch per symbol: when everything is cancelled.
     pub countdown: BTreeMap<InstrumentId, i64>,
     pub income: Vec<Income>,
+    pub fee_token: Option<Currency>,
 }
 
 /// A line of the futures account's history.
@@ -81,6 +82,7 @@ impl Users {
                 realized: BTreeMap::new(),
                 countdown: BTreeMap::new(),
                 income: Vec::new(),
+                fee_token: account.fee_token,
             });
             for key in &account.keys {
                 users.add_key(user, key.clone()).map_err(|why| {
@@ -167,7 +169,14 @@ impl Users {
         for (n, a) in accounts.iter().enumerate() {
             let n = n as u16;
             match product {
-                Product::Spot => out.push(AccountConfig::cash(AccountId(n), a.spot.clone())),
+                Product::Spot => {
+                    let mut account = AccountConfig::cash(AccountId(n), a.spot.clone());
+                    if let Some(currency) = a.fee_token {
+                        let discount = Decimal::new(25, 2);
+                        account.fees.currency = FeeCurrency::Token { currency, discount, prices: Vec::new() };
+                    }
+                    out.push(account);
+                }
                 Product::UsdM => {
                     let leverage = Decimal::from_int(DEFAULT_LEVERAGE);
                     let one_way = AccountConfig::cash(AccountId(2 * n), a.usdm.clone());

@@ -31,7 +31,10 @@ pub(super) async fn run(desk: &Arc<Desk>, id: ConnId, io: TokioIo<Upgraded>, mut
                 None => false,
             },
             message = socket.next() => match message {
-                Some(Ok(message)) => receive(desk, id, message),
+                Some(Ok(message)) => {
+                    receive(desk, id, message);
+                    true
+                }
                 _ => false,
             },
         };
@@ -84,14 +87,12 @@ fn head(len: usize) -> Vec<u8> {
     head
 }
 
-fn receive(desk: &Arc<Desk>, id: ConnId, message: Message) -> bool {
+fn receive(desk: &Arc<Desk>, id: ConnId, message: Message) {
     match message {
         Message::Text(text) => desk.with(|twin, now| twin.ws_text(now, id, text.as_str())),
         Message::Ping(_) => desk.with(|twin, now| twin.ws_ping(now, id)),
         Message::Pong(_) => desk.with(|twin, now| twin.ws_pong(now, id)),
-        Message::Close(_) => return false,
-        // The venue speaks text only.
-        Message::Binary(_) | Message::Frame(_) => {}
+        // The answer leaves with the next look for a message, which finds the end. The venue speaks text only.
+        Message::Close(_) | Message::Binary(_) | Message::Frame(_) => {}
     }
-    true
 }
