@@ -1,7 +1,7 @@
 //! What indicators are fed with, as one row (`Hlc<f64>`) or as columns (`Hlc<&[f64]>`).
 //! Never: mends a row. One that cannot be right is ignored whole by the indicator that gets it.
 
-use crate::usable;
+use crate::{LIMIT, usable};
 
 /// High and low of a bar. Ignored when either is not finite, beyond ±[`LIMIT`](crate::LIMIT), or high is below low.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,14 +45,15 @@ pub struct Pair<T = f64> {
 impl HighLow {
     #[inline(always)]
     pub(crate) fn is_usable(self) -> bool {
-        usable(self.high) & usable(self.low) & (self.high >= self.low)
+        // High and low are within the limit on both sides then.
+        (self.high >= self.low) & (self.high <= LIMIT) & (self.low >= -LIMIT)
     }
 }
 
 impl Hlc {
     #[inline(always)]
     pub(crate) fn is_usable(self) -> bool {
-        usable(self.high) & usable(self.low) & usable(self.close) & (self.high >= self.low)
+        self.range().is_usable() & usable(self.close)
     }
 
     #[inline(always)]

@@ -46,11 +46,12 @@ pub(crate) fn every<C: Columns>(rows: &C, good: impl Fn(C::Row) -> bool) -> bool
     rows.iter().fold(0u64, |bad, row| bad | u64::from(!good(row))) == 0
 }
 
-/// Rows for [`by_stretches`] where one pass over them is not all: few enough to stay next to the processor, and for the
-/// next ones to arrive meanwhile.
-pub(crate) const STRETCH: usize = 64;
+/// Rows for [`by_stretches`] where each step waits for the one before: so few that a processor looks over the next ones
+/// meanwhile.
+pub(crate) const STRETCH: usize = 16;
 
-/// The same for what goes through windows of `period`, which take many values side by side but not the first ones.
+/// Rows for [`by_stretches`] where windows of `period` follow, which take many values side by side, but not the first
+/// ones; few enough to stay next to the processor.
 pub(crate) fn stretch_over(period: usize) -> usize {
     (16 * period).clamp(1024, 65536)
 }

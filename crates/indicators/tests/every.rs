@@ -302,6 +302,111 @@ fn a_long_batch_is_the_stream() {
     }
 }
 
+/// Bars that cannot be right are as if they were not there: a batch answers in their rows what it did before.
+struct Skips<'a> {
+    bars: &'a [Hlcv],
+    odd: &'a [(usize, Hlcv)],
+}
+
+impl Check for Skips<'_> {
+    fn run<I, const N: usize>(&mut self, name: &str, indicator: I)
+    where
+        I: Indicator + PartialEq + Debug + Serialize + DeserializeOwned,
+        I::Input: Sample,
+        I::Output: Reading<N>,
+    {
+        let batch = |bars: &[Hlcv]| {
+            let column = |part: fn(&Hlcv) -> f64| bars.iter().map(part).collect::<Vec<_>>();
+            let columns = [column(|b| b.high), column(|b| b.low), column(|b| b.close), column(|b| b.volume)];
+            let mut out: [Vec<f64>; N] = std::array::from_fn(|_| vec![0.0; bars.len()]);
+            let table = I::Input::table(columns.each_ref().map(|c| &c[..]));
+            indicator.clone().batch(table, out.each_mut().map(|c| &mut c[..])).unwrap();
+            out
+        };
+        let odd: Vec<&(usize, Hlcv)> = self.odd.iter().filter(|(_, bar)| !I::Input::of(*bar).good()).collect();
+        let mut with = self.bars.to_vec();
+        for (at, bar) in odd.iter().rev() {
+            with.insert(*at, *bar);
+        }
+        let (plain, got) = (batch(self.bars), batch(&with));
+        for (plain, got) in plain.iter().zip(&got) {
+            let mut want = plain.clone();
+            for (at, _) in odd.iter().rev() {
+                want.insert(*at, if *at == 0 { f64::NAN } else { plain[at - 1] });
+            }
+            let differs = want.iter().zip(got).position(|(a, b)| a.to_bits() != b.to_bits());
+            assert_eq!(differs, None, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_bad_row_is_skipped_by_a_batch() {
+    let bars = market(3_000, &[]);
+    let usual = bars[0];
+    let mut kinds = Vec::new();
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e151, -1e151] {
+        kinds.extend([Hlcv { high: bad, ..usual }, Hlcv { low: bad, ..usual }]);
+        kinds.extend([Hlcv { close: bad, ..usual }, Hlcv { volume: bad, ..usual }]);
+        kinds.push(Hlcv { high: bad, low: bad, close: bad, volume: bad });
+    }
+    kinds.extend([Hlcv { high: usual.low - 1.0, ..usual }, Hlcv { volume: -1.0, ..usual }]);
+    // The first row, rows of the warm-up, then some far apart and some one after the other.
+    let at = |i: usize| if i < 5 { i * 3 } else { i * 100 - 400 + (i % 3) * 37 };
+    let mut odd: Vec<(usize, Hlcv)> = kinds.iter().enumerate().map(|(i, bar)| (at(i), *bar)).collect();
+    odd.extend(kinds.iter().map(|bar| (2_900, *bar)));
+    for period in [1, 3, 14, 26] {
+        every(&mut Skips { bars: &bars, odd: &odd }, period);
+    }
+}
+
+/// Ten million rows and some enormous ones among them leave nothing behind: an indicator that only saw the last rows
+/// answers the same.
+struct Forgets<'a> {
+    blocks: &'a [Vec<Hlcv>; 2],
+}
+
+impl Check for Forgets<'_> {
+    fn run<I, const N: usize>(&mut self, name: &str, indicator: I)
+    where
+        I: Indicator + PartialEq + Debug + Serialize + DeserializeOwned,
+        I::Input: Sample,
+        I::Output: Reading<N>,
+    {
+        // Sums since the beginning, and a trend that began at a moment of its own.
+        if ["Obv", "Vwap", "SuperTrend"].contains(&name) {
+            return;
+        }
+        let columns = self.blocks.each_ref().map(|bars| {
+            let column = |part: fn(&Hlcv) -> f64| bars.iter().map(part).collect::<Vec<_>>();
+            [column(|b| b.high), column(|b| b.low), column(|b| b.close), column(|b| b.volume)]
+        });
+        let run = |indicator: &mut I, block: usize| {
+            let columns = columns[block].each_ref().map(|c| &c[..]);
+            let mut out: [Vec<f64>; N] = std::array::from_fn(|_| vec![0.0; columns[0].len()]);
+            indicator.batch(I::Input::table(columns), out.each_mut().map(|c| &mut c[..])).unwrap();
+            out.map(|column| column[column.len() - 1])
+        };
+        let (mut old, mut young) = (indicator.clone(), indicator);
+        for _ in 0..100 {
+            run(&mut old, 0);
+        }
+        let (got, want) = (run(&mut old, 1), run(&mut young, 1));
+        for (got, want) in got.into_iter().zip(want) {
+            assert!((got - want).abs() <= 1e-11 * want.abs().max(1.0), "{name}: {got} after all, {want} alone");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_after_ten_million_rows() {
+    let mut first = market(100_000, &[]);
+    for bar in first.iter_mut().step_by(20_011) {
+        *bar = Hlcv { high: 1e15, low: 0.1, close: 1e14, volume: 1e12 };
+    }
+    every(&mut Forgets { blocks: &[first, market(4_000, &[])] }, 20);
+}
+
 // Windows so wide that a batch keeps fewer of them at a time.
 #[test]
 fn a_batch_of_wide_windows_is_the_stream() {
