@@ -37,6 +37,9 @@ pub struct AccountSetting {
     pub name: String,
     /// Starting balances on spot.
     pub spot: Vec<(Currency, Decimal)>,
+    /// Starting balances of the cross margin account beside it.
+    #[serde(default)]
+    pub margin: Vec<(Currency, Decimal)>,
     /// Starting wallet of the futures account.
     pub usdm: Vec<(Currency, Decimal)>,
     pub keys: Vec<KeySetting>,
@@ -94,6 +97,7 @@ impl AccountSetting {
         AccountSetting {
             name: "test".into(),
             spot: vec![coin("BNB", 100), coin("BTC", 2), coin("ETH", 20), coin("USDT", 100_000)],
+            margin: vec![coin("USDT", 10_000)],
             usdm: vec![coin("USDT", 100_000)],
             keys: vec![KeySetting {
                 api_key,

@@ -20,6 +20,7 @@ impl Twin {
 
     pub(crate) fn keep_house(&mut self, now: i64) {
         self.keep_connections(now);
+        self.end_tokens(now);
         for user in 0..self.users.list.len() {
             if let Some(key) = self.users.list[user].listen_key.take_if(|k| k.expires_ms <= now) {
                 self.tell_expired(user, &key.text);
@@ -32,6 +33,24 @@ impl Twin {
             }
         }
         self.settle();
+    }
+
+    /// A listen token that ran out takes its subscriptions along.
+    fn end_tokens(&mut self, now: i64) {
+        let over: Vec<usize> = self.tokens.values().filter(|(_, at)| *at <= now).map(|(user, _)| *user).collect();
+        if over.is_empty() {
+            return;
+        }
+        self.tokens.retain(|_, (_, at)| *at > now);
+        let event = Obj::new().str("e", "eventStreamTerminated").int("E", self.server_ms()).done();
+        for user in over.into_iter().filter(|u| !self.tokens.values().any(|(v, _)| v == u)).collect::<Vec<_>>() {
+            self.tell(user, "eventStreamTerminated", &event);
+            for c in self.conns.map.values_mut() {
+                if let Kind::Api(session) = &mut c.kind {
+                    session.subscriptions.retain(|(_, u, _)| *u != user);
+                }
+            }
+        }
     }
 
     fn keep_connections(&mut self, now: i64) {

@@ -69,6 +69,28 @@ const ALGO: &[&str] = &[
     "page",
     "limit",
 ];
+const MARGIN: &[&str] = &[
+    "isIsolated",
+    "sideEffectType",
+    "autoRepayAtCancel",
+    "timeInForce",
+    "quantity",
+    "quoteOrderQty",
+    "price",
+    "stopPrice",
+    "newClientOrderId",
+    "newOrderRespType",
+    "icebergQty",
+    "selfTradePreventionMode",
+    "origClientOrderId",
+    "orderId",
+    "symbol",
+    "startTime",
+    "endTime",
+    "fromId",
+    "limit",
+    "trailingDelta",
+];
 const LOOK: &[&str] = &[
     "symbol",
     "symbols",
@@ -105,6 +127,7 @@ pub(crate) fn optional(path: &str) -> &'static [&'static str] {
         "/fapi/v1/order" | "/fapi/v1/order/test" => USDM_ORDER,
         p if p.contains("lgo") => ALGO,
         p if p.starts_with("/api/v3/order") || p == "/api/v3/sor/order" => SPOT_ORDER,
+        p if p.starts_with("/sapi/v1/margin/") => MARGIN,
         _ => LOOK,
     }
 }

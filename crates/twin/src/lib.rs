@@ -31,6 +31,7 @@ pub mod server;
 mod sign;
 mod spot_account;
 mod spot_change;
+mod spot_margin;
 mod spot_market;
 mod spot_trade;
 mod streams;

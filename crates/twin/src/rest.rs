@@ -9,7 +9,7 @@ use crate::sign::{bad_signature, rest_payload};
 use crate::twin::Twin;
 use crate::users::not_authorised;
 use crate::wire::{Manner, Reply, Request};
-use crate::{spot_account, spot_market, spot_trade, usdm_account, usdm_algo, usdm_market, usdm_trade};
+use crate::{spot_account, spot_margin, spot_market, spot_trade, usdm_account, usdm_algo, usdm_market, usdm_trade};
 use std::net::IpAddr;
 
 /// Who may call.
@@ -61,7 +61,7 @@ const AHEAD_MS: i64 = 1_000;
 
 pub(crate) fn endpoints(product: Product) -> impl Iterator<Item = &'static Endpoint> {
     let (spot, usdm): (&[&[Endpoint]], &[&[Endpoint]]) = (
-        &[spot_market::ENDPOINTS, spot_trade::ENDPOINTS, spot_account::ENDPOINTS],
+        &[spot_market::ENDPOINTS, spot_trade::ENDPOINTS, spot_account::ENDPOINTS, spot_margin::ENDPOINTS],
         &[usdm_market::ENDPOINTS, usdm_trade::ENDPOINTS, usdm_algo::ENDPOINTS, usdm_account::ENDPOINTS],
     );
     let tables = if product == Product::Spot { spot } else { usdm };

@@ -67,7 +67,7 @@ impl Twin {
     }
 }
 
-fn order(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+pub(crate) fn order(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let n = t.spot_find(c, ("orderId", "origClientOrderId"), ApiError::no_order())?;
     if !t.visible(n) {
         return Err(ApiError::no_order());
@@ -75,7 +75,7 @@ fn order(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     Ok(t.spot_order(&t.orders.list[n]))
 }
 
-fn open_orders(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+pub(crate) fn open_orders(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let id = c.params.text("symbol")?.map(|s| t.symbols.traded(s).map(|s| s.1)).transpose()?;
     let open = t.orders.open_of(c.user, id);
     Ok(array(open.into_iter().filter(|n| t.visible(*n)).map(|n| t.spot_order(&t.orders.list[n]))))
@@ -92,7 +92,7 @@ fn window(p: &Params) -> Result<(Option<i64>, Option<i64>), ApiError> {
     Ok((start, end))
 }
 
-fn all_orders(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+pub(crate) fn all_orders(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let p = &c.params;
     let (_, id) = t.symbols.traded(p.need("symbol")?)?;
     let (from, (start, end), limit) = (p.int("orderId")?, window(p)?, p.limit(500, 1_000)?);
@@ -138,7 +138,7 @@ fn account(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     Ok(o.raw("permissions", r#"["SPOT"]"#).int("uid", 100_000_000 + c.user as i64).done())
 }
 
-fn my_trades(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+pub(crate) fn my_trades(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let p = &c.params;
     let (symbol, id) = t.symbols.traded(p.need("symbol")?)?;
     let (order, from, limit) = (p.int("orderId")?, p.int("fromId")?, p.limit(500, 1_000)?);

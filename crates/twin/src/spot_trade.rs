@@ -91,7 +91,7 @@ fn rejected(msg: &str) -> ApiError {
     ApiError::new(-2010, msg)
 }
 
-fn place(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+pub(crate) fn place(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let order = t.read_spot(c)?;
     let how = response_type(&c.params, order.kind)?;
     let n = t.place_spot(order)?;

@@ -57,6 +57,8 @@ pub struct Twin {
     pub(crate) dirty: BTreeSet<InstrumentId>,
     /// History is being made: nobody looks.
     warming: bool,
+    /// Listen tokens of margin accounts: account and end.
+    pub(crate) tokens: std::collections::BTreeMap<String, (usize, i64)>,
     /// Frames kept back by a `swap` fault, by connection.
     pub(crate) swapped: std::collections::BTreeMap<u64, String>,
     /// Candles published as open: their start, by stream.
@@ -131,6 +133,7 @@ impl Twin {
             announce: None,
             dirty: BTreeSet::new(),
             warming: true,
+            tokens: Default::default(),
             swapped: Default::default(),
             candles: Default::default(),
             old_books: Default::default(),

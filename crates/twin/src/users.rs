@@ -4,7 +4,7 @@ use crate::config::{AccountSetting, KeySetting, Product, TwinError, random_text}
 use crate::error::ApiError;
 use crate::sign::Verifier;
 use ctos_types::{AccountId, Currency, Decimal, InstrumentId, Leg, Position};
-use ctos_venue::{AccountConfig, FeeCurrency};
+use ctos_venue::{AccountConfig, BorrowConfig, FeeCurrency};
 use rand_core::Rng;
 use std::collections::BTreeMap;
 
@@ -69,10 +69,12 @@ pub(crate) struct Users {
 impl Users {
     pub fn new(product: Product, accounts: &[AccountSetting]) -> Result<Users, TwinError> {
         let mut users = Users { list: Vec::new(), keys: BTreeMap::new(), product };
-        for account in accounts {
-            let user = users.list.len();
+        // On spot every account has a margin account, behind all the others.
+        let margins = if product == Product::Spot { accounts } else { &[] };
+        let names = accounts.iter().map(|a| (a, a.name.clone()));
+        for (account, name) in names.chain(margins.iter().map(|a| (a, format!("{}:margin", a.name)))) {
             users.list.push(User {
-                name: account.name.clone(),
+                name,
                 listen_key: None,
                 hedge: false,
                 multi_assets: false,
@@ -84,6 +86,8 @@ impl Users {
                 income: Vec::new(),
                 fee_token: account.fee_token,
             });
+        }
+        for (user, account) in accounts.iter().enumerate() {
             for key in &account.keys {
                 users.add_key(user, key.clone()).map_err(|why| {
                     TwinError::new(format!("account {}: {why}", account.name), "give each account keys of its own")
@@ -156,6 +160,11 @@ impl Users {
         }
     }
 
+    /// The cross margin account of a spot account.
+    pub fn margin_of(&self, user: usize) -> usize {
+        user + self.list.len() / 2
+    }
+
     pub fn of_engine(&self, id: AccountId) -> usize {
         match self.product {
             Product::Spot => usize::from(id.0),
@@ -166,6 +175,17 @@ impl Users {
     /// Engine accounts for the settings.
     pub fn engine_accounts(product: Product, accounts: &[AccountSetting]) -> Vec<AccountConfig> {
         let mut out = Vec::new();
+        let margins = if product == Product::Spot { accounts } else { &[] };
+        for (n, a) in margins.iter().enumerate() {
+            let account = AccountConfig::cash(AccountId((accounts.len() + n) as u16), a.margin.clone());
+            let lent = ["USDT", "BTC", "ETH", "BNB", "SOL", "XRP", "DOGE", "ADA", "LTC", "LINK"];
+            let borrow = BorrowConfig {
+                valuation: Currency::cut("USDT"),
+                max_leverage: Decimal::from_int(3),
+                interest_per_hour: lent.map(|c| (Currency::cut(c), Decimal::new(1, 6))).to_vec(),
+            };
+            out.push(AccountConfig { borrow: Some(borrow), ..account });
+        }
         for (n, a) in accounts.iter().enumerate() {
             let n = n as u16;
             match product {

@@ -215,6 +215,16 @@ impl Twin {
             "userDataStream.subscribe.signature" => {
                 self.proven(params).and_then(|(user, _)| self.subscribe_user(conn, user, false))
             }
+            "userDataStream.subscribe.listenToken" => {
+                let now = self.now_ms();
+                let token = params.need("listenToken").ok().and_then(|t| self.tokens.get(t).copied());
+                match token.filter(|(_, expires)| *expires > now) {
+                    None => Err(ApiError::new(-1209, "Invalid listen token.")),
+                    Some((user, expires)) => self.subscribe_user(conn, user, false).map(|json| {
+                        format!("{},\"expirationTime\":{}}}", json.strip_suffix('}').unwrap_or(&json), expires * 1_000)
+                    }),
+                }
+            }
             "userDataStream.unsubscribe" => self.unsubscribe_user(conn, params),
             other => Err(ApiError::new(-1099, format!("Method '{other}' not found.")).status(404)),
         })

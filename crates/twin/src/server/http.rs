@@ -19,10 +19,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The largest request body.
 const LARGEST: usize = 1 << 20;
+
+/// Time for the first half of a reply to leave.
+const FLUSH: Duration = Duration::from_millis(50);
 
 /// What a port shows.
 #[derive(Clone)]
@@ -36,20 +40,21 @@ pub(super) struct Text {
     data: Option<Bytes>,
     /// What is promised, which may be more than what comes.
     length: u64,
-    breaks: bool,
+    /// How long what was sent has to leave before the rest does not come; `None`: it is all there.
+    breaks: Option<Pin<Box<Sleep>>>,
 }
 
 impl Text {
     fn whole(text: String) -> Text {
         let data = Bytes::from(text);
-        Text { length: data.len() as u64, data: Some(data), breaks: false }
+        Text { length: data.len() as u64, data: Some(data), breaks: None }
     }
 
     fn half(text: String) -> Text {
         let mut data = Bytes::from(text);
         let length = data.len() as u64;
         data.truncate(data.len() / 2);
-        Text { length, data: Some(data), breaks: true }
+        Text { length, data: Some(data), breaks: Some(Box::pin(tokio::time::sleep(FLUSH))) }
     }
 }
 
@@ -57,16 +62,19 @@ impl Body for Text {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<BodyFrame<Bytes>, io::Error>>> {
-        match self.data.take() {
-            Some(data) => Poll::Ready(Some(Ok(BodyFrame::data(data)))),
-            None if self.breaks => Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into()))),
-            None => Poll::Ready(None),
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, io::Error>>> {
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(BodyFrame::data(data))));
         }
+        let Some(sleep) = &mut self.breaks else { return Poll::Ready(None) };
+        sleep.as_mut().poll(context).map(|()| Some(Err(io::ErrorKind::ConnectionReset.into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.as_ref().is_none_or(Bytes::is_empty) && !self.breaks
+        self.data.as_ref().is_none_or(Bytes::is_empty) && self.breaks.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -2,6 +2,7 @@
 
 mod faults;
 mod fuzz;
+mod margin;
 mod money;
 mod spot;
 mod streams;

@@ -1,0 +1,172 @@
+//! Cross margin: an account of its own beside each spot account, which may owe. Orders and queries are spot's.
+//! Never: isolated margin. What an order lacks is borrowed when it asks for that; debts are repaid from what comes in.
+
+use crate::error::ApiError;
+use crate::json::{Obj, array};
+use crate::number::{eight, fixed};
+use crate::params::Params;
+use crate::rest::{Call, Endpoint, Security};
+use crate::spot_change::{cancel, cancel_all};
+use crate::twin::Twin;
+use crate::{spot_account, spot_trade};
+use ctos_types::{Balance, Currency, Decimal, Rounding};
+
+type Run = fn(&mut Twin, &Call) -> Result<String, ApiError>;
+
+const fn read(path: &'static str, weight: fn(&Params) -> u32, need: &'static [&'static str], run: Run) -> Endpoint {
+    Endpoint { method: "GET", path, security: Security::Read, weight, orders: 0, free: false, need, run }
+}
+
+pub(crate) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: "POST",
+        path: "/sapi/v1/margin/order",
+        security: Security::Trade,
+        weight: |_| 6,
+        orders: 1,
+        free: false,
+        need: &["symbol", "side", "type"],
+        run: place,
+    },
+    Endpoint {
+        method: "DELETE",
+        security: Security::Trade,
+        ..read("/sapi/v1/margin/order", |_| 10, &["symbol"], |t, c| t.on_margin(c, cancel).map(marked))
+    },
+    Endpoint {
+        method: "DELETE",
+        security: Security::Trade,
+        ..read("/sapi/v1/margin/openOrders", |_| 1, &["symbol"], |t, c| t.on_margin(c, cancel_all).map(all_marked))
+    },
+    read("/sapi/v1/margin/order", |_| 10, &["symbol"], |t, c| t.on_margin(c, spot_account::order).map(marked)),
+    read("/sapi/v1/margin/openOrders", |_| 10, &[], |t, c| t.on_margin(c, spot_account::open_orders).map(all_marked)),
+    read(
+        "/sapi/v1/margin/allOrders",
+        |_| 200,
+        &["symbol"],
+        |t, c| t.on_margin(c, spot_account::all_orders).map(all_marked),
+    ),
+    read(
+        "/sapi/v1/margin/myTrades",
+        |_| 10,
+        &["symbol"],
+        |t, c| t.on_margin(c, spot_account::my_trades).map(all_marked),
+    ),
+    read("/sapi/v1/margin/account", |_| 10, &[], account),
+    read(
+        "/sapi/v1/margin/rateLimit/order",
+        |_| 20,
+        &[],
+        |t, c| Ok(array(t.limits.order_rows(Some((t.users.margin_of(c.user), t.now_ms()))))),
+    ),
+    Endpoint { method: "POST", security: Security::Key, ..read("/sapi/v1/userListenToken", |_| 1, &[], listen_token) },
+];
+
+/// The longest life of a listen token.
+const TOKEN_MS: i64 = 86_400_000;
+
+/// Marks one object.
+fn marked(json: String) -> String {
+    format!("{},\"isIsolated\":false}}", json.strip_suffix('}').unwrap_or(&json))
+}
+
+/// Marks every object of a list; none of them has objects inside.
+fn all_marked(json: String) -> String {
+    json.replace('}', ",\"isIsolated\":false}")
+}
+
+impl Twin {
+    /// The same call on the caller's margin account.
+    fn on_margin(&mut self, c: &Call, run: Run) -> Result<String, ApiError> {
+        if c.params.text("isIsolated")?.is_some_and(|i| i.eq_ignore_ascii_case("true")) {
+            return Err(ApiError::new(-11001, "Isolated margin account does not exist."));
+        }
+        run(self, &Call { user: self.users.margin_of(c.user), ..c.clone() })
+    }
+
+    fn margin_balance(&self, user: usize, asset: Currency) -> Balance {
+        self.venue.balance(self.users.engine(user), asset)
+    }
+
+    /// An asset's price in `quote`, where there is a market for it.
+    fn price_in(&self, asset: Currency, quote: Currency) -> Option<Decimal> {
+        if asset == quote {
+            return Some(Decimal::ONE);
+        }
+        let (_, id) = self.symbols.live().find(|(s, _)| s.base == asset && s.quote == quote)?;
+        Some(self.instrument(id).price_decimal(self.public(id).last?.price))
+    }
+}
+
+fn place(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    let borrows = match c.params.text("sideEffectType")? {
+        None | Some("NO_SIDE_EFFECT" | "AUTO_REPAY") => false,
+        Some("MARGIN_BUY" | "AUTO_BORROW_REPAY") => true,
+        Some(_) => return Err(ApiError::invalid("sideEffectType")),
+    };
+    let user = t.users.margin_of(c.user);
+    let (symbol, id) = t.symbols.traded(c.params.need("symbol")?)?;
+    let buy = c.params.need("side")? == "BUY";
+    let spent = if buy { symbol.quote } else { symbol.base };
+    let before = t.margin_balance(user, spent);
+    if !borrows {
+        let qty = c.params.decimal("quantity")?.unwrap_or_default();
+        let best = t.public(id).best(ctos_types::Side::Sell).map(|p| t.instrument(id).price_decimal(p));
+        let price = c.params.decimal("price")?.or(best).unwrap_or_default();
+        let value = match c.params.decimal("quoteOrderQty")? {
+            Some(amount) => amount,
+            None => qty.mul(price, Rounding::Up).unwrap_or(Decimal::MAX),
+        };
+        if before.available() < if buy { value } else { qty } {
+            return Err(ApiError::new(-2010, "Account has insufficient balance for requested action."));
+        }
+    }
+    let reply = t.on_margin(c, spot_trade::place).map(marked)?;
+    let loan = t.margin_balance(user, spent).borrowed - before.borrowed;
+    if !loan.is_positive() {
+        return Ok(reply);
+    }
+    let tail = Obj::new().str("marginBuyBorrowAmount", &eight(loan)).str("marginBuyBorrowAsset", spent.as_str()).done();
+    Ok(format!("{},{}", reply.strip_suffix('}').unwrap_or(&reply), &tail[1..]))
+}
+
+fn account(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    let user = t.users.margin_of(c.user);
+    let (btc, usdt) = (Currency::cut("BTC"), Currency::cut("USDT"));
+    let mut assets: Vec<Currency> = t.symbols.live().flat_map(|(s, _)| [s.base, s.quote]).collect();
+    assets.extend(t.venue.balances(t.users.engine(user)).map(|(a, _)| a));
+    assets.sort_unstable();
+    assets.dedup();
+    let (mut owned, mut owed) = (Decimal::ZERO, Decimal::ZERO);
+    let mut rows = Vec::new();
+    for a in assets {
+        let b = t.margin_balance(user, a);
+        let debt = b.borrowed + b.interest;
+        let price = t.price_in(a, usdt).unwrap_or_default();
+        owned += b.total.mul(price, Rounding::Down).unwrap_or_default();
+        owed += debt.mul(price, Rounding::Up).unwrap_or_default();
+        let o =
+            Obj::new().str("asset", a.as_str()).str("borrowed", &eight(b.borrowed)).str("free", &eight(b.available()));
+        let o = o.str("interest", &eight(b.interest)).str("locked", &eight(b.hold));
+        rows.push(o.str("netAsset", &eight(b.total - debt)).done());
+    }
+    let in_btc = |d: Decimal| {
+        let price = t.price_in(btc, usdt).unwrap_or(Decimal::ONE);
+        eight(d.div(price, Rounding::HalfEven).unwrap_or_default())
+    };
+    let level = owned.div(owed, Rounding::Down).map_or("999.00000000".to_string(), |l| fixed(l, 8));
+    let o = Obj::new().bool("created", true).bool("borrowEnabled", true).str("marginLevel", &level);
+    let o = o.str("collateralMarginLevel", &level).str("totalAssetOfBtc", &in_btc(owned));
+    let o = o.str("totalLiabilityOfBtc", &in_btc(owed)).str("totalNetAssetOfBtc", &in_btc(owned - owed));
+    let o = o.str("TotalCollateralValueInUSDT", &eight(owned)).str("totalOpenOrderLossInUSDT", "0.00000000");
+    let o = o.bool("tradeEnabled", true).bool("transferInEnabled", true).bool("transferOutEnabled", true);
+    Ok(o.str("accountType", "MARGIN_1").raw("userAssets", &array(rows)).done())
+}
+
+fn listen_token(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    let validity = c.params.int("validity")?.unwrap_or(TOKEN_MS).clamp(1_000, TOKEN_MS);
+    let (user, expires) = (t.users.margin_of(c.user), t.now_ms() + validity);
+    let token = crate::config::random_text(&mut t.rng, 64);
+    t.tokens.insert(token.clone(), (user, expires));
+    Ok(Obj::new().str("token", &token).int("expirationTime", expires).done())
+}
