@@ -2,7 +2,7 @@
 
 use crate::aggregates::SinceLeast;
 use crate::bar::{Columns, HighLow};
-use crate::indicator::{Reading, by_stretches, indicator, stretch_over};
+use crate::indicator::{Reading, by_stretches, indicator, reading, stretch_over};
 use crate::number::Number;
 use crate::tiles::Formula;
 use crate::window::{BadPeriod, View, Window};
@@ -17,13 +17,7 @@ pub struct AroonLines {
     pub oscillator: f64,
 }
 
-impl Reading<3> for AroonLines {
-    const NAMES: [&'static str; 3] = ["down", "up", "oscillator"];
-    #[inline(always)]
-    fn row(self) -> [f64; 3] {
-        [self.down, self.up, self.oscillator]
-    }
-}
+reading!(AroonLines { down, up, oscillator });
 
 /// Aroon (TA-Lib `AROON`) over the newest bar and the `period` bars before it; of equal extremes the newest counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use crate::aggregates::Moments;
 use crate::bar::{Columns, Hlc};
 use crate::ema::Ema;
-use crate::indicator::{Reading, indicator};
+use crate::indicator::{indicator, reading};
 use crate::number::Number;
 use crate::range::Atr;
 use crate::stats::Deviation;
@@ -23,14 +23,8 @@ pub struct Band {
     pub std: f64,
 }
 
-/// Without the deviation, which follows from the others.
-impl Reading<3> for Band {
-    const NAMES: [&'static str; 3] = ["lower", "middle", "upper"];
-    #[inline(always)]
-    fn row(self) -> [f64; 3] {
-        [self.lower, self.middle, self.upper]
-    }
-}
+// Without the deviation, which follows from the others.
+reading!(Band { lower, middle, upper });
 
 /// Mean of the newest `period` inputs with a band of `width` population standard deviations on each side (TA-Lib
 /// `BBANDS` with a simple average).
@@ -117,13 +111,7 @@ pub struct KeltnerBand {
     pub upper: f64,
 }
 
-impl Reading<3> for KeltnerBand {
-    const NAMES: [&'static str; 3] = ["lower", "middle", "upper"];
-    #[inline(always)]
-    fn row(self) -> [f64; 3] {
-        [self.lower, self.middle, self.upper]
-    }
-}
+reading!(KeltnerBand { lower, middle, upper });
 
 /// The Keltner channel: [`Ema`] of the closes over `period` bars, with `width` times the [`Atr`] over `range_period`
 /// bars on each side. Usually 20, 10 and 2.

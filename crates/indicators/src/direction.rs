@@ -1,7 +1,7 @@
 //! Wilder's directional movement: which way bars widen, and how much of a trend that makes.
 
 use crate::bar::Hlc;
-use crate::indicator::{Reading, indicator};
+use crate::indicator::{indicator, reading};
 use crate::range::true_range;
 use crate::smooth::{Smoother, Weight};
 use crate::window::BadPeriod;
@@ -15,13 +15,7 @@ pub struct Directions {
     pub minus_di: f64,
 }
 
-impl Reading<2> for Directions {
-    const NAMES: [&'static str; 2] = ["plus_di", "minus_di"];
-    #[inline(always)]
-    fn row(self) -> [f64; 2] {
-        [self.plus_di, self.minus_di]
-    }
-}
+reading!(Directions { plus_di, minus_di });
 
 impl Directions {
     /// How much one direction outweighs the other, 0 to 100; `None` where nothing moved.
@@ -96,13 +90,7 @@ pub struct Trend {
     pub minus_di: f64,
 }
 
-impl Reading<3> for Trend {
-    const NAMES: [&'static str; 3] = ["adx", "plus_di", "minus_di"];
-    #[inline(always)]
-    fn row(self) -> [f64; 3] {
-        [self.adx, self.plus_di, self.minus_di]
-    }
-}
+reading!(Trend { adx, plus_di, minus_di });
 
 /// The average directional index (TA-Lib `ADX`): Wilder's average of how much one of [`Di`]'s directions outweighs the
 /// other, seeded with `period` of them. A bar at which nothing has moved counts as 0 in the seed and leaves the average

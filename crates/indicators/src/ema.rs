@@ -17,59 +17,39 @@ pub struct Ema(Smoother<1>);
 #[serde(transparent)]
 pub struct Rma(Smoother<1>);
 
-impl Ema {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Smoother::new(Weight::Exponential, [period], period).map(Ema)
-    }
+/// The methods of an average that only its weight tells from others.
+macro_rules! smoothed {
+    ($name:ident, $weight:expr) => {
+        impl $name {
+            /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
+            pub fn new(period: usize) -> Result<Self, BadPeriod> {
+                Smoother::new($weight, [period], period).map($name)
+            }
 
-    /// Takes `x` in and answers the average; `None` until warm.
-    #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<f64> {
-        if usable(x) {
-            self.0.update([x]);
+            /// Takes `x` in and answers the average; `None` until warm.
+            #[inline(always)]
+            pub fn update(&mut self, x: f64) -> Option<f64> {
+                if usable(x) {
+                    self.0.update([x]);
+                }
+                self.value()
+            }
+
+            /// The average as of the newest input; `None` until warm.
+            #[inline(always)]
+            pub fn value(&self) -> Option<f64> {
+                self.0.values().map(|[a]| a)
+            }
+
+            /// Usable inputs until the first value.
+            pub fn warmup(&self) -> usize {
+                self.0.seeds()
+            }
         }
-        self.value()
-    }
 
-    /// The average as of the newest input; `None` until warm.
-    #[inline(always)]
-    pub fn value(&self) -> Option<f64> {
-        self.0.values().map(|[a]| a)
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.seeds()
-    }
+        indicator!($name, f64 => f64);
+    };
 }
 
-impl Rma {
-    /// `period` is between 1 and [`MAX_PERIOD`](crate::MAX_PERIOD).
-    pub fn new(period: usize) -> Result<Self, BadPeriod> {
-        Smoother::new(Weight::Wilder, [period], period).map(Rma)
-    }
-
-    /// Takes `x` in and answers the average; `None` until warm.
-    #[inline(always)]
-    pub fn update(&mut self, x: f64) -> Option<f64> {
-        if usable(x) {
-            self.0.update([x]);
-        }
-        self.value()
-    }
-
-    /// The average as of the newest input; `None` until warm.
-    #[inline(always)]
-    pub fn value(&self) -> Option<f64> {
-        self.0.values().map(|[a]| a)
-    }
-
-    /// Usable inputs until the first value.
-    pub fn warmup(&self) -> usize {
-        self.0.seeds()
-    }
-}
-
-indicator!(Ema, f64 => f64);
-indicator!(Rma, f64 => f64);
+smoothed!(Ema, Weight::Exponential);
+smoothed!(Rma, Weight::Wilder);

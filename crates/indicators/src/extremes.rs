@@ -2,7 +2,7 @@
 
 use crate::aggregates::{Greatest, Least};
 use crate::bar::{Columns, HighLow};
-use crate::indicator::{Reading, by_stretches, indicator, stretch_over};
+use crate::indicator::{Reading, by_stretches, indicator, reading, stretch_over};
 use crate::number::Number;
 use crate::tiles::{Formula, windowed};
 use crate::window::{BadPeriod, View, Window};
@@ -70,13 +70,7 @@ pub struct Channel {
     pub upper: f64,
 }
 
-impl Reading<3> for Channel {
-    const NAMES: [&'static str; 3] = ["lower", "middle", "upper"];
-    #[inline(always)]
-    fn row(self) -> [f64; 3] {
-        [self.lower, self.middle, self.upper]
-    }
-}
+reading!(Channel { lower, middle, upper });
 
 /// The Donchian channel: lowest low and highest high of the newest `period` bars, the newest included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -130,6 +130,20 @@ pub(crate) fn put<const N: usize, T: Reading<N>>(out: &mut [&mut [f64]; N], i: u
     }
 }
 
+/// Implements [`Reading`] for a struct of numbers: a column for each of `$part`.
+macro_rules! reading {
+    ($name:ident { $($part:ident),+ }) => {
+        impl crate::indicator::Reading<{ [$(stringify!($part)),+].len() }> for $name {
+            const NAMES: [&'static str; [$(stringify!($part)),+].len()] = [$(stringify!($part)),+];
+            #[inline(always)]
+            fn row(self) -> [f64; [$(stringify!($part)),+].len()] {
+                [$(self.$part),+]
+            }
+        }
+    };
+}
+pub(crate) use reading;
+
 /// Implements [`Indicator`] by the type's own methods, which need no trait in scope.
 macro_rules! indicator {
     ($name:ty, $input:ty => $output:ty) => {

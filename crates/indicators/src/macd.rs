@@ -1,6 +1,6 @@
 //! The distance of two exponential averages.
 
-use crate::indicator::{Reading, indicator};
+use crate::indicator::{indicator, reading};
 use crate::smooth::{Smoother, Weight};
 use crate::usable;
 use crate::window::BadPeriod;
@@ -17,13 +17,7 @@ pub struct MacdLines {
     pub histogram: f64,
 }
 
-impl Reading<3> for MacdLines {
-    const NAMES: [&'static str; 3] = ["macd", "signal", "histogram"];
-    #[inline(always)]
-    fn row(self) -> [f64; 3] {
-        [self.macd, self.signal, self.histogram]
-    }
-}
+reading!(MacdLines { macd, signal, histogram });
 
 /// Moving average convergence and divergence (TA-Lib `MACD`), usually of 12, 26 and 9. The fast average is seeded with
 /// the newest of the slow one's first inputs, so that both begin together.

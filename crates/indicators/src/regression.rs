@@ -2,7 +2,7 @@
 
 use crate::aggregates::{Products, Ranked};
 use crate::bar::Pair;
-use crate::indicator::Reading;
+use crate::indicator::reading;
 use crate::number::Number;
 use crate::tiles::{Formula, FromRow, windowed};
 use crate::window::{View, Window};
@@ -26,13 +26,7 @@ impl Line {
     }
 }
 
-impl Reading<3> for Line {
-    const NAMES: [&'static str; 3] = ["value", "slope", "intercept"];
-    #[inline(always)]
-    fn row(self) -> [f64; 3] {
-        [self.value, self.slope, self.intercept]
-    }
-}
+reading!(Line { value, slope, intercept });
 
 impl FromRow<3> for Line {
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Mean and standard deviation over a window, and how unusual the newest input is by them.
 
 use crate::aggregates::Moments;
-use crate::indicator::Reading;
+use crate::indicator::reading;
 use crate::number::Number;
 use crate::tiles::{Formula, FromRow, windowed};
 use crate::window::{View, Window};
@@ -15,13 +15,7 @@ pub struct Stats {
     pub std: f64,
 }
 
-impl Reading<2> for Stats {
-    const NAMES: [&'static str; 2] = ["mean", "std"];
-    #[inline(always)]
-    fn row(self) -> [f64; 2] {
-        [self.mean, self.std]
-    }
-}
+reading!(Stats { mean, std });
 
 impl FromRow<2> for Stats {
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use crate::bar::{Columns, Hlc};
 use crate::extremes::Donchian;
-use crate::indicator::{Reading, by_stretches, indicator};
+use crate::indicator::{Reading, by_stretches, indicator, reading};
 use crate::mean::Sma;
 use crate::window::BadPeriod;
 use serde::{Deserialize, Serialize};
@@ -15,13 +15,7 @@ pub struct Oscillation {
     pub d: f64,
 }
 
-impl Reading<2> for Oscillation {
-    const NAMES: [&'static str; 2] = ["k", "d"];
-    #[inline(always)]
-    fn row(self) -> [f64; 2] {
-        [self.k, self.d]
-    }
-}
+reading!(Oscillation { k, d });
 
 /// The stochastic oscillator with simple averages (TA-Lib `STOCH` and `STOCHF`). 0 where the range is empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
