@@ -1,6 +1,10 @@
 //! The account: balances, positions, settings, fees, and what the API key may do. Requests and their answers.
 //! Never: a position as flat because the venue left it out: who asked knows what was to be there.
 
+mod key;
+
+pub use key::{KeyPermissions, key_permissions, read_key_permissions};
+
 use crate::decode::DecodeError;
 use crate::fields::{Row, parse, rows};
 use crate::orders::states::leg;
@@ -27,45 +31,6 @@ pub struct AccountState {
     pub hedge: Option<bool>,
     /// USD-M: several assets are margin for each other.
     pub multi_assets: Option<bool>,
-}
-
-/// What an API key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyPermissions {
-    pub reads: bool,
-    pub spot_and_margin: bool,
-    pub futures: bool,
-    /// A key that can do this is refused.
-    pub withdraws: bool,
-    /// Moves funds between accounts of the same owner or to others inside the venue.
-    pub transfers: bool,
-    /// Only some addresses may use it.
-    pub is_restricted: bool,
-}
-
-impl KeyPermissions {
-    /// Why a key must not be used, or `None`: it could empty the account, or it cannot do what it is for.
-    pub fn refusal(&self, profile: Profile) -> Option<(&'static str, &'static str)> {
-        let may_trade = if profile == Profile::UsdM { self.futures } else { self.spot_and_margin };
-        if self.withdraws {
-            return Some((
-                "the API key can withdraw",
-                "make a key without the permission to withdraw: trading does not need it",
-            ));
-        }
-        if !self.reads || !may_trade {
-            return Some(("the API key may not trade here", "give it the permission to read and to trade this market"));
-        }
-        None
-    }
-
-    /// What is unwise and allowed.
-    pub fn warning(&self) -> Option<(&'static str, &'static str)> {
-        (!self.is_restricted).then_some((
-            "the API key works from any address",
-            "restrict it to this machine's address on the venue's page of API keys",
-        ))
-    }
 }
 
 /// A balance of one currency.
@@ -119,26 +84,6 @@ fn get(path: &'static str, weight: u32) -> Call {
 
 fn set(path: &'static str, params: Params) -> Call {
     Call { cost: Cost::weight(1), ..Call::signed(Method::Post, path, 1, params) }.purpose(Purpose::Order)
-}
-
-/// What the key may do. On the spot host whatever is traded, and not on test networks: they have no `/sapi`.
-pub fn key_permissions() -> Call {
-    get("/sapi/v1/account/apiRestrictions", 1)
-}
-
-/// The answer to [`key_permissions`]. A permission that the reply does not name is not given.
-pub fn read_key_permissions(body: &[u8]) -> Result<KeyPermissions, DecodeError> {
-    let value = parse(body)?;
-    let row = Row::new(&value, "key permissions")?;
-    let has = |field| row.opt_bool(field).map(|b| b.unwrap_or(false));
-    Ok(KeyPermissions {
-        reads: row.bool("enableReading")?,
-        spot_and_margin: has("enableSpotAndMarginTrading")?,
-        futures: has("enableFutures")?,
-        withdraws: row.bool("enableWithdrawals")?,
-        transfers: has("enableInternalTransfer")? || has("permitsUniversalTransfer")?,
-        is_restricted: row.bool("ipRestrict")?,
-    })
 }
 
 impl Desk {

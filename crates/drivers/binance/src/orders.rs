@@ -2,6 +2,7 @@
 //! Never: sends, waits, or rounds: what does not fit the grid or the market is refused before it leaves.
 
 mod change;
+mod conditional;
 mod ids;
 mod place;
 mod query;
@@ -9,10 +10,10 @@ mod read;
 pub(crate) mod states;
 
 pub use change::{Amendment, Replacement};
+pub(crate) use conditional::{algo_state, bps};
 pub use ids::{OrderRef, VenueClientId};
 pub use query::{FillsFrom, LIST_MAX};
 pub use read::{Batch, Outcome, Owner, Replaced, VenueFill, VenueOrder};
-pub(crate) use read::{algo_state, bps};
 
 use crate::profile::Profile;
 use crate::symbols::SymbolMap;

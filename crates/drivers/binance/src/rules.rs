@@ -286,6 +286,22 @@ mod tests {
         assert_eq!(halted.check(Product::Spot, &o), Err(RejectReason::InstrumentNotTrading));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_list_makes_it_panic(spot in proptest::bool::ANY, at in proptest::prelude::any::<proptest::sample::Index>(), len in 0usize..6, into in "[0-9\"\\\\.,:{}\\[\\]a-zA-Z+\\- é]{0,6}") {
+            let mut bytes = if spot { SPOT } else { USDM }.as_bytes().to_vec();
+            let start = at.index(bytes.len());
+            let end = (start + len).min(bytes.len());
+            bytes.splice(start..end, into.bytes());
+            if let Ok((rules, _)) = parse_rules(&bytes) {
+                for r in rules.values() {
+                    let _ = r.check(Product::UsdM, &order(Side::Buy, Some("60000"), "1", Some("1")));
+                }
+            }
+            let _ = crate::instruments::parse_instruments(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
     #[test]
     fn real_rows_are_all_read() {
         let path =
