@@ -2,19 +2,18 @@
 //! Never: rounds a price, or hides what the data lacks.
 
 mod convert;
+mod cursor;
 
 use crate::error::CatalogError;
-use crate::ingest::missing_bars;
 use crate::instruments;
 use crate::layout::{Catalog, Series};
 use crate::part::PartReader;
-use crate::query::{Rows, Selection};
+use crate::query::Selection;
 use crate::record::Kind;
 use crate::schema;
-use crate::table::Table;
-use convert::Converter;
-use ctos_types::{Instrument, InstrumentId, Instruments, Market, MarketData, Nanos, Price, Qty, Symbol, UnixNanos};
+use ctos_types::{Instrument, InstrumentId, Instruments, Market, MarketData, Price, Qty, Symbol, UnixNanos};
 use ctos_venue::{Tape, TapeBuilder};
+use cursor::Cursor;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -230,131 +229,6 @@ fn widen(
     wide.validate().map_err(|_| bad())?;
     notices.push(format!("{symbol}: the data has more decimal places than its definition; its grid was made finer"));
     Ok(wide)
-}
-
-/// An instrument whose book, quotes and trades end so much before the prices of others is taken to be delisted.
-const DELISTED: Nanos = Nanos::from_secs(60);
-
-/// One series on its way to the tape.
-struct Cursor<'a> {
-    series: Series,
-    instrument: InstrumentId,
-    rows: Rows<'a>,
-    table: Table,
-    row: usize,
-    /// When the row in front happens.
-    time: i64,
-    converter: Converter,
-    count: u64,
-    from: i64,
-    to: i64,
-    /// Not later than this is the last row.
-    end: i64,
-    missing: u64,
-}
-
-impl<'a> Cursor<'a> {
-    fn open(
-        catalog: &'a Catalog,
-        series: &Series,
-        selection: &'a Selection,
-        instrument: &Instrument,
-    ) -> Result<Option<Cursor<'a>>, CatalogError> {
-        let mut rows = Rows::new(catalog, series, selection)?;
-        let Some(table) = rows.next_table()? else { return Ok(None) };
-        let converter = Converter::new(series, instrument);
-        let from = table.time(0);
-        let end = match catalog.days(series)?.last() {
-            Some(day) => PartReader::open(&catalog.part(series, *day))?.info().to,
-            None => from,
-        };
-        let end = selection.to.map_or(end, |to| end.min(to.0.saturating_sub(1)));
-        let mut cursor = Cursor {
-            series: series.clone(),
-            instrument: instrument.id,
-            rows,
-            table,
-            row: 0,
-            time: 0,
-            converter,
-            count: 0,
-            from,
-            to: from,
-            end,
-            missing: 0,
-        };
-        cursor.time = cursor.known_at();
-        Ok(Some(cursor))
-    }
-
-    /// Whether the book of this instrument is made of it. On bars nothing trades without a next one.
-    fn makes_book(&self) -> bool {
-        matches!(self.series.kind, Kind::Book | Kind::Quotes | Kind::Trades)
-    }
-
-    fn has_prices(&self) -> bool {
-        !matches!(self.series.kind, Kind::Funding | Kind::Marks)
-    }
-
-    /// Now that it has ended: whether nothing more makes this instrument's book while `others` trade on for long.
-    fn is_delisted(&self, others: &[Cursor<'_>]) -> bool {
-        let same = |o: &Cursor<'_>| o.series.symbol == self.series.symbol && o.makes_book();
-        let later = |o: &Cursor<'_>| o.has_prices() && o.end.saturating_sub(self.time) > DELISTED.0;
-        self.makes_book() && !others.iter().any(same) && others.iter().any(later)
-    }
-
-    fn known_at(&self) -> i64 {
-        let time = self.table.time(self.row);
-        match self.series.kind {
-            Kind::Bars(interval) => time.saturating_add(interval.as_nanos().0),
-            _ => time,
-        }
-    }
-
-    /// Puts the row in front on the tape. Whether it made an event: the levels of a book update make one together.
-    fn emit(&mut self, tape: &mut TapeBuilder) -> Result<bool, CatalogError> {
-        let time = self.table.time(self.row);
-        if let Kind::Bars(interval) = self.series.kind
-            && self.count > 0
-        {
-            self.missing += missing_bars(self.to, time, interval.as_nanos().0);
-        }
-        (self.count, self.to) = (self.count + 1, time);
-        self.converter.push(&self.table, self.row, UnixNanos(self.time), tape)
-    }
-
-    /// False at the end.
-    fn advance(&mut self) -> Result<bool, CatalogError> {
-        self.row += 1;
-        if self.row == self.table.len() {
-            match self.rows.next_table()? {
-                Some(table) => (self.table, self.row) = (table, 0),
-                None => return Ok(false),
-            }
-        }
-        self.time = self.known_at();
-        Ok(true)
-    }
-
-    fn report(&self) -> LoadedSeries {
-        LoadedSeries {
-            symbol: self.series.symbol.to_string(),
-            kind: self.series.kind.to_string(),
-            rows: self.count,
-            from: UnixNanos(self.from).to_string(),
-            to: UnixNanos(self.to).to_string(),
-            missing_bars: self.missing,
-        }
-    }
-
-    fn notices(&self) -> Vec<String> {
-        let mut notices = Vec::new();
-        if self.missing > 0 {
-            notices.push(format!("{}: {} bars are missing between its first and last one", self.series, self.missing));
-        }
-        notices.extend(self.converter.notices(&self.series));
-        notices
-    }
 }
 
 #[cfg(test)]
