@@ -4,7 +4,8 @@
 use super::core::GONE;
 use super::order::{Doubt, End, Phase, Stage};
 use super::{Action, Alarm, Answer, Ask, News, NewsBody, PastFill, Query, Tracker};
-use ctos_types::{ClientOrderId, Nanos, OrderQty, Qty, ReportBody, Request, UnixNanos};
+use ctos_types::{ClientOrderId, Fill, Nanos, OrderQty, Qty, ReportBody, Request, UnixNanos};
+use std::collections::BTreeMap;
 
 /// A query without an answer for this long counts as failed.
 const ANSWER_WITHIN: Nanos = Nanos::from_secs(30);
@@ -139,18 +140,18 @@ impl Tracker {
     fn on_fills(&mut self, now: UnixNanos, id: ClientOrderId, fills: &[PastFill], out: &mut Vec<Action>) {
         let was_sent = self.orders.get(&id).is_some_and(|o| o.phase == Phase::Sent);
         let mut strangers = Vec::new();
+        let mut ours: BTreeMap<ClientOrderId, Vec<PastFill>> = BTreeMap::new();
         for past in fills {
             let by_venue = self.by_venue_id.get(&(past.instrument, past.venue_order_id)).copied();
             match past.cl_ord_id.or(by_venue).filter(|owner| self.orders.contains_key(owner)) {
-                Some(owner) => {
-                    self.accepted(owner, past.venue_order_id, past.ts_event, out);
-                    self.fill(now, owner, past.ts_event, &past.fill, None, out);
-                    self.schedule(owner);
-                }
+                Some(owner) => ours.entry(owner).or_default().push(*past),
                 // Counted already, or to be asked about.
                 None if past.cl_ord_id.is_none() && !self.knows_external(past) => strangers.push(*past),
                 None => {}
             }
+        }
+        for (owner, past) in ours {
+            self.count_history(now, owner, owner == id, &past, out);
         }
         self.try_close(now, id, out);
         let not_found = self.config.not_found;
@@ -168,6 +169,34 @@ impl Tracker {
         let Some(doubt) = order.doubt.as_mut() else { return };
         doubt.strangers = strangers;
         self.next_stranger(now, id);
+    }
+
+    /// Fills of one order of ours. `whole`: the question reached back to its intent, so all of them are here. Where it
+    /// did not, an order with totals waits for a question of its own.
+    fn count_history(
+        &mut self,
+        now: UnixNanos,
+        id: ClientOrderId,
+        whole: bool,
+        past: &[PastFill],
+        out: &mut Vec<Action>,
+    ) {
+        self.accepted(id, past[0].venue_order_id, past[0].ts_event, out);
+        let fills: Vec<Fill> = past.iter().map(|p| p.fill).collect();
+        let order = self.orders.get_mut(&id).expect("checked by the caller");
+        match if whole { order.match_history(&fills) } else { order.states_totals().then(Vec::new) } {
+            None => past.iter().for_each(|p| self.fill(now, id, p.ts_event, &p.fill, None, out)),
+            Some(new) => {
+                for fill in new {
+                    let Some(order) = self.orders.get_mut(&id) else { return };
+                    order.book(&fill, None);
+                    let over = order.ceiling().is_some_and(|c| order.cum > c);
+                    let ts_event = past.iter().find(|p| p.fill.exec_id == fill.exec_id).map_or(now, |p| p.ts_event);
+                    self.counted(now, id, ts_event, &fill, over, out);
+                }
+            }
+        }
+        self.schedule(id);
     }
 
     /// The order is known and its fills were looked at.

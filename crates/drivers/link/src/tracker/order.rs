@@ -190,7 +190,7 @@ impl Tracked {
         }
         let after = self.cum.saturating_add(qty);
         // A total that the venue states binds; without one the size does.
-        let states_totals = self.last_word.is_some() || self.execs.values().any(|(_, end)| end.is_some());
+        let states_totals = self.states_totals();
         let stands = match end {
             Some(_) => Some(self.declared),
             None if states_totals => Some(self.declared),
@@ -201,6 +201,48 @@ impl Tracked {
         }
         self.book(fill, end);
         Counted::Yes { over: self.ceiling().is_some_and(|c| after > c) }
+    }
+
+    /// Whether the venue says of its fills where they lie in the order's total.
+    pub fn states_totals(&self) -> bool {
+        self.last_word.is_some() || self.execs.values().any(|(_, end)| end.is_some())
+    }
+
+    /// Takes the order's fills from the venue's history, which has no totals, and gives those to be booked. `None`: the
+    /// totals are not known from elsewhere either, so each is judged by itself.
+    ///
+    /// Nothing is taken from a history that is behind the total. One that is not has every real id: what was counted
+    /// under another id is the same execution sent again, and is matched with the one that it repeated.
+    pub fn match_history(&mut self, fills: &[Fill]) -> Option<Vec<Fill>> {
+        if !self.states_totals() {
+            return None;
+        }
+        let sum: i64 = fills.iter().map(|f| f.last_qty.0).sum();
+        if sum < self.declared {
+            return Some(Vec::new());
+        }
+        self.declared = sum;
+        let listed = |id: &ExecId| fills.iter().any(|f| f.exec_id == *id);
+        let mut strays: Vec<i64> =
+            self.execs.iter().filter(|(id, (qty, _))| *qty > 0 && !listed(id)).map(|(_, (qty, _))| *qty).collect();
+        let mut take = |qty: i64| strays.iter().position(|s| *s == qty).map(|at| strays.swap_remove(at)).is_some();
+        let mut new = Vec::new();
+        // Those that are known as another name of a stray come first, so that no other fill takes it from them.
+        for fill in fills.iter().filter(|f| self.execs.get(&f.exec_id).is_some_and(|(qty, _)| *qty == 0)) {
+            take(fill.last_qty.0);
+        }
+        for fill in fills {
+            if self.execs.contains_key(&fill.exec_id) {
+                continue;
+            }
+            if take(fill.last_qty.0) {
+                self.execs.insert(fill.exec_id, (0, None));
+            } else {
+                new.push(*fill);
+            }
+        }
+        self.suspects.retain(|s| !listed(&s.exec_id));
+        Some(new)
     }
 
     /// Counts an execution that the venue stands by.

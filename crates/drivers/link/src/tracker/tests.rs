@@ -268,6 +268,29 @@ fn a_fill_counts_once_whatever_id_it_comes_under() {
 }
 
 #[test]
+fn a_repetition_that_came_first_is_matched_with_its_original_in_the_history() {
+    let mut b = Bench::open();
+    b.filled(20, "again", 1, 1);
+    b.news(30, NewsBody::Canceled { reason: CancelReason::Venue, cum_qty: Some(Qty(3)) });
+    b.check(&["fill again 1"]);
+    let past = |exec, qty| PastFill {
+        instrument: COIN,
+        cl_ord_id: None,
+        venue_order_id: Text::cut("v1"),
+        ts_event: at(20),
+        fill: fill(exec, qty),
+    };
+    let now = b.until_query();
+    b.check(&["fills?"]);
+    b.answer(now, Answer::Fills(vec![past("t1", 1)]));
+    b.check(&[]);
+    let now = b.until_query();
+    b.check(&["fills?"]);
+    b.answer(now, Answer::Fills(vec![past("t1", 1), past("t2", 2)]));
+    b.check(&["fill t2 2", "Canceled { reason: Venue }"]);
+}
+
+#[test]
 fn an_over_fill_that_the_venue_stands_by_is_counted_and_told() {
     let mut b = Bench::open();
     b.filled(20, "t1", 11, 11);
