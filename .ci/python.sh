@@ -27,4 +27,4 @@ tail -n 5 "$log" >&2
 echo "python: the packages of $wanted could not be installed" >&2
 echo "hint: see above; on Debian and Ubuntu \`apt-get install python3-venv\` brings what makes environments" >&2
 [ "${CI:-}" = true ] && exit 1
-echo "The tests that read the data catalog from Python will be skipped." >&2
+echo "The tests that need Python packages will be skipped." >&2

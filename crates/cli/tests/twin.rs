@@ -1,0 +1,177 @@
+//! `ctos twin binance` as a user has it: the real binary, real sockets, other people's clients.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+struct Twin {
+    child: Child,
+    line: String,
+    json: Value,
+}
+
+impl Twin {
+    fn start(flags: &[&str]) -> Twin {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ctos"))
+            .args(["twin", "binance", "--json"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let json = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        Twin { child, line, json }
+    }
+
+    /// Host and port of an address in the line.
+    fn at(&self, market: &str) -> String {
+        let url = if market == "admin" { &self.json["admin"] } else { &self.json[market]["rest"] };
+        url.as_str().unwrap().trim_start_matches("http://").to_string()
+    }
+
+    /// Status (0: the connection ended without one) and body.
+    fn http(&self, market: &str, request: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.at(market)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = Vec::new();
+        // A connection that is cut off on purpose ends in an error.
+        let _ = stream.read_to_end(&mut reply);
+        let reply = String::from_utf8_lossy(&reply).into_owned();
+        let status = reply.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        (status, reply.split_once("\r\n\r\n").map_or(String::new(), |p| p.1.to_string()))
+    }
+
+    fn get(&self, market: &str, path: &str) -> (u16, Value) {
+        let (status, body) = self.http(market, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    fn deed(&self, market: &str, json: &str) -> u16 {
+        let head =
+            format!("POST /{market}/do HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}", json.len());
+        self.http("admin", &format!("{head}\r\n\r\n{json}")).0
+    }
+
+    fn term(&mut self) -> Option<i32> {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Twin {
+    fn drop(&mut self) {
+        // It has ended already in the tests that end it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn serves_misbehaves_and_stops() {
+    let mut twin = Twin::start(&["--seed", "5", "--history", "10m"]);
+    for key in ["api_key", "api_secret"] {
+        assert_eq!(twin.json[key].as_str().map(str::len), Some(64), "{}", twin.line);
+    }
+    assert_eq!(twin.get("spot", "/api/v3/ping").0, 200);
+    let (status, json) = twin.get("usdm", "/fapi/v1/premiumIndex?symbol=BTCUSDT");
+    assert!(status == 200 && json["markPrice"].is_string(), "{json}");
+    assert_eq!(twin.get("spot", "/nothing").0, 404);
+    assert_eq!(twin.get("spot", "/api/v3/depth?symbol=NOPE").1["code"], -1121);
+    let fault =
+        |kind: &str| format!(r#"{{"do":"rule","rule":{{"on":"request","named":"GET /api/v3/time","fault":{kind}}}}}"#);
+    assert_eq!(twin.deed("spot", &fault(r#"{"kind":"reply_lost"}"#)), 200);
+    assert_eq!(twin.get("spot", "/api/v3/time").0, 0, "closed without a byte");
+    assert_eq!(twin.deed("spot", &fault(r#"{"kind":"half_reply"}"#)), 200);
+    assert_eq!(twin.get("spot", "/api/v3/time"), (200, Value::Null), "half a body");
+    assert_eq!(twin.deed("spot", &fault(r#"{"kind":"error","text":"html","executed":false}"#)), 200);
+    assert_eq!(twin.get("spot", "/api/v3/time").0, 502);
+    assert_eq!(twin.get("spot", "/api/v3/time").0, 200);
+    assert_eq!(twin.deed("spot", r#"{"do":"nothing"}"#), 400);
+    assert_eq!(twin.get("spot", "/spot/truth").0, 404, "the venue's ports do not show it");
+    let (_, truth) = twin.http("admin", "GET /usdm/truth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(truth.contains("\"account\":\"test\""), "{truth}");
+    assert_eq!(twin.term(), Some(0), "stopped in order");
+}
+
+#[test]
+fn same_seed_same_keys_and_bad_flags_are_told() {
+    let keys = |seed: &str| Twin::start(&["--seed", seed, "--history", "1m"]).json["api_key"].clone();
+    assert_eq!(keys("8"), keys("8"));
+    assert_ne!(keys("8"), keys("9"));
+    for (flags, what) in [
+        (&["--accounts", "/nowhere.json"][..], "cannot read"),
+        (&["--history", "8d"], "--history"),
+        (&["--market", "nowhere.jsonl"], "no such file"),
+    ] {
+        let out = Command::new(env!("CARGO_BIN_EXE_ctos")).args(["twin", "binance"]).args(flags).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{said}");
+        assert!(said.contains(what) && said.contains("hint:"), "{said}");
+    }
+}
+
+/// The recorded market, where the recordings are.
+#[test]
+fn a_recording_is_served() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/raw/binance_usdm_btcusdt_20240808.jsonl.gz");
+    if !path.exists() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no recorded data at {}", path.display());
+        eprintln!("skipped: no recorded data at {}", path.display());
+        return;
+    }
+    let twin = Twin::start(&["--market", path.to_str().unwrap(), "--speed", "20"]);
+    std::thread::sleep(Duration::from_secs(2));
+    let (_, info) = twin.get("usdm", "/fapi/v1/exchangeInfo");
+    let names: Vec<&str> = info["symbols"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|s| s["status"] == "TRADING")
+        .map(|s| s["symbol"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["BTCUSDT"]);
+    let (_, book) = twin.get("usdm", "/fapi/v1/depth?symbol=BTCUSDT&limit=5");
+    let bid: f64 = book["bids"][0][0].as_str().unwrap().parse().unwrap();
+    assert!((50_000.0..70_000.0).contains(&bid), "{book}");
+}
+
+/// A Python with the packages of `.ci/python.txt`; `None`, with a message, where nobody insists on it.
+fn python() -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
+    let named = std::env::var_os("PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
+    let has = |python: &PathBuf| {
+        let found = Command::new(python).args(["-c", "import ccxt.pro, binance.spot, binance.um_futures"]).output();
+        found.is_ok_and(|o| o.status.success())
+    };
+    let found = [own, named].into_iter().find(has);
+    if found.is_none() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no Python with the packages: run `make packages`");
+        eprintln!("skipped: no Python with ccxt and binance-connector: run `make packages`");
+    }
+    found
+}
+
+fn client(script: &str) {
+    let Some(python) = python() else { return };
+    let twin = Twin::start(&["--seed", "3", "--history", "30m"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let out = Command::new(python).arg(script).arg(twin.line.trim()).output().unwrap();
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    assert!(out.status.success() && text(&out.stdout).contains("ok"), "{}{}", text(&out.stdout), text(&out.stderr));
+}
+
+#[test]
+fn a_unified_exchange_library_works_against_it() {
+    client("unified.py");
+}
+
+#[test]
+fn the_venues_own_connector_works_against_it() {
+    client("connector.py");
+}
