@@ -56,6 +56,7 @@ impl Hlc {
         self.range().is_usable() & usable(self.close)
     }
 
+    /// High and low alone.
     #[inline(always)]
     pub fn range(self) -> HighLow {
         HighLow { high: self.high, low: self.low }
