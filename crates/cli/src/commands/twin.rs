@@ -115,7 +115,7 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
     })
     .map_err(told)?;
     let addresses = addresses(&server, &accounts);
-    out::show(global.json, &addresses, |a| text(a))?;
+    out::show(global.json, &addresses, text)?;
     while !stop.load(Ordering::SeqCst) {
         std::thread::sleep(Duration::from_millis(50));
     }
