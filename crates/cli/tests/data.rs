@@ -180,6 +180,50 @@ fn what_a_run_received_is_recorded_once_and_trades_again() {
     assert_eq!(first["market_events"], again["market_events"], "every event comes back");
 }
 
+/// A recording that a kill cut off is finished as it was begun, however much came since: nothing is left that only the
+/// same inputs could finish.
+#[test]
+fn a_recording_killed_at_any_disk_operation_is_finished_before_what_came_since() {
+    let place = Place::new();
+    let run = ["run", "--speed", "max", "--duration", "30s", "--seed", "4", "--json", "--plain", "-qq"];
+    place.json(&[&run[..], &["--symbols", "sim:BTC-USDT-PERP"]].concat());
+    let whole = place.json(&["data", "record", "--catalog", "whole", "--json"]);
+    let want = place.content("whole");
+    let mut kills = 0;
+    for n in (1..).step_by(3) {
+        let catalog = format!("killed-{n}");
+        let args = ["data", "record", "--catalog", &catalog, "--json"];
+        // As if the journal had been that short when it began.
+        let note = place.dir.path().join(&catalog).join("_imports");
+        place.json(&[
+            "data",
+            "import",
+            place.file("one.csv", &bars(0, 1)).to_str().unwrap(),
+            "--catalog",
+            &catalog,
+            "--json",
+        ]);
+        std::fs::write(note.join(format!("{}.recording", whole["run"].as_str().unwrap())), "0..100\n").unwrap();
+        let out = place.command(&args).env("CTOS_CRASH_AT", n.to_string()).output().unwrap();
+        let finished = out.status.success();
+        assert!(finished || out.status.code().is_none(), "killed, not failed: {}", text(&out.stderr));
+        if !finished {
+            kills += 1;
+            place.json(&args);
+        }
+        let verified = place.json(&["data", "verify", "--catalog", &catalog, "--json"]);
+        assert_eq!(verified["problems"].as_array().map(Vec::len), Some(0), "operation {n}: {verified}");
+        let have: Vec<String> =
+            place.content(&catalog).into_iter().filter(|series| series.starts_with("sim:")).collect();
+        assert!(have == want, "killed at operation {n}");
+        std::fs::remove_dir_all(place.dir.path().join(&catalog)).unwrap();
+        if finished {
+            break;
+        }
+    }
+    assert!(kills > 5, "only {kills} kills: the switch does not reach the recording");
+}
+
 /// A Python that has the packages of `.ci/python.txt`: the private environment that `make packages` makes, or the one
 /// that is named or on the path. `None`, with a message, where nobody insists on it.
 fn python() -> Option<PathBuf> {

@@ -7,7 +7,7 @@ use crate::import::event::{Words, ts_event};
 use crate::import::{Batch, ImportError, Importer};
 use crate::ingest::{ImportReport, Progress, SourceFile, Stream, ingest, read_manifest};
 use crate::instruments::known;
-use crate::layout::Catalog;
+use crate::layout::{Catalog, write_atomic};
 use crate::number::Number;
 use crate::record::{Body, Record};
 use ctos_storage::fs::RealFs;
@@ -35,6 +35,13 @@ pub fn record(
     let journal = run_dir.join("journal");
     // The end is settled first: a running instance appends while this reads.
     let Some(end) = last_input(&journal)?.map(|last| last + 1).filter(|end| *end > from) else { return Ok(None) };
+    // One that was killed is finished as it was begun: some of its rows are in the catalog, under its name.
+    let end =
+        begun(catalog, &run)?.filter(|(begin, until)| *begin == from && *until <= end).map_or(end, |(_, until)| until);
+    let note = catalog.recording(&run);
+    let dir = note.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(|e| CatalogError::io("create", dir, &e))?;
+    write_atomic(&note, format!("{from}..{end}\n").as_bytes())?;
     let mut undefined = Vec::new();
     for instrument in instruments.iter() {
         if known(catalog, &instrument.symbol)?.as_ref().is_none_or(|have| !same_definition(have, instrument)) {
@@ -47,11 +54,36 @@ pub fn record(
     let id = crate::hex(&Sha256::digest(format!("journal\n{what}"))[..8]);
     let import = JournalImport { path: journal, reader, instruments, undefined, from, end, done: from, first: true };
     let stream = Stream { catalog, id, file, options: what, now, progress };
-    match ingest(stream, Box::new(import), || Ok(())) {
-        Ok(report) => Ok(Some(report)),
+    let done = match ingest(stream, Box::new(import), || Ok(())) {
+        Ok(report) => Some(report),
         // Inputs, but none of the market: there is nothing to keep.
-        Err(e) if e.message.contains("it holds no rows") => Ok(None),
-        Err(e) => Err(e),
+        Err(e) if e.message.contains("it holds no rows") => None,
+        Err(e) => return Err(e),
+    };
+    // Left behind by a kill right here it says nothing: the next recording begins elsewhere.
+    let _ = std::fs::remove_file(&note);
+    Ok(done)
+}
+
+/// Whether a recording of the run was killed: the next one only finishes it, and the one after that takes what is new.
+///
+/// # Errors
+/// The catalog cannot be read.
+pub fn was_cut_off(catalog: &Catalog, run: &str) -> Result<bool, CatalogError> {
+    let from = recorded_until(catalog, run)?;
+    Ok(begun(catalog, run)?.is_some_and(|(begin, _)| begin == from))
+}
+
+/// The inputs that a recording was about to take in.
+fn begun(catalog: &Catalog, run: &str) -> Result<Option<(u64, u64)>, CatalogError> {
+    let path = catalog.recording(run);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let range = text.trim().split_once("..");
+            Ok(range.and_then(|(from, end)| Some((from.parse().ok()?, end.parse().ok()?))))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(CatalogError::io("read", &path, &e)),
     }
 }
 

@@ -129,6 +129,11 @@ impl Catalog {
         self.dir.join(IMPORTS).join(format!("{id}.json"))
     }
 
+    /// What a recording of a run is about to take in; there while it is under way, and after it was killed.
+    pub fn recording(&self, run: &str) -> PathBuf {
+        self.dir.join(IMPORTS).join(format!("{run}.recording"))
+    }
+
     /// Ids of all finished imports.
     pub fn manifests(&self) -> Result<Vec<String>, CatalogError> {
         let names = names(&self.dir.join(IMPORTS))?.into_iter();

@@ -10,6 +10,7 @@ use crate::{out, settings};
 use clap::{Args, Subcommand};
 use ctos_data::import::{ImportOptions, formats, open};
 use ctos_data::ingest::{Imported, Job, import};
+use ctos_data::journaled::{record as record_run, was_cut_off};
 use ctos_data::query::{self, ExportFormat, Selection};
 use ctos_data::{Catalog, CatalogError, Kind};
 use ctos_storage::bars::time;
@@ -316,14 +317,18 @@ fn record(global: &Global, dir: &Path, run: &str, follow: Option<Nanos>) -> Resu
     loop {
         // Asked first: what comes between the answer and the reading is read too.
         let running = home.writer()?.is_some() && !stop.load(Ordering::Relaxed);
-        let mut line = Line::plain(global, "record");
-        let report = ctos_data::journaled::record(&catalog, &run.path, now(), &mut |p| line.show(&p)).map_err(user)?;
-        line.clear();
-        match report {
-            Some(report) if global.json => reports.push(serde_json::to_value(&report).map_err(CliError::internal)?),
-            Some(report) => out::print(&report.text())?,
-            None if !global.json && follow.is_none() => out::print(&format!("{}: nothing new\n", run.id))?,
-            None => {}
+        // One that was killed is finished first; what came since is another one.
+        let times = if was_cut_off(&catalog, &run.id).map_err(user)? { 2 } else { 1 };
+        for _ in 0..times {
+            let mut line = Line::plain(global, "record");
+            let report = record_run(&catalog, &run.path, now(), &mut |p| line.show(&p)).map_err(user)?;
+            line.clear();
+            match report {
+                Some(report) if global.json => reports.push(serde_json::to_value(&report).map_err(CliError::internal)?),
+                Some(report) => out::print(&report.text())?,
+                None if !global.json && follow.is_none() => out::print(&format!("{}: nothing new\n", run.id))?,
+                None => {}
+            }
         }
         let Some(every) = follow.filter(|_| running) else { break };
         wait(&home, every, &stop)?;
