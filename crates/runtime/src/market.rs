@@ -178,7 +178,7 @@ fn choose(all: Instruments, symbols: &[String]) -> Result<Instruments, UserError
 // ---- bars
 
 fn bars(path: &Path, symbols: &[String]) -> Result<Opened, UserError> {
-    let file = read_bars(path, &BarOptions::default())
+    let mut file = read_bars(path, &BarOptions::default())
         .map_err(|e| UserError::new(e.to_string(), "see docs/data.md for the columns a bar file needs"))?;
     let mut notices: Vec<String> = file.defects.iter().map(|d| format!("{}: {d}", path.display())).collect();
     let list = file.series.iter().map(|s| s.infer_instrument(&bar_symbol(path, s), bar_kind(path, s)));
@@ -186,36 +186,34 @@ fn bars(path: &Path, symbols: &[String]) -> Result<Opened, UserError> {
         list.collect::<Result<_, _>>().map_err(|e| UserError::new(e.to_string(), "check the prices in the file"))?;
     let all = Instruments::new(list).map_err(|e| UserError::new(e.to_string(), "check the symbols in the file"))?;
     let chosen = choose(all.clone(), symbols)?;
-    let mut rows = Vec::new();
-    let mut skipped = 0u64;
-    for (series, instrument) in file.series.iter().zip(all.iter()) {
-        let Some(instrument) = chosen.find(instrument.symbol.as_str()) else { continue };
-        for row in &series.rows {
-            match row.to_bar(series.interval, instrument, VolumeUnit::Base) {
-                Ok(bar) => rows.push((bar.close_time(), instrument.id, bar)),
-                Err(_) => skipped += 1,
-            }
-        }
-        if series.missing() > 0 {
-            notices.push(format!(
-                "{}: {} bars of {} are missing in the file",
-                path.display(),
-                series.missing(),
-                instrument.symbol
-            ));
-        }
+    let instruments: Vec<Option<&Instrument>> = all.iter().map(|i| chosen.find(i.symbol.as_str())).collect();
+    for (series, instrument) in file.series.iter().zip(&instruments) {
+        let Some(instrument) = instrument.filter(|_| series.missing() > 0) else { continue };
+        let (missing, symbol) = (series.missing(), &instrument.symbol);
+        notices.push(format!("{}: {missing} bars of {symbol} are missing in the file", path.display()));
     }
-    // Bars of all instruments in the order in which they close.
-    rows.sort_by_key(|(close, id, _)| (*close, *id));
-    let mut tape = TapeBuilder::new(chosen);
-    for (close, instrument, bar) in &rows {
-        tape.push(*close, &Market { instrument: *instrument, ts_event: *close, data: MarketData::Bar(*bar) });
+    let bad_lines = file.skipped();
+    let intervals: Vec<_> = file.series.iter().map(|s| s.interval).collect();
+    let ranks: Vec<Option<usize>> = instruments.iter().map(|i| i.map(|i| i.id.index())).collect();
+    // Bars of all instruments in the order in which they close; the file's rows are let go as they pass.
+    let mut tape = TapeBuilder::new(chosen.clone());
+    let (mut bars, mut skipped) = (0u64, 0u64);
+    for (at, row) in file.drain_rows(&ranks) {
+        let Some(instrument) = instruments[at] else { continue };
+        match row.to_bar(intervals[at], instrument, VolumeUnit::Base) {
+            Ok(bar) => {
+                let (close, data) = (bar.close_time(), MarketData::Bar(bar));
+                tape.push(close, &Market { instrument: instrument.id, ts_event: close, data });
+                bars += 1;
+            }
+            Err(_) => skipped += 1,
+        }
     }
     let report = json!({
         "file": path.display().to_string(),
         "lines": file.rows_read,
-        "bad_lines": file.skipped() + skipped,
-        "bars": rows.len(),
+        "bad_lines": bad_lines + skipped,
+        "bars": bars,
         "missing_bars": file.series.iter().map(|s| s.missing()).sum::<u64>(),
         "notices": notices,
     });
