@@ -2,7 +2,7 @@
 
 use crate::aggregates::Nothing;
 use crate::bar::Columns;
-use crate::indicator::{Reading, by_stretches, indicator, stretch_over};
+use crate::indicator::{Reading, STRETCH, by_stretches, indicator, stretch_over};
 use crate::smooth::{Smoother, Weight};
 use crate::window::{BadPeriod, Window};
 use crate::{exact, usable};
@@ -30,9 +30,7 @@ impl Rsi {
     pub fn update(&mut self, x: f64) -> Option<f64> {
         if usable(x) {
             if let Some(before) = self.before {
-                let change = x - before;
-                let gain = if change > 0.0 { change } else { 0.0 };
-                self.averages.update([gain, gain - change]);
+                self.averages.update(moves(x - before));
             }
             self.before = Some(x);
         }
@@ -42,15 +40,48 @@ impl Rsi {
     /// The index as of the newest input; `None` until warm.
     #[inline(always)]
     pub fn value(&self) -> Option<f64> {
-        let [gain, loss] = self.averages.values()?;
-        let both = gain + loss;
-        Some(if both > 0.0 { 100.0 * (gain / both) } else { 0.0 })
+        self.averages.values().map(share)
     }
 
     /// Usable inputs until the first value.
     pub fn warmup(&self) -> usize {
         self.averages.seeds() + 1
     }
+
+    #[inline(always)]
+    fn columns<const N: usize>(&mut self, input: impl Columns<Row = f64>, out: [&mut [f64]; N])
+    where
+        f64: Reading<N>,
+    {
+        by_stretches(self, input, out, 16 * STRETCH, usable, |me, xs, [column]| me.run(xs.iter(), column));
+    }
+
+    /// Takes usable inputs in, once warm.
+    // A function of its own: only then the averages stay in registers for sure.
+    #[inline(never)]
+    fn run(&mut self, xs: impl Iterator<Item = f64>, column: &mut [f64]) {
+        let Some(mut before) = self.before else { return };
+        let mut averages = self.averages.clone();
+        for (x, place) in xs.zip(column) {
+            *place = share(averages.step(moves(x - before)));
+            before = x;
+        }
+        (self.averages, self.before) = (averages, Some(before));
+    }
+}
+
+/// Gain and loss.
+#[inline(always)]
+fn moves(change: f64) -> [f64; 2] {
+    let gain = if change > 0.0 { change } else { 0.0 };
+    [gain, gain - change]
+}
+
+/// Of the gain in both, in percent.
+#[inline(always)]
+fn share([gain, loss]: [f64; 2]) -> f64 {
+    let both = gain + loss;
+    if both > 0.0 { 100.0 * (gain / both) } else { 0.0 }
 }
 
 /// Change against the input `period` inputs ago, in percent (TA-Lib `ROC`). 0 where that one was 0.
@@ -125,5 +156,5 @@ fn change(x: f64, then: f64) -> f64 {
     if change.is_finite() { change } else { 0.0 }
 }
 
-indicator!(Rsi, f64 => f64);
+indicator!(Rsi, f64 => f64, columns);
 indicator!(Roc, f64 => f64, columns);
