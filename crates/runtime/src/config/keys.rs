@@ -39,15 +39,8 @@ pub(super) const ACCOUNT: &[&str] = &["id", "balances", "leverage", "hedge_mode"
 pub(super) const FEES: &[&str] = &["maker", "taker"];
 pub(super) const BORROW: &[&str] = &["max_leverage", "interest_per_hour"];
 pub(super) const STRATEGY: &[&str] = &["name", "id", "account", "params"];
-pub(super) const VENUE: &[&str] = &[
-    "queue",
-    "latency",
-    "stp",
-    "bar_slippage_ticks",
-    "bar_slippage_range_pct",
-    "bar_touch_fills",
-    "bar_taker_fees",
-];
+pub(super) const VENUE: &[&str] =
+    &["queue", "latency", "stp", "bar_slippage_ticks", "bar_slippage_range_pct", "bar_touch_fills", "bar_taker_fees"];
 pub(super) const LATENCY: &[&str] = &["feed", "order", "response"];
 pub(super) const JOURNAL: &[&str] = &["sync", "segment_mb", "keep_snapshots", "snapshot_every", "max_mb"];
 pub(super) const API: &[&str] = &["enabled", "bind"];
