@@ -90,7 +90,8 @@ mod tests {
         for sub in Cli::command().get_subcommands() {
             let heading = format!("## `ctos {}", sub.get_name());
             assert!(docs.contains(&heading), "docs/cli.md has no section {heading}");
-            for long in sub.get_arguments().filter_map(|a| a.get_long()) {
+            // What is hidden is not for people.
+            for long in sub.get_arguments().filter(|a| !a.is_hide_set()).filter_map(|a| a.get_long()) {
                 assert!(
                     docs.contains(&format!("`--{long}")),
                     "docs/cli.md does not mention --{long} of {}",
