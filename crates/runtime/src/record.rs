@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 /// Steps waiting to be recorded; fewer where the shard waits for room, which then costs nothing but memory.
 const QUEUE: usize = 1024;
-const QUEUE_WAITING: usize = 128;
+const QUEUE_WAITING: usize = 32;
 /// Rows, or time, after which a transaction is committed.
 const COMMIT_ROWS: usize = 500;
 /// Closed orders, fills, equity points and events of a run that the store keeps, each; older ones go, looked for after

@@ -325,7 +325,7 @@ fn journal(s: &Section) -> Result<JournalSettings, ConfigError> {
         sync: j.read("sync", SyncSetting::Always, str::parse)?,
         segment_mb: j.read("segment_mb", 64, whole(1, 4096))?,
         keep_snapshots: j.read("keep_snapshots", 3, whole(2, 1000))?,
-        snapshot_every: j.read("snapshot_every", 250_000, whole(100, 1_000_000_000))?,
+        snapshot_every: j.read("snapshot_every", 120_000, whole(100, 1_000_000_000))?,
         max_mb: j.read("max_mb", 1024, whole(4, 10_000_000))?,
     };
     if journal.max_mb < 4 * journal.segment_mb {
