@@ -1,0 +1,129 @@
+//! One venue for one instance: its parts (feeds of market data, desks of accounts) around one clock and one rate
+//! budget, as a machine without sockets. A shell opens the sockets, sends the bytes and tells what came.
+//!
+//! ```text
+//!  command ─► Desk ─┐                        ┌─► HTTP request ─► shell ─► venue
+//!  socket  ─► Feed ─┼─► Outbox ─► limiter ───┤
+//!  answer  ─► ...  ─┘      │                 └─► socket deed
+//!                          └─► events for the kernel, notices for people
+//! ```
+//! Never: a socket, a clock, or a venue's word: time is an argument, words are the parts' and [`VenueWords`]'s.
+
+mod outbox;
+
+pub use outbox::{Outbox, SocketDeed};
+
+use crate::http::HttpRequest;
+use crate::rate::{Cost, GroupId, Lane, LimiterConfig, MeterId, MeterSpec};
+use crate::session::LinkId;
+use ctos_types::{AccountId, Command, Nanos, UnixNanos};
+use std::fmt::Debug;
+
+/// A socket of one part: a part numbers its own from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketNo(pub u16);
+
+/// A base address of REST requests: where it stands in [`VenueWords::bases`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BaseNo(pub u16);
+
+/// A request before its moment: it is written, and signed, when the budget lets it go, because a time stamp ages.
+pub trait Draft: Debug + Send {
+    /// The bytes to send. `stamp`: the venue's time as well as it is known.
+    ///
+    /// # Errors
+    /// Why it cannot be written (no key): nothing is sent.
+    fn write(&self, stamp: UnixNanos) -> Result<HttpRequest, String>;
+}
+
+/// A request that a part wants sent once.
+#[derive(Debug)]
+pub struct Ask {
+    /// Comes back with the answer. The part's own; it must not reuse one that is under way.
+    pub tag: u64,
+    pub lane: Lane,
+    pub cost: Cost,
+    /// How long it may wait for room; then it is [`Answer::NotSent`].
+    pub within: Nanos,
+    pub base: BaseNo,
+    pub draft: Box<dyn Draft>,
+}
+
+/// How a request ended. Exactly one for each [`Ask`].
+#[derive(Clone, Debug)]
+pub enum Answer<'a> {
+    /// The venue answered, with whatever status. `sent` and `received` are on our clock.
+    Http { status: u16, headers: &'a [(String, String)], body: &'a [u8], sent: UnixNanos, received: UnixNanos },
+    /// No byte left this process: no room in the budget (`retry_after`), closed by a ban, no connection.
+    NotSent { why: String, retry_after: Option<Nanos> },
+    /// Bytes left, no whole answer came.
+    Unknown { why: String },
+}
+
+/// What happened on a socket.
+#[derive(Clone, Debug)]
+pub enum SocketNews<'a> {
+    Opened,
+    Closed {
+        why: &'a str,
+    },
+    Text(&'a str),
+    /// A control ping came; it was answered.
+    Ping,
+    Pong,
+}
+
+/// A feed or a desk. Sans-IO: every call may put deeds into the outbox; then [`Part::deadline`] is asked.
+pub trait Part: Debug + Send {
+    /// The first call: connect, ask for what is needed.
+    fn start(&mut self, now: UnixNanos, out: &mut Outbox);
+    /// A command of the kernel for one of [`Part::accounts`], whose intent is durable.
+    fn on_command(&mut self, now: UnixNanos, command: &Command, out: &mut Outbox);
+    fn on_answer(&mut self, now: UnixNanos, tag: u64, answer: &Answer<'_>, out: &mut Outbox);
+    fn on_socket(&mut self, now: UnixNanos, socket: SocketNo, link: LinkId, news: &SocketNews<'_>, out: &mut Outbox);
+    /// Nothing is due before; the end of time where nothing ever is.
+    fn deadline(&self) -> (UnixNanos, &'static str);
+    fn on_deadline(&mut self, now: UnixNanos, out: &mut Outbox);
+    /// Venue time minus ours, whenever it is measured anew.
+    fn set_clock(&mut self, now: UnixNanos, offset: Nanos);
+    /// Accounts whose commands it takes. Empty: a feed.
+    fn accounts(&self) -> &[AccountId];
+    /// The end: leave quietly. What must reach the venue goes out before the sockets close.
+    fn stop(&mut self, now: UnixNanos, out: &mut Outbox);
+}
+
+/// What an answer tells of the venue's budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// The venue's own count of a meter over its window.
+    Used { meter: MeterId, period: Nanos, total: u64 },
+    /// Refused for want of room (429).
+    Limited { meter: MeterId, retry_after: Option<Nanos> },
+    /// Nothing of the group may leave (418).
+    Banned { group: GroupId, retry_after: Option<Nanos> },
+}
+
+/// What the frame itself must be able to say and read in a venue's words.
+pub trait VenueWords: Debug + Send {
+    /// Groups and meters of the venue, in the order of their numbers.
+    fn limiter(&self) -> (LimiterConfig, Vec<&'static str>, Vec<MeterSpec>);
+    /// Base addresses of REST requests.
+    fn bases(&self) -> Vec<String>;
+    /// What an answer says of the budgets, whatever was asked.
+    fn budgets(&self, base: BaseNo, answer: &Answer<'_>, out: &mut Vec<Budget>);
+    /// The question for the venue's time, and what it costs.
+    fn ask_time(&self) -> (BaseNo, Cost, Box<dyn Draft>);
+    fn read_time(&self, body: &[u8]) -> Option<UnixNanos>;
+}
+
+/// What a person, a log or an alert should hear of. What the kernel must know is an event, not a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Info(String),
+    Warning(String),
+    /// A person should act. `hint`: what to do.
+    Alarm {
+        what: String,
+        hint: String,
+    },
+}

@@ -1,0 +1,55 @@
+//! What a part wants done, in order.
+//! Never: does any of it.
+
+use super::{Ask, Notice, SocketNo};
+use crate::session::LinkId;
+use ctos_types::{Event, EventBuf, UnixNanos};
+
+/// What the shell does to a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketDeed {
+    /// Open it at this address (`wss://host/path`).
+    Connect {
+        address: String,
+    },
+    Send(String),
+    /// A WebSocket control ping.
+    Ping,
+    /// Close and forget: nothing more of this link is told.
+    Close {
+        why: &'static str,
+    },
+}
+
+/// Collects deeds of one call into a part. Emptied by the frame, which keeps the storage.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pub asks: Vec<Ask>,
+    pub sockets: Vec<(SocketNo, LinkId, SocketDeed)>,
+    pub notices: Vec<Notice>,
+    events: Vec<(UnixNanos, Box<EventBuf>)>,
+    #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
+    spare: Vec<Box<EventBuf>>,
+}
+
+impl Outbox {
+    /// An event for the kernel that reached us at `at`.
+    pub fn event(&mut self, at: UnixNanos, event: Event<'_>) {
+        let mut buf = self.spare.pop().unwrap_or_default();
+        buf.set(event);
+        self.events.push((at, buf));
+    }
+
+    /// Events in their order; give emptied buffers back with [`Outbox::reuse`].
+    pub fn take_events(&mut self) -> std::vec::Drain<'_, (UnixNanos, Box<EventBuf>)> {
+        self.events.drain(..)
+    }
+
+    pub fn reuse(&mut self, buf: Box<EventBuf>) {
+        self.spare.push(buf);
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+}
