@@ -5,7 +5,7 @@ use crate::orders::Order;
 use crate::risk::Denied;
 use ctos_types::{
     AccountId, Balance, ClientOrderId, Currency, Decimal, Fill, HaltScope, InstrumentId, Interval, KillState, Leg,
-    NewOrder, Position, StrategyId,
+    NewOrder, Position, Qty, Rules, StrategyId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,11 @@ pub enum Alarm {
     },
     Liquidated {
         account: AccountId,
+    },
+    /// The venue changed an instrument's rules to something that cannot be traded here: it is not traded any more.
+    BadRules {
+        instrument: InstrumentId,
+        why: String,
     },
     DailyLoss {
         account: AccountId,
@@ -125,6 +130,24 @@ pub enum Audit {
         instrument: InstrumentId,
         amount: Decimal,
         currency: Currency,
+    },
+    /// A part of a position came from outside: signed, booked at `px` to nobody's strategy.
+    Adopted {
+        account: AccountId,
+        instrument: InstrumentId,
+        leg: Leg,
+        qty: Qty,
+        px: Decimal,
+    },
+    /// Whether the account is known; while it is not, no new risk leaves.
+    Standing {
+        account: AccountId,
+        known: bool,
+    },
+    /// The venue changed an instrument's rules.
+    Rules {
+        instrument: InstrumentId,
+        rules: Rules,
     },
     /// Worth of the account in its reporting currency, sampled by the monitor.
     Equity {

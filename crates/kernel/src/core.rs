@@ -7,16 +7,18 @@ use crate::kernel::{AccountSpec, Output, ProcessState};
 use crate::kill::KillSwitch;
 use crate::market::MarketState;
 use crate::orders::{Order, OrderStore};
+use crate::pairs;
 use crate::portfolio::Portfolio;
 use crate::risk::{self, Approved, Limits, Traffic};
+use crate::standing::Opening;
 use crate::strategy::Feeds;
 use crate::worth::{Watermark, Worth, rate_sources};
 use ctos_types::{
     AccountEvent, AccountId, Bar, Command, Currency, Decimal, Fill, HaltScope, InstanceTag, InstrumentId, Instruments,
-    Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, StrategyId, UnixNanos,
+    Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, Rules, StrategyId, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The shortest timer. Time that does not move on would let a strategy that re-arms at once stop the market.
 const MIN_TIMER: Nanos = Nanos::from_millis(1);
@@ -89,6 +91,15 @@ pub(crate) struct State {
     #[serde(default)]
     pub others_due: UnixNanos,
     pub journal_ok: bool,
+    /// Accounts of which what we believe may not be what the venue has.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unknown: BTreeSet<AccountId>,
+    /// Parts of positions that cannot be booked before there is a price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unpriced: Vec<Opening>,
+    /// Rules that came after the run began.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<InstrumentId, Rules>,
     pub hash: CommandHash,
     pub commands_out: u64,
     /// Orders and amends that the gates refused.
@@ -145,6 +156,9 @@ impl Core {
             deadline: UnixNanos::MAX,
             others_due: UnixNanos::MAX,
             journal_ok: true,
+            unknown: BTreeSet::new(),
+            unpriced: Vec::new(),
+            rules: BTreeMap::new(),
             hash: CommandHash::default(),
             commands_out: 0,
             denied: 0,
@@ -281,11 +295,7 @@ impl Core {
         let booked = self.s.portfolio.fill(account, strategy, instrument, fill);
         let Some(realized) = self.money(booked) else { return };
         self.audit(Audit::Fill { account, strategy, instrument: id, order: report.cl_ord_id, fill: *fill, realized });
-        let position = self.s.portfolio.position(account, id, fill.leg);
-        let ledgers =
-            self.s.portfolio.ledgers().filter(|((_, a, i, leg), _)| (*a, *i, *leg) == (account, id, fill.leg));
-        let realized = ledgers.map(|(_, l)| l.realized).sum();
-        self.audit(Audit::Position { account, instrument: id, leg: fill.leg, position, realized });
+        self.position_audit(account, id, fill.leg);
     }
 
     pub fn on_account(&mut self, event: &AccountEvent) {
@@ -326,11 +336,15 @@ impl Core {
                 self.alarm(Alarm::Liquidated { account });
                 self.halt(HaltScope::Account(account), KillState::Halted, "the venue liquidated the account");
             }
+            AccountEvent::Opening { account, instrument, leg, qty, entry_px } => {
+                self.adopt(Opening { account, instrument, leg, qty }, entry_px);
+            }
+            AccountEvent::Standing { account, known } => self.stand(account, known),
         }
     }
 
     /// Arithmetic on money that left its range is a reason to stop, not to go on with a wrong number.
-    fn money<T>(&mut self, result: Result<T, NumberError>) -> Option<T> {
+    pub fn money<T>(&mut self, result: Result<T, NumberError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {

@@ -101,6 +101,8 @@ impl Core {
             limits: &self.limits[order.strategy.0 as usize],
             kill: s.kill.effective(account, order.strategy),
             journal_ok: s.journal_ok,
+            known: self.is_known(account),
+            trading: self.is_trading(order.instrument),
             traffic: &s.traffic[account.0 as usize],
             position: s.portfolio.net_qty(account, order.instrument),
             exposure,

@@ -171,6 +171,7 @@ impl Kernel {
             Event::Market(market) => self.on_market(market),
             Event::Report(report) => self.core.on_report(report),
             Event::Account(event) => self.core.on_account(event),
+            Event::Rules { instrument, rules } => self.core.new_rules(*instrument, rules),
             Event::Wake => {}
             Event::Control(control) => self.on_control(control),
         }
@@ -465,6 +466,10 @@ impl Kernel {
     }
     pub fn kill(&self) -> &KillSwitch {
         &self.core.s.kill
+    }
+    /// Whether what we believe of the account is what the venue has.
+    pub fn is_known(&self, account: AccountId) -> bool {
+        self.core.is_known(account)
     }
     pub fn equity(&self, account: AccountId) -> Decimal {
         self.core.equity(account)

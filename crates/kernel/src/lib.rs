@@ -17,6 +17,7 @@ mod pairs;
 pub mod portfolio;
 pub mod risk;
 mod snapshot;
+mod standing;
 pub mod strategy;
 mod table;
 mod worth;

@@ -118,6 +118,30 @@ impl Portfolio {
         Ok(realized)
     }
 
+    /// Books a part of a position that nobody here traded, as if at `px` and without a fee, under
+    /// [`StrategyId::EXTERNAL`]. A contract's profit on what it closes is paid; spot balances do not move. `qty` is signed.
+    pub fn adopt(
+        &mut self,
+        account: AccountId,
+        leg: Leg,
+        instrument: &Instrument,
+        qty: Qty,
+        px: Decimal,
+    ) -> Result<Decimal, NumberError> {
+        let mut position = self.position(account, instrument.id, leg);
+        let realized = position.adopt(instrument, px, qty)?;
+        let ledger = self.ledgers.entry((StrategyId::EXTERNAL, account, instrument.id, leg));
+        let mut own = ledger.position;
+        let own_realized = ledger.realized.checked_add(own.adopt(instrument, px, qty)?)?;
+        (ledger.position, ledger.realized) = (own, own_realized);
+        *self.positions.entry((account, instrument.id, leg)) = position;
+        self.changes.0 += 1;
+        if !instrument.is_spot() && !realized.is_zero() {
+            self.flow(account, instrument.settle(), realized)?;
+        }
+        Ok(realized)
+    }
+
     /// Books funding and shares it among the strategies that hold the position, by size; the remainder of the
     /// division goes to the last of them, so that the shares sum exactly.
     pub fn funding(

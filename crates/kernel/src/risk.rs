@@ -31,6 +31,8 @@ pub enum Gate {
     KillSwitch,
     /// The journal can no longer record intents.
     Journal,
+    /// What the venue has on the account is not known: start-up, a lost connection, an order without a verdict.
+    Standing,
     /// The venue's own rules for size and price.
     Instrument,
     /// No market price is known, or it is too old. Limit and asked: seconds.
@@ -68,6 +70,7 @@ impl fmt::Display for Gate {
         let name = match self {
             Gate::KillSwitch => "KILL_SWITCH",
             Gate::Journal => "JOURNAL",
+            Gate::Standing => "STANDING",
             Gate::Instrument => "INSTRUMENT",
             Gate::StaleMarket => "STALE_MARKET",
             Gate::PriceBand => "PRICE_BAND",
@@ -237,6 +240,10 @@ pub(crate) struct Check<'a> {
     pub limits: &'a Limits,
     pub kill: KillState,
     pub journal_ok: bool,
+    /// What we believe of the account is what the venue has.
+    pub known: bool,
+    /// The venue takes orders for the instrument.
+    pub trading: bool,
     pub traffic: &'a Traffic,
     /// Signed position of the account in the instrument.
     pub position: Qty,
@@ -322,16 +329,20 @@ impl Check<'_> {
             return deny(Gate::Journal, Decimal::ZERO, Decimal::ONE);
         }
         match self.kill {
-            KillState::Active => Ok(()),
-            KillState::Reducing if reducing => Ok(()),
-            KillState::Reducing => deny(Gate::KillSwitch, Decimal::ONE, Decimal::ZERO),
-            KillState::Halted => deny(Gate::KillSwitch, Decimal::from_int(2), Decimal::ZERO),
+            KillState::Active => {}
+            KillState::Reducing if reducing => {}
+            KillState::Reducing => return deny(Gate::KillSwitch, Decimal::ONE, Decimal::ZERO),
+            KillState::Halted => return deny(Gate::KillSwitch, Decimal::from_int(2), Decimal::ZERO),
         }
+        if self.known || reducing { Ok(()) } else { deny(Gate::Standing, Decimal::ZERO, Decimal::ONE) }
     }
 
     fn venue_rules(&self) -> Verdict {
         let asked = self.instrument.qty_decimal(self.size);
         let fail = |rule| Err(Denied { gate: Gate::Instrument, limit: Decimal::ZERO, asked, rule: Some(rule) });
+        if !self.trading {
+            return fail(RejectReason::InstrumentNotTrading);
+        }
         if matches!(self.order.qty, OrderQty::Quote(_)) && self.order.kind != OrderKind::Market {
             return fail(RejectReason::Unsupported);
         }

@@ -83,6 +83,7 @@ impl Kernel {
                 .map_err(|why| RestoreError::Strategy { label: p.label, why })?;
         }
         self.core.s = state;
+        self.core.restore_rules();
         self.core.worths.fill_with(Default::default);
         Ok(())
     }

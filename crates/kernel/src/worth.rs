@@ -217,8 +217,15 @@ impl Core {
     pub fn monitor(&mut self) {
         self.s.monitor_next = self.s.now.after(MONITOR_EVERY);
         self.s.monitor_due = UnixNanos::MAX;
+        if !self.s.unpriced.is_empty() {
+            self.adopt_priced();
+        }
         for index in 0..self.accounts.len() {
             let account = AccountId(index as u16);
+            // Its first sample is what everything is measured from: it waits until the account is told in whole.
+            if !self.s.watermarks[index].set && !self.is_known(account) {
+                continue;
+            }
             self.refresh_worth(account);
             let ((equity, unpriced), day) = (self.valuation(account), self.s.now.day());
             let mark = &mut self.s.watermarks[index];

@@ -342,6 +342,11 @@ impl Names {
         }
     }
 
+    /// The account as people know it; empty where the run has no such account.
+    pub fn account(&self, id: ctos_types::AccountId) -> &str {
+        self.accounts.get(id.0 as usize).map_or("", String::as_str)
+    }
+
     /// Latches by the scopes of this run; what it does not have is left out.
     pub fn scopes(&self, latches: &crate::runs::NamedLatches) -> BTreeMap<HaltScope, Latch> {
         latches.iter().filter_map(|(name, latch)| Some((self.scope(name)?, latch.clone()))).collect()

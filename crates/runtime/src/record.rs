@@ -362,6 +362,20 @@ impl Worker {
                 self.alerts
                     .send("kill_switch", &format!("{} is {}: {reason}", m.scope(*scope), rows::kill_text(*state)));
             }
+            Audit::Standing { account, known: true } => {
+                tracing::info!(account = m.account(*account), "the venue's word and ours agree");
+            }
+            Audit::Standing { account, known: false } => {
+                tracing::warn!(account = m.account(*account), "not known what the venue has: no new risk until it is");
+            }
+            Audit::Adopted { account, instrument, qty, px, .. } => {
+                let i = m.instrument(*instrument);
+                let (account, qty) = (m.account(*account), i.qty_text(*qty));
+                tracing::warn!(account, symbol = %i.symbol, qty, %px, "a position of others is taken into the books");
+            }
+            Audit::Rules { instrument, rules } => {
+                tracing::warn!(symbol = %m.instrument(*instrument).symbol, ?rules, "the venue changed its rules");
+            }
             Audit::HaltVerified { scope } => tracing::info!(scope = m.scope(*scope), "halt verified: no order is open"),
             Audit::BookInvalid { instrument } => {
                 tracing::warn!(symbol = %m.instrument(*instrument).symbol, "book unknown: updates were lost");

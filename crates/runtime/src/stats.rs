@@ -33,6 +33,8 @@ pub struct InputCounts {
     pub gaps: u64,
     pub reports: u64,
     pub account: u64,
+    #[serde(default)]
+    pub rules: u64,
     pub wakes: u64,
     pub controls: u64,
 }
@@ -42,7 +44,7 @@ impl InputCounts {
         self.quotes + self.trades + self.depth + self.bars + self.marks + self.funding + self.gaps
     }
     pub fn total(&self) -> u64 {
-        self.market() + self.reports + self.account + self.wakes + self.controls
+        self.market() + self.reports + self.account + self.rules + self.wakes + self.controls
     }
 }
 
@@ -82,6 +84,7 @@ impl Stats {
             },
             Event::Report(_) => &mut n.reports,
             Event::Account(_) => &mut n.account,
+            Event::Rules { .. } => &mut n.rules,
             Event::Wake => &mut n.wakes,
             Event::Control(_) => &mut n.controls,
         };

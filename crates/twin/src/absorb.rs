@@ -298,7 +298,11 @@ impl Twin {
             AccountEvent::Adjustment { account, currency, amount } => {
                 touched.entry(self.users.of_engine(account)).or_default().moved.push((currency, amount));
             }
-            AccountEvent::Interest { .. } | AccountEvent::Liquidated { .. } => {}
+            // The simulated exchange knows its accounts and adopts nothing.
+            AccountEvent::Interest { .. }
+            | AccountEvent::Liquidated { .. }
+            | AccountEvent::Opening { .. }
+            | AccountEvent::Standing { .. } => {}
         }
     }
 }

@@ -40,4 +40,13 @@ pub enum AccountEvent {
     Adjustment { account: AccountId, currency: Currency, amount: Decimal },
     /// The account fell below maintenance margin: its orders are cancelled and its positions closed by the venue.
     Liquidated { account: AccountId },
+    /// A part of a position that no report of ours explains: what the account held before the run, or a trade that was
+    /// never told. `qty` is signed and comes on top of what our books have; it goes to
+    /// [`crate::StrategyId::EXTERNAL`] as if it had traded at `entry_px`, without a fee. Spot balances do not move: they
+    /// are declared by themselves. Without `entry_px` it is booked at the market's price, as soon as there is one; until
+    /// then the account counts as unknown.
+    Opening { account: AccountId, instrument: InstrumentId, leg: Leg, qty: Qty, entry_px: Option<Decimal> },
+    /// Whether what we believe of the account is what the venue has. While it is not known, the gates let no new risk
+    /// out; cancels and orders that shrink a position pass. An account is known until it is said otherwise.
+    Standing { account: AccountId, known: bool },
 }

@@ -3,6 +3,7 @@
 use crate::account::AccountEvent;
 use crate::command::Control;
 use crate::ids::InstrumentId;
+use crate::instrument::Rules;
 use crate::market::{Bar, FundingRate, Level, MarkPrice, Market, MarketData, Quote, Trade};
 use crate::order::OrderReport;
 use crate::time::UnixNanos;
@@ -23,6 +24,11 @@ pub enum Event<'a> {
     Market(Market<'a>),
     Report(&'a OrderReport),
     Account(&'a AccountEvent),
+    /// The venue changed what it takes for an instrument.
+    Rules {
+        instrument: InstrumentId,
+        rules: &'a Rules,
+    },
     /// Time has passed: timers due at or before `at` fire and bars close.
     Wake,
     Control(&'a Control),
@@ -78,6 +84,10 @@ pub enum EventKind {
     },
     Report(OrderReport),
     Account(AccountEvent),
+    Rules {
+        instrument: InstrumentId,
+        rules: Rules,
+    },
     Wake,
     Control(Control),
 }
@@ -133,6 +143,7 @@ impl EventBuf {
             EventKind::Gap { instrument, ts_event } => market(*instrument, *ts_event, MarketData::Gap),
             EventKind::Report(report) => Event::Report(report),
             EventKind::Account(event) => Event::Account(event),
+            EventKind::Rules { instrument, rules } => Event::Rules { instrument: *instrument, rules },
             EventKind::Wake => Event::Wake,
             EventKind::Control(control) => Event::Control(control),
         }
@@ -157,6 +168,7 @@ impl EventBuf {
             },
             Event::Report(report) => EventKind::Report(*report),
             Event::Account(event) => EventKind::Account(*event),
+            Event::Rules { instrument, rules } => EventKind::Rules { instrument, rules: *rules },
             Event::Wake => EventKind::Wake,
             Event::Control(control) => EventKind::Control(control.clone()),
         };

@@ -113,6 +113,20 @@ pub struct Instrument {
     pub taker_fee: Decimal,
 }
 
+/// What a venue may change about an instrument while it is traded, on the instrument's own decimal places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    pub tick: Price,
+    pub lot: Qty,
+    pub min_qty: Qty,
+    pub max_qty: Qty,
+    /// In quote currency; zero where there is none.
+    pub min_notional: Decimal,
+    /// False while the venue takes no orders: halted, or delisted. Also where the new rules need more decimals than the
+    /// instrument has.
+    pub trading: bool,
+}
+
 /// What is wrong with an instrument definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("instrument {symbol}: {why}")]
@@ -137,6 +151,12 @@ impl Instrument {
     /// The currency in which profit is paid.
     pub fn settle(&self) -> Currency {
         if self.is_inverse() { self.base } else { self.quote }
+    }
+
+    /// The part of the definition that a venue may change. Trading.
+    pub fn rules(&self) -> Rules {
+        let Instrument { tick, lot, min_qty, max_qty, min_notional, .. } = *self;
+        Rules { tick, lot, min_qty, max_qty, min_notional, trading: true }
     }
 
     /// Checks what the arithmetic below relies on.
@@ -444,6 +464,18 @@ impl Instruments {
     }
     pub fn get(&self, id: InstrumentId) -> &Instrument {
         &self.0[id.index()]
+    }
+    /// Takes over rules that the venue changed. Rules that make no valid definition change nothing.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn set_rules(&mut self, id: InstrumentId, rules: &Rules) -> Result<(), BadInstrument> {
+        let Rules { tick, lot, min_qty, max_qty, min_notional, trading: _ } = *rules;
+        let place = &mut self.0[id.index()];
+        let changed = Instrument { tick, lot, min_qty, max_qty, min_notional, ..place.clone() };
+        changed.validate()?;
+        *place = changed;
+        Ok(())
     }
     /// By unified symbol, with or without the venue part; `None` where the short form is ambiguous.
     pub fn find(&self, symbol: &str) -> Option<&Instrument> {

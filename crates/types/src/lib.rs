@@ -22,7 +22,7 @@ pub use decimal::{Decimal, NumberError, Rounding};
 pub use error::{CancelReason, RejectReason, VenueError};
 pub use event::{Event, EventBuf, EventKind, Stamped};
 pub use ids::{AccountId, ClientOrderId, ExecId, InstanceTag, InstrumentId, StrategyId, VenueOrderId};
-pub use instrument::{Instrument, InstrumentKind, Instruments, Price, Qty, Settlement, Symbol};
+pub use instrument::{Instrument, InstrumentKind, Instruments, Price, Qty, Rules, Settlement, Symbol};
 pub use market::{Bar, FundingRate, Interval, Level, MarkPrice, Market, MarketData, Quote, Trade};
 pub use order::{
     Fill, Leg, Liquidity, OrderKind, OrderQty, OrderReport, OrderStatus, PositionEffect, ReportBody, Request, Side,

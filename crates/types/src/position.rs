@@ -45,6 +45,25 @@ impl Position {
         Ok(realized)
     }
 
+    /// Applies a signed size at a price that need not be one of the grid, as [`Position::apply`] does a fill.
+    pub fn adopt(&mut self, instrument: &Instrument, px: Decimal, qty: Qty) -> Result<Decimal, NumberError> {
+        let overflow = || NumberError::Overflow(format!("position {} + {}", self.qty.0, qty.0));
+        let after = self.qty.0.checked_add(qty.0).ok_or_else(overflow)?;
+        let opposed = self.qty.0 != 0 && qty.0 != 0 && (self.qty.0 > 0) != (qty.0 > 0);
+        let closed = if opposed { qty.0.unsigned_abs().min(self.qty.0.unsigned_abs()) as i64 } else { 0 };
+        let closing = Qty(closed * qty.0.signum());
+        let share = match closed {
+            0 => Decimal::ZERO,
+            all if all == self.qty.0.abs() => self.cost,
+            part => self.cost.mul_ratio(part, self.qty.0.abs(), Rounding::HalfEven)?,
+        };
+        let realized = (-instrument.value_at(px, closing)?).checked_sub(share)?;
+        let opened = instrument.value_at(px, Qty(qty.0 - closing.0))?;
+        self.cost = self.cost.checked_sub(share)?.checked_add(opened)?;
+        self.qty = Qty(after);
+        Ok(if closed == 0 { Decimal::ZERO } else { realized })
+    }
+
     /// Profit if closed at `mark`, in settlement currency.
     pub fn unrealized(&self, instrument: &Instrument, mark: Decimal) -> Result<Decimal, NumberError> {
         if self.is_flat() {
@@ -93,6 +112,19 @@ mod tests {
                 realized += p.apply(&i, side, Price(px), Qty(qty)).unwrap();
                 prop_assert_eq!(realized - p.cost, -cash);
                 prop_assert!(!p.is_flat() || p.cost.is_zero());
+            }
+        }
+
+        // At a price of the grid there is no difference to a fill.
+        #[test]
+        fn adopting_is_trading(fills in prop::collection::vec((any::<bool>(), 1i64..2_000_000, 1i64..5000), 1..30), inverse in any::<bool>()) {
+            let i = if inverse { inverse_perp() } else { linear_perp() };
+            let (mut traded, mut adopted) = (Position::default(), Position::default());
+            for (buy, px, qty) in fills {
+                let side = if buy { Side::Buy } else { Side::Sell };
+                let realized = traded.apply(&i, side, Price(px), Qty(qty)).unwrap();
+                let taken = adopted.adopt(&i, i.price_decimal(Price(px)), Qty(qty * side.sign())).unwrap();
+                prop_assert_eq!((realized, traded), (taken, adopted));
             }
         }
     }

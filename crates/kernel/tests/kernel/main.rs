@@ -8,5 +8,6 @@ mod orders;
 mod plots;
 mod portfolio;
 mod snapshot;
+mod standing;
 mod support;
 mod time;

@@ -89,6 +89,10 @@ impl Mapper {
         self.strategies.get(id.0 as usize).map_or("EXTERNAL", |s| s.id.as_str())
     }
 
+    pub fn account(&self, id: AccountId) -> &str {
+        self.names.account(id)
+    }
+
     pub fn scope(&self, scope: HaltScope) -> String {
         self.names.of_scope(scope)
     }
@@ -138,6 +142,9 @@ impl Mapper {
                 | Audit::Funding { .. }
                 | Audit::Kill { .. }
                 | Audit::HaltVerified { .. }
+                | Audit::Adopted { .. }
+                | Audit::Standing { .. }
+                | Audit::Rules { .. }
                 | Audit::BookInvalid { .. }
                 | Audit::BarsUnusable { .. }
                 | Audit::Alarm(_)
@@ -274,6 +281,25 @@ impl Mapper {
                 instrument = Some(*i);
                 ("bars_unusable", "warning", format!("bars of {want} cannot be made from bars of {have}"))
             }
+            Audit::Adopted { account: a, instrument: i, leg: _, qty, px } => {
+                (account, instrument) = (Some(a.0), Some(*i));
+                ("adopted", "warning", format!("{} at {px}", self.instrument(*i).qty_text(*qty)))
+            }
+            Audit::Standing { account: a, known } => {
+                account = Some(a.0);
+                match known {
+                    true => ("known", "info", "the venue's word and ours agree".into()),
+                    false => ("unknown", "warning", "not known what the venue has: no new risk until it is".into()),
+                }
+            }
+            Audit::Rules { instrument: i, rules } => {
+                instrument = Some(*i);
+                let of = self.instrument(*i);
+                let trading = if rules.trading { "" } else { ", not trading" };
+                let (tick, lot) = (of.price_text(rules.tick), of.qty_text(rules.lot));
+                let min = rules.min_notional;
+                ("rules", "warning", format!("tick {tick}, lot {lot}, minimum notional {min}{trading}"))
+            }
             Audit::Note { strategy: s, text } => {
                 strategy = Some(*s);
                 ("note", "info", text.clone())
@@ -310,6 +336,10 @@ impl Mapper {
             Alarm::ForeignInstance { id } => format!("order {id} belongs to another ctos instance on this account"),
             Alarm::UnknownOrder { id } => format!("the venue reported on order {id}, which is not known any more"),
             Alarm::Liquidated { .. } => "the venue liquidated the account".into(),
+            Alarm::BadRules { instrument, why } => {
+                let symbol = &self.instrument(*instrument).symbol;
+                format!("the new rules of {symbol} cannot be traded by ({why}): no orders for it until a new start")
+            }
             Alarm::DailyLoss { limit, lost, .. } => format!("daily loss {lost} reached the limit {limit}"),
             Alarm::Drawdown { limit_pct, drawdown_pct, .. } => {
                 format!("drawdown {drawdown_pct} % reached the limit {limit_pct} %")

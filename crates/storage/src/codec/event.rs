@@ -7,7 +7,7 @@ use super::raw::{Reader, Writer};
 use ctos_types::event::EventKind;
 use ctos_types::{
     AccountEvent, Balance, Bar, CancelReason, Event, EventBuf, Fill, FundingRate, Interval, Liquidity, MarkPrice,
-    MarketData, OrderReport, Quote, RejectReason, ReportBody, Request, Stamped, Trade, UnixNanos,
+    MarketData, OrderReport, Quote, RejectReason, ReportBody, Request, Rules, Stamped, Trade, UnixNanos,
 };
 
 type Result<T> = std::result::Result<T, CodecError>;
@@ -23,6 +23,7 @@ const REPORT: u8 = 7;
 const ACCOUNT: u8 = 8;
 const WAKE: u8 = 9;
 const CONTROL: u8 = 10;
+const RULES: u8 = 11;
 
 /// Appends the input. Does not allocate when `out` has room.
 pub fn encode_event(input: &Stamped<Event<'_>>, out: &mut Vec<u8>) {
@@ -54,6 +55,14 @@ pub fn encode_event(input: &Stamped<Event<'_>>, out: &mut Vec<u8>) {
         Event::Account(event) => {
             head(ACCOUNT);
             account_event(w, event);
+        }
+        Event::Rules { instrument, rules } => {
+            head(RULES);
+            w.instrument(*instrument);
+            w.price(rules.tick);
+            [rules.lot, rules.min_qty, rules.max_qty].into_iter().for_each(|q| w.qty(q));
+            w.decimal(rules.min_notional);
+            w.bool(rules.trading);
         }
         Event::Wake => head(WAKE),
         Event::Control(c) => {
@@ -94,6 +103,7 @@ fn decode(r: &mut Reader<'_>, buf: &mut EventBuf) -> Result<(u64, UnixNanos)> {
         ACCOUNT => EventKind::Account(read_account_event(r)?),
         WAKE => EventKind::Wake,
         CONTROL => EventKind::Control(read_control(r)?),
+        RULES => EventKind::Rules { instrument: r.instrument()?, rules: read_rules(r)? },
         tag => return Err(CodecError::UnknownTag { what: "input", tag }),
     };
     r.finish()?;
@@ -201,6 +211,17 @@ fn read_bar(r: &mut Reader<'_>) -> Result<Bar> {
         low: r.price()?,
         close: r.price()?,
         volume: r.qty()?,
+    })
+}
+
+fn read_rules(r: &mut Reader<'_>) -> Result<Rules> {
+    Ok(Rules {
+        tick: r.price()?,
+        lot: r.qty()?,
+        min_qty: r.qty()?,
+        max_qty: r.qty()?,
+        min_notional: r.decimal("minimum notional")?,
+        trading: r.bool("trading")?,
     })
 }
 
@@ -335,6 +356,19 @@ fn account_event(w: &mut Writer<'_>, event: &AccountEvent) {
             w.text(currency);
             w.decimal(*amount);
         }
+        AccountEvent::Opening { account, instrument, leg, qty, entry_px } => {
+            w.u8(6);
+            w.account(*account);
+            w.instrument(*instrument);
+            w.leg(*leg);
+            w.qty(*qty);
+            w.option(*entry_px, Writer::decimal);
+        }
+        AccountEvent::Standing { account, known } => {
+            w.u8(7);
+            w.account(*account);
+            w.bool(*known);
+        }
     }
 }
 
@@ -371,6 +405,14 @@ fn read_account_event(r: &mut Reader<'_>) -> Result<AccountEvent> {
             currency: r.text("currency")?,
             amount: r.decimal("adjustment")?,
         },
+        6 => AccountEvent::Opening {
+            account: r.account()?,
+            instrument: r.instrument()?,
+            leg: r.leg()?,
+            qty: r.qty()?,
+            entry_px: r.option("entry price", |r| r.decimal("entry price"))?,
+        },
+        7 => AccountEvent::Standing { account: r.account()?, known: r.bool("standing")? },
         tag => return Err(CodecError::UnknownTag { what: "account event", tag }),
     })
 }

@@ -79,12 +79,34 @@ fn account_event() -> impl Strategy<Value = AccountEvent> {
             amount
         }),
         account().prop_map(|account| AccountEvent::Liquidated { account }),
+        (account(), instrument(), leg(), qty(), prop::option::of(decimal())).prop_map(
+            |(account, instrument, leg, qty, entry_px)| AccountEvent::Opening {
+                account,
+                instrument,
+                leg,
+                qty,
+                entry_px
+            }
+        ),
+        (account(), any::<bool>()).prop_map(|(account, known)| AccountEvent::Standing { account, known }),
         (account(), text(), decimal()).prop_map(|(account, currency, amount)| AccountEvent::Adjustment {
             account,
             currency,
             amount
         }),
     ]
+}
+
+fn rules() -> impl Strategy<Value = EventBuf> {
+    (any::<u32>(), price(), [qty(), qty(), qty()], decimal(), any::<bool>()).prop_map(
+        |(instrument, tick, [lot, min_qty, max_qty], min_notional, trading)| EventBuf {
+            kind: EventKind::Rules {
+                instrument: InstrumentId(instrument),
+                rules: Rules { tick, lot, min_qty, max_qty, min_notional, trading },
+            },
+            levels: vec![],
+        },
+    )
 }
 
 fn control() -> impl Strategy<Value = Control> {
@@ -174,6 +196,7 @@ pub(crate) fn event() -> impl Strategy<Value = EventBuf> {
         4 => market_event(),
         3 => report,
         2 => account_event().prop_map(EventBuf::from),
+        1 => rules(),
         2 => control().prop_map(EventBuf::from),
         1 => Just(EventBuf::default()),
     ]
@@ -311,7 +334,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics(tag in 0u8..12, noise in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn noise_never_panics(tag in 0u8..13, noise in prop::collection::vec(any::<u8>(), 0..80)) {
         let mut bytes = vec![tag];
         bytes.extend(noise);
         is_canonical(&bytes, &mut EventBuf::default());
