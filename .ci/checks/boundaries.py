@@ -20,7 +20,7 @@ ROOMS = {
     "ctos-strategies": (2, ["ctos-indicators", "ctos-kernel", "ctos-types"]),
     "ctos-link": (3, ["ctos-types"]),
     "ctos-driver-paper": (3, ["ctos-kernel", "ctos-types", "ctos-venue"]),
-    "ctos-driver-binance": (3, ["ctos-kernel", "ctos-types"]),
+    "ctos-driver-binance": (3, ["ctos-kernel", "ctos-link", "ctos-types"]),
     "ctos-storage": (3, ["ctos-types"]),
     "ctos-runtime": (
         5,

@@ -34,6 +34,10 @@ pub trait Draft: Debug + Send {
     /// # Errors
     /// Why it cannot be written (no key): nothing is sent.
     fn write(&self, stamp: UnixNanos) -> Result<HttpRequest, String>;
+    /// Whether it holds the stamp: then it waits until the venue's clock is known.
+    fn needs_clock(&self) -> bool {
+        true
+    }
 }
 
 /// A request that a part wants sent once.
@@ -49,11 +53,24 @@ pub struct Ask {
     pub draft: Box<dyn Draft>,
 }
 
-/// How a request ended. Exactly one for each [`Ask`].
+/// A message that a part will send over a socket of its own, and that the venue counts like a request. It is told
+/// [`Answer::Go`] and sends at once, or [`Answer::NotSent`]; after the reply it says [`Outbox::settle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// As in [`Ask`], and of the same numbers.
+    pub tag: u64,
+    pub lane: Lane,
+    pub cost: Cost,
+    pub within: Nanos,
+}
+
+/// How a request ended. Exactly one for each [`Ask`] and each [`Permit`].
 #[derive(Clone, Debug)]
 pub enum Answer<'a> {
     /// The venue answered, with whatever status. `sent` and `received` are on our clock.
     Http { status: u16, headers: &'a [(String, String)], body: &'a [u8], sent: UnixNanos, received: UnixNanos },
+    /// To a [`Permit`] only: send now. `stamp`: the venue's time as well as it is known.
+    Go { stamp: UnixNanos },
     /// No byte left this process: no room in the budget (`retry_after`), closed by a ban, no connection.
     NotSent { why: String, retry_after: Option<Nanos> },
     /// Bytes left, no whole answer came.
@@ -95,25 +112,36 @@ pub trait Part: Debug + Send {
 /// What an answer tells of the venue's budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// The venue's own count of a meter over its window.
+    /// The venue's own count of a meter over its window. Of a meter that the request did not touch it is ignored.
     Used { meter: MeterId, period: Nanos, total: u64 },
+    /// What the venue allows within a window of this period, from now on.
+    Limit { meter: MeterId, period: Nanos, limit: u32 },
     /// Refused for want of room (429).
     Limited { meter: MeterId, retry_after: Option<Nanos> },
-    /// Nothing of the group may leave (418).
-    Banned { group: GroupId, retry_after: Option<Nanos> },
+    /// Nothing of the group may leave (418). `until`: on the venue's clock, for where it names no span.
+    Banned { group: GroupId, retry_after: Option<Nanos>, until: Option<UnixNanos> },
+    /// A stamp was refused: the venue's clock is looked at again at once.
+    Clock,
 }
 
 /// What the frame itself must be able to say and read in a venue's words.
 pub trait VenueWords: Debug + Send {
-    /// Groups and meters of the venue, in the order of their numbers.
-    fn limiter(&self) -> (LimiterConfig, Vec<&'static str>, Vec<MeterSpec>);
+    /// Groups and meters of the venue, in the order of their numbers. A group's name outlives the process: a ban is
+    /// remembered by it.
+    fn limiter(&self) -> (LimiterConfig, Vec<String>, Vec<MeterSpec>);
     /// Base addresses of REST requests.
     fn bases(&self) -> Vec<String>;
-    /// What an answer says of the budgets, whatever was asked.
-    fn budgets(&self, base: BaseNo, answer: &Answer<'_>, out: &mut Vec<Budget>);
-    /// The question for the venue's time, and what it costs.
-    fn ask_time(&self) -> (BaseNo, Cost, Box<dyn Draft>);
+    /// What an answer says of the budgets, whatever was asked. `cost`: what the request was counted as.
+    fn budgets(&self, base: BaseNo, cost: &Cost, answer: &Answer<'_>, out: &mut Vec<Budget>);
+    /// The question for the venue's time, and what it costs. `turn` grows with each question: where there are several
+    /// places to ask, they take turns.
+    fn ask_time(&self, turn: u32) -> (BaseNo, Cost, Box<dyn Draft>);
     fn read_time(&self, body: &[u8]) -> Option<UnixNanos>;
+    /// What opening a socket at this address counts as.
+    fn connect_cost(&self, address: &str) -> Cost {
+        let _ = address;
+        Cost::none()
+    }
 }
 
 /// What a person, a log or an alert should hear of. What the kernel must know is an event, not a notice.

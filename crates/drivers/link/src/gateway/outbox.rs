@@ -1,7 +1,7 @@
 //! What a part wants done, in order.
 //! Never: does any of it.
 
-use super::{Ask, Notice, SocketNo};
+use super::{Ask, Budget, Notice, Permit, SocketNo};
 use crate::session::LinkId;
 use ctos_types::{Event, EventBuf, UnixNanos};
 
@@ -25,8 +25,10 @@ pub enum SocketDeed {
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub asks: Vec<Ask>,
+    pub permits: Vec<Permit>,
     pub sockets: Vec<(SocketNo, LinkId, SocketDeed)>,
     pub notices: Vec<Notice>,
+    settled: Vec<(u64, Vec<Budget>)>,
     events: Vec<(UnixNanos, Box<EventBuf>)>,
     #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
     spare: Vec<Box<EventBuf>>,
@@ -47,6 +49,16 @@ impl Outbox {
 
     pub fn reuse(&mut self, buf: Box<EventBuf>) {
         self.spare.push(buf);
+    }
+
+    /// The reply to what [`super::Answer::Go`] let out has come, or never will. `told`: what it said of the budgets.
+    /// Without this word the frame settles it after a while by itself.
+    pub fn settle(&mut self, tag: u64, told: Vec<Budget>) {
+        self.settled.push((tag, told));
+    }
+
+    pub fn take_settled(&mut self) -> std::vec::Drain<'_, (u64, Vec<Budget>)> {
+        self.settled.drain(..)
     }
 
     pub fn has_events(&self) -> bool {
