@@ -6,10 +6,11 @@ mod fast;
 mod scan;
 mod slow;
 
+pub use ctos_link::feed::Levels;
 pub use slow::{Sniff, sniff};
 
 use crate::symbols::{Product, SymbolMap};
-use ctos_types::{InstrumentId, Level, MarkPrice, NumberError, Quote, Text, Trade, UnixNanos};
+use ctos_types::{InstrumentId, MarkPrice, NumberError, Quote, Text, Trade, UnixNanos};
 
 /// What one frame said. Depth levels are in the [`Levels`] that the caller passed in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,21 +120,6 @@ pub struct Snapshot {
     pub ts_sent: Option<UnixNanos>,
     /// `T`; USD-M only.
     pub ts_event: Option<UnixNanos>,
-}
-
-/// Storage for the levels of one frame, reused from frame to frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Levels {
-    pub bids: Vec<Level>,
-    pub asks: Vec<Level>,
-}
-
-impl Levels {
-    /// Empties both sides and keeps their storage.
-    pub fn clear(&mut self) {
-        self.bids.clear();
-        self.asks.clear();
-    }
 }
 
 /// Why a frame could not be used.

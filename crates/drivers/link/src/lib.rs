@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod capture;
 pub mod clock;
 pub mod dial;
+pub mod feed;
 pub mod gateway;
 pub mod http;
 pub mod rate;

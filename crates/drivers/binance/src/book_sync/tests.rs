@@ -1,4 +1,5 @@
 use super::*;
+use crate::decode::Levels;
 use ctos_types::{InstrumentId, Level, Price, Qty};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
