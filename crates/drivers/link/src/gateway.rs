@@ -11,12 +11,12 @@
 
 mod outbox;
 
-pub use outbox::{Outbox, SocketDeed};
+pub use outbox::{Outbox, Record, SocketDeed};
 
 use crate::http::HttpRequest;
 use crate::rate::{Cost, GroupId, Lane, LimiterConfig, MeterId, MeterSpec};
 use crate::session::LinkId;
-use ctos_types::{AccountId, Command, Nanos, UnixNanos};
+use ctos_types::{AccountId, Command, InstrumentId, Nanos, UnixNanos};
 use std::fmt::Debug;
 
 /// A socket of one part: a part numbers its own from 0.
@@ -105,8 +105,29 @@ pub trait Part: Debug + Send {
     fn set_clock(&mut self, now: UnixNanos, offset: Nanos);
     /// Accounts whose commands it takes. Empty: a feed.
     fn accounts(&self) -> &[AccountId];
+    /// Market data of `instrument` was lost on the way to the kernel, which did not take it fast enough and was told of
+    /// a gap: tell it anew what it needs, from what is known (a whole book).
+    fn resend(&mut self, now: UnixNanos, instrument: InstrumentId, out: &mut Outbox) {
+        let _ = (now, instrument, out);
+    }
+    /// For people: `ctos status`, logs.
+    fn status(&self, now: UnixNanos) -> PartStatus {
+        let _ = now;
+        PartStatus::default()
+    }
     /// The end: leave quietly. What must reach the venue goes out before the sockets close.
     fn stop(&mut self, now: UnixNanos, out: &mut Outbox);
+}
+
+/// How a part is, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartStatus {
+    /// `market data`, or the account's name in settings.
+    pub name: String,
+    /// Everything is as it should be: books in step, account known.
+    pub live: bool,
+    /// What is not resolved, a line each: orders without a verdict, books out of step, differences.
+    pub doubts: Vec<String>,
 }
 
 /// What an answer tells of the venue's budgets.
