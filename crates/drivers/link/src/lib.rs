@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod capture;
 pub mod clock;
+pub mod desk;
 pub mod dial;
 pub mod feed;
 pub mod gateway;

@@ -93,6 +93,18 @@ impl Schedule {
         self.slots.values_mut().for_each(|s| s.due = s.due.min(now));
     }
 
+    /// This subject not later than `at`; what is under way is not asked twice.
+    pub fn sooner(&mut self, subject: Subject, at: UnixNanos) {
+        if let Some(slot) = self.slots.get_mut(&subject) {
+            slot.due = slot.due.min(at);
+        }
+    }
+
+    /// Subjects that the venue has.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
+        self.slots.keys().copied()
+    }
+
     /// How the question ended: `Err` with the pause that the venue or the limiter asked for, zero if none.
     pub fn done(&mut self, now: UnixNanos, subject: Subject, result: Result<(), Nanos>) {
         let Some(slot) = self.slots.get_mut(&subject) else { return };

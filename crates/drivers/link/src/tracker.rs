@@ -9,8 +9,8 @@ mod order;
 pub use self::core::Tracker;
 
 use ctos_types::{
-    AccountId, AmendOrder, CancelOrder, CancelReason, ClientOrderId, Fill, InstanceTag, InstrumentId, Leg, Nanos,
-    NewOrder, OrderReport, Price, Qty, RejectReason, Side, Text, UnixNanos, VenueOrderId,
+    AccountId, AmendOrder, CancelOrder, CancelReason, ClientOrderId, ExecId, Fill, InstanceTag, InstrumentId, Leg,
+    Nanos, NewOrder, OrderReport, Price, Qty, RejectReason, Side, Text, UnixNanos, VenueOrderId,
 };
 
 /// Code of a refusal of our own making: the venue was asked often enough and never had the order.
@@ -139,6 +139,23 @@ pub struct PastFill {
     pub venue_order_id: VenueOrderId,
     pub ts_event: UnixNanos,
     pub fill: Fill,
+}
+
+/// An order that an earlier life of this process placed, as its books have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// With price and total size as they are now.
+    pub order: NewOrder,
+    /// Empty where the venue had not spoken.
+    pub venue_order_id: VenueOrderId,
+    pub sent: UnixNanos,
+    /// What is booked of it, and the executions that made it up.
+    pub cum_qty: Qty,
+    pub execs: Vec<ExecId>,
+    /// An amend without a verdict: price and size it asked for.
+    pub amending: Option<(Option<Price>, Option<Qty>)>,
+    /// A cancel without a verdict.
+    pub canceling: bool,
 }
 
 /// What to ask the venue for.

@@ -6,10 +6,10 @@ mod venue;
 mod views;
 
 use super::order::{Amend, Cancel, Doubt, Phase, Stage, Tracked};
-use super::{Action, NOT_SENT, Refused, Reply, TrackerConfig};
+use super::{Action, Held, NOT_SENT, Refused, Reply, TrackerConfig};
 use ctos_types::{
-    AccountId, AmendOrder, CancelOrder, CancelReason, ClientOrderId, ExecId, Fill, InstanceTag, InstrumentId, Leg,
-    Nanos, NewOrder, OrderReport, Qty, ReportBody, Text, UnixNanos, VenueOrderId,
+    AccountId, AmendOrder, CancelOrder, CancelReason, ClientOrderId, ExecId, InstanceTag, InstrumentId, Leg, Nanos,
+    NewOrder, OrderReport, Qty, ReportBody, Text, UnixNanos, VenueOrderId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -62,19 +62,34 @@ impl Tracker {
         Ok(())
     }
 
-    /// An order that an earlier life of this process placed: its state is in doubt until the venue tells. `counted`:
-    /// the executions that are booked already.
-    pub fn recover(&mut self, now: UnixNanos, order: NewOrder, sent: UnixNanos, counted: &[Fill]) {
-        let id = order.cl_ord_id;
+    /// An order that an earlier life of this process placed: its state is in doubt until the venue tells.
+    pub fn recover(&mut self, now: UnixNanos, held: &Held) {
+        let id = held.order.cl_ord_id;
         let highest = self.highest.entry(id.tag).or_insert(0);
         *highest = (*highest).max(id.seq);
-        let mut tracked = Tracked::new(order, sent);
-        for fill in counted {
-            tracked.book(fill, None);
+        let mut tracked = Tracked::new(held.order, held.sent);
+        tracked.recall(held.cum_qty, &held.execs);
+        if !held.venue_order_id.is_empty() {
+            // The venue has had it: not finding it any more means that it ended, not that it never arrived.
+            tracked.phase = Phase::Open;
+            tracked.venue_order_id = held.venue_order_id;
+            tracked.told_accepted = true;
+            self.by_venue_id.insert((held.order.instrument, held.venue_order_id), id);
         }
-        tracked.told_accepted = !counted.is_empty();
+        if let Some((price, qty)) = held.amending {
+            tracked.amend = Some(Amend { price, qty, sent: now, doubtful: true, unchanged: 0 });
+        }
+        if held.canceling {
+            tracked.cancel = Some(Cancel { sent: now, doubtful: true, tries: 1 });
+        }
         self.orders.insert(id, tracked);
         self.doubt(now, id);
+    }
+
+    /// Ids of this tag up to `seq` were used by earlier lives: none of them is placed again.
+    pub fn used_up_to(&mut self, tag: InstanceTag, seq: u64) {
+        let highest = self.highest.entry(tag).or_insert(0);
+        *highest = (*highest).max(seq);
     }
 
     pub fn amend(&mut self, now: UnixNanos, amend: AmendOrder, out: &mut Vec<Action>) -> Result<(), Refused> {
@@ -101,6 +116,27 @@ impl Tracker {
         Ok(())
     }
 
+    /// A request about many orders is on its way to cancel this one too: it is not sent by itself unless the order is
+    /// found open later.
+    pub fn expect_cancel(&mut self, now: UnixNanos, id: ClientOrderId) {
+        let Some(order) = self.open_mut(id).filter(|o| !matches!(o.phase, Phase::Ending(_))) else { return };
+        let tries = order.cancel.map_or(0, |c| c.tries);
+        order.cancel = Some(Cancel { sent: now, doubtful: false, tries: tries + 1 });
+        self.schedule(id);
+    }
+
+    /// The request of [`Tracker::expect_cancel`] failed, or nobody knows what became of it.
+    pub fn cancel_in_doubt(&mut self, now: UnixNanos, id: ClientOrderId) {
+        let Some(cancel) = self.open_mut(id).and_then(|o| o.cancel.as_mut()) else { return };
+        cancel.doubtful = true;
+        self.doubt(now, id);
+    }
+
+    /// Something about the order may have been missed: it is looked at, unless the stream tells soon.
+    pub fn nudge(&mut self, now: UnixNanos, id: ClientOrderId) {
+        self.doubt_later(now, id);
+    }
+
     pub(super) fn send_cancel(&mut self, now: UnixNanos, id: ClientOrderId, tries: u32, out: &mut Vec<Action>) {
         let order = self.orders.get_mut(&id).expect("checked by the caller");
         order.cancel = Some(Cancel { sent: now, doubtful: false, tries: tries + 1 });
@@ -124,6 +160,27 @@ impl Tracker {
     /// Orders whose state is being found out.
     pub fn in_doubt(&self) -> impl Iterator<Item = ClientOrderId> + '_ {
         self.orders.iter().filter(|(_, o)| !o.is_closed() && o.doubt.is_some()).map(|(id, _)| *id)
+    }
+
+    /// Orders of which nobody knows whether they live, or whose state a question did not settle at once.
+    pub fn unresolved(&self) -> impl Iterator<Item = (ClientOrderId, InstrumentId)> + '_ {
+        let open = |o: &Tracked| o.doubt.as_ref().is_some_and(|d| o.phase == Phase::Sent || d.queries > 0);
+        let list = self.orders.iter().filter(move |(_, o)| !o.is_closed() && open(o));
+        list.map(|(id, o)| (*id, o.request.instrument))
+    }
+
+    /// Orders that are not closed, with their instrument.
+    pub fn open(&self) -> impl Iterator<Item = (ClientOrderId, InstrumentId)> + '_ {
+        self.orders.iter().filter(|(_, o)| !o.is_closed()).map(|(id, o)| (*id, o.request.instrument))
+    }
+
+    pub fn is_open(&self, id: ClientOrderId) -> bool {
+        self.orders.get(&id).is_some_and(|o| !o.is_closed())
+    }
+
+    /// Whether the order is remembered, open or closed.
+    pub fn knows(&self, id: ClientOrderId) -> bool {
+        self.orders.contains_key(&id)
     }
 
     /// Filled so far, while the order is remembered.

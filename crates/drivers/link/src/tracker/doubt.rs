@@ -2,9 +2,9 @@
 //! Never: concludes from one answer, from a list that lacks something, or from a query that failed.
 
 use super::core::GONE;
-use super::order::{Doubt, End, Phase, Stage};
+use super::order::{Doubt, End, Phase, Stage, Tracked};
 use super::{Action, Alarm, Answer, Ask, News, NewsBody, PastFill, Query, Tracker};
-use ctos_types::{ClientOrderId, Fill, Nanos, OrderQty, Qty, ReportBody, Request, UnixNanos};
+use ctos_types::{AccountId, ClientOrderId, Fill, Nanos, OrderQty, Qty, ReportBody, Request, UnixNanos};
 use std::collections::BTreeMap;
 
 /// A query without an answer for this long counts as failed.
@@ -169,6 +169,32 @@ impl Tracker {
         let Some(doubt) = order.doubt.as_mut() else { return };
         doubt.strangers = strangers;
         self.next_stranger(now, id);
+    }
+
+    /// Fills of an instrument that were asked for because something did not add up. Those of our orders that are not
+    /// booked make the order look for itself; those of strangers are passed on, once.
+    pub fn on_history(&mut self, now: UnixNanos, account: AccountId, fills: &[PastFill], out: &mut Vec<Action>) {
+        for past in fills {
+            let by_venue = self.by_venue_id.get(&(past.instrument, past.venue_order_id)).copied();
+            let owner = past.cl_ord_id.or(by_venue);
+            if let Some(order) = owner.and_then(|id| self.orders.get(&id)) {
+                let id = order.request.cl_ord_id;
+                if !order.has_exec(&past.fill.exec_id) {
+                    self.doubt(now, id);
+                }
+                continue;
+            }
+            // An order whose id at the venue is not known yet may be the one that filled.
+            let maybe_ours =
+                |o: &Tracked| !o.is_closed() && o.phase == Phase::Sent && o.request.instrument == past.instrument;
+            if owner.is_some() || self.knows_external(past) || self.orders.values().any(maybe_ours) {
+                continue;
+            }
+            let body = NewsBody::Fill { fill: past.fill, cum_qty: None };
+            let PastFill { instrument, venue_order_id, ts_event, .. } = *past;
+            let news = News { account, instrument, cl_ord_id: None, venue_order_id, ts_event, body };
+            self.external(&news, None, out);
+        }
     }
 
     /// Fills of one order of ours. `whole`: the question reached back to its intent, so all of them are here. Where it

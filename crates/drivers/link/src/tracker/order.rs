@@ -251,6 +251,18 @@ impl Tracked {
         self.cum = self.cum.saturating_add(fill.last_qty.0);
     }
 
+    /// What an earlier life booked. Only the sum is known, not what each execution was of it.
+    pub fn recall(&mut self, cum: Qty, execs: &[ExecId]) {
+        self.cum = cum.0;
+        self.declared = cum.0;
+        self.execs.extend(execs.iter().map(|id| (*id, (0, None))));
+    }
+
+    /// Whether this execution is booked, or known as another name of one that is.
+    pub fn has_exec(&self, id: &ExecId) -> bool {
+        self.execs.contains_key(id)
+    }
+
     /// Filled to its size, so that it is closed whatever else is said.
     pub fn is_full(&self) -> bool {
         self.ceiling().is_some_and(|c| self.cum > 0 && self.cum >= c)

@@ -429,12 +429,21 @@ fn other_peoples_orders_pass_through_once_and_another_instance_is_told() {
 #[test]
 fn a_restart_adopts_what_the_venue_says() {
     let mut b = bench();
-    b.tracker.recover(at(60_000), order(1, Side::Buy, 10), at(0), &[fill("t1", 4)]);
+    let held = Held {
+        order: order(1, Side::Buy, 10),
+        venue_order_id: VenueOrderId::EMPTY,
+        sent: at(0),
+        cum_qty: Qty(4),
+        execs: vec![Text::cut("t1")],
+        amending: None,
+        canceling: false,
+    };
+    b.tracker.recover(at(60_000), &held);
     b.until_query();
     b.check(&["order?"]);
     b.answer(60_400, Answer::Order(view(ViewState::Filled, 10)));
     b.until_query();
-    b.check(&["fills?"]);
+    b.check(&["Accepted", "fills?"]);
     let past = |exec, qty| PastFill {
         instrument: COIN,
         cl_ord_id: Some(cl(1)),

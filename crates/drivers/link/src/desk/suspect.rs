@@ -1,0 +1,89 @@
+//! Differences that may be nothing: fills on their way, an answer that was true a moment ago.
+//! Never: treats one that was seen once.
+
+use std::collections::BTreeMap;
+
+/// Looks in a row with the same difference, with the holding at rest around each of them.
+const NEEDED: u32 = 2;
+/// The same where it never rests.
+const NEEDED_RESTLESS: u32 = 6;
+
+#[derive(Debug)]
+struct Suspect<D> {
+    by: D,
+    seen: u32,
+    quiet: u32,
+}
+
+/// Differences by what they are of.
+#[derive(Debug)]
+pub(super) struct Suspects<K, D>(BTreeMap<K, Suspect<D>>);
+
+impl<K, D> Default for Suspects<K, D> {
+    fn default() -> Self {
+        Suspects(BTreeMap::new())
+    }
+}
+
+/// What to do about a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// Seen for the first time: find out, and look again soon.
+    New,
+    /// Not yet certain.
+    Wait,
+    /// It stands: treat it.
+    Stands,
+}
+
+impl<K: Ord + Copy, D: PartialEq + Copy> Suspects<K, D> {
+    /// Both sides agree.
+    pub fn clear(&mut self, key: K) {
+        self.0.remove(&key);
+    }
+
+    /// They differ by `by`. `quiet`: nothing was under way that could explain it.
+    pub fn judge(&mut self, key: K, by: D, quiet: bool) -> Judged {
+        let suspect = self.0.entry(key).or_insert(Suspect { by, seen: 0, quiet: 0 });
+        if suspect.by != by {
+            *suspect = Suspect { by, seen: 0, quiet: 0 };
+        }
+        suspect.seen += 1;
+        suspect.quiet += u32::from(quiet);
+        if suspect.quiet >= NEEDED || suspect.seen >= NEEDED_RESTLESS {
+            self.0.remove(&key);
+            return Judged::Stands;
+        }
+        if suspect.seen == 1 { Judged::New } else { Judged::Wait }
+    }
+
+    /// Whether something differs that nothing under way explains.
+    pub fn any(&self) -> bool {
+        self.0.values().any(|s| s.quiet > 0)
+    }
+
+    pub fn keys(&self) -> Vec<K> {
+        self.0.keys().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_still_is_treated() {
+        let mut s: Suspects<u8, i64> = Suspects::default();
+        assert_eq!(s.judge(1, 5, true), Judged::New);
+        assert!(s.any());
+        assert_eq!(s.judge(1, 4, true), Judged::New, "another difference begins anew");
+        assert_eq!(s.judge(1, 4, false), Judged::Wait);
+        assert_eq!(s.judge(1, 4, true), Judged::Stands);
+        assert!(!s.any());
+        for n in 1..NEEDED_RESTLESS {
+            assert_eq!(s.judge(2, 1, false), if n == 1 { Judged::New } else { Judged::Wait });
+            assert!(!s.any(), "something under way may explain it");
+        }
+        assert_eq!(s.judge(2, 1, false), Judged::Stands);
+    }
+}
