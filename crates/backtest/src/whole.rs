@@ -81,7 +81,8 @@ pub fn backtest(
     watch: &mut dyn FnMut(&Status) -> bool,
 ) -> Result<Option<Done>, RunError> {
     let folder = request.folder.as_deref().map(Folder::begin).transpose()?;
-    let mut market = Shared::open(&request.settings)?;
+    let begin = request.from.map(|from| UnixNanos(from.0.saturating_sub(request.warm_up.0)));
+    let mut market = Shared::open_part(&request.settings, begin, request.to)?;
     let range = range(request, &market)?;
     enough(request, catalog, range)?;
     if request.from.is_some() {

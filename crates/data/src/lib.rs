@@ -19,7 +19,7 @@ pub mod table;
 pub use defect::{Defect, DefectKind, Defects};
 pub use error::CatalogError;
 pub use layout::{Catalog, Series};
-pub use market::{LoadReport, Loaded, load};
+pub use market::{Extent, LoadReport, Loaded, Survey, load, narrow, survey};
 pub use number::Number;
 pub use query::Selection;
 pub use record::{BarFields, Body, Kind, LevelFields, Record};

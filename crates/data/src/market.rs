@@ -3,6 +3,9 @@
 
 mod convert;
 mod cursor;
+mod reach;
+
+pub use reach::{Extent, Survey, narrow, survey};
 
 use crate::error::CatalogError;
 use crate::instruments;
@@ -98,10 +101,10 @@ pub fn load(dir: &Path, selection: &Selection) -> Result<Loaded, CatalogError> {
     done.sort_by(|a, b| a.series.cmp(&b.series));
     let mut digest = Sha256::new();
     for cursor in &done {
-        digest.update(format!("{}\n{}\n", cursor.series, cursor.rows.digests.join(",")));
+        digest.update(reach::digest_line(&cursor.series, &cursor.rows.digests));
         notices.extend(cursor.notices());
     }
-    digest.update(format!("{:?} {:?}", selection.from, selection.to));
+    digest.update(reach::digest_range(selection));
     let report = LoadReport {
         catalog: dir.display().to_string(),
         events,

@@ -4,6 +4,7 @@
 mod lives;
 
 use super::split::Window;
+use ctos_data::{CatalogError, Selection, Survey};
 use ctos_runtime::config::{MarketSetting, Settings};
 use ctos_runtime::market::{self, Opened};
 use ctos_runtime::{RunError, UserError};
@@ -51,7 +52,24 @@ impl Shared {
     /// # Errors
     /// The market cannot be read, or holds nothing.
     pub fn open(settings: &Settings) -> Result<Shared, RunError> {
-        let Opened { mut source, notices, report } = market::open(settings)?;
+        Shared::open_part(settings, None, None)
+    }
+
+    /// As [`Shared::open`], for whoever reads only what happens from `begin` up to `end`: of a catalog no more than that
+    /// needs is loaded. Digest, range and lives are those of all of it.
+    ///
+    /// # Errors
+    /// The market cannot be read, or holds nothing.
+    pub fn open_part(
+        settings: &Settings,
+        begin: Option<UnixNanos>,
+        end: Option<UnixNanos>,
+    ) -> Result<Shared, RunError> {
+        let part = Part::of(settings, begin, end)?;
+        let Opened { mut source, notices, report } = match (&settings.market, &part) {
+            (MarketSetting::Catalog(dir), Some(part)) => market::catalog(dir, &part.selection)?,
+            _ => market::open(settings)?,
+        };
         let nothing = || {
             let hint = "check that the file is the right one, and the symbols";
             UserError::new(format!("{} holds no market event", settings.market), hint)
@@ -66,7 +84,7 @@ impl Shared {
             }
             _ => first,
         };
-        let digest = source.digest().iter().map(|b| format!("{b:02x}")).collect();
+        let digest = hex(&source.digest());
         let instruments = source.instruments().clone();
         let (settings, places) = (settings.clone(), BTreeMap::new());
         let mut shared = Shared {
@@ -84,6 +102,14 @@ impl Shared {
         };
         if !endless {
             shared.last = shared.look_through()?;
+        }
+        if let Some(Part { survey, .. }) = part {
+            (shared.first, shared.last) = survey.span().unwrap_or((shared.first, shared.last));
+            shared.digest = hex(&survey.digest);
+            for extent in &survey.series {
+                let id = shared.instruments.find(extent.series.symbol.as_str()).map(|i| i.id);
+                id.into_iter().for_each(|id| shared.lives.reach(id, extent));
+            }
         }
         Ok(shared)
     }
@@ -194,6 +220,35 @@ impl Shared {
         }
         marks.extend(ahead.map(|at| (at, Mark { index, restart: books.restart(index) })));
         Ok(marks)
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The part of a catalog that is loaded, and what there is of all of it.
+struct Part {
+    selection: Selection,
+    survey: Survey,
+}
+
+impl Part {
+    /// `None`: all of the market is loaded.
+    fn of(settings: &Settings, begin: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<Option<Part>, UserError> {
+        let MarketSetting::Catalog(dir) = &settings.market else { return Ok(None) };
+        if begin.is_none() && end.is_none() {
+            return Ok(None);
+        }
+        let bad = |e: CatalogError| UserError::new(e.message, e.hint);
+        let all = Selection { symbols: settings.symbols.clone(), ..Selection::default() };
+        let survey = ctos_data::survey(dir, &all).map_err(bad)?;
+        let Some((first, last)) = survey.span() else { return Ok(None) };
+        // A range beside the data is refused by whoever knows what it is for; little is loaded until then.
+        let begin = begin.map(|at| at.min(last));
+        let end = end.map(|at| at.max(first.after(Nanos(1))).max(begin.map_or(UnixNanos::MIN, |b| b.after(Nanos(1)))));
+        let selection = ctos_data::narrow(dir, &all, begin, end).map_err(bad)?;
+        Ok(Some(Part { selection, survey }))
     }
 }
 

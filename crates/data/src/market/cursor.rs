@@ -3,6 +3,7 @@
 
 use super::LoadedSeries;
 use super::convert::Converter;
+use super::reach::known_after;
 use crate::error::CatalogError;
 use crate::ingest::missing_bars;
 use crate::layout::{Catalog, Series};
@@ -85,11 +86,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn known_at(&self) -> i64 {
-        let time = self.table.time(self.row);
-        match self.series.kind {
-            Kind::Bars(interval) => time.saturating_add(interval.as_nanos().0),
-            _ => time,
-        }
+        self.table.time(self.row).saturating_add(known_after(self.series.kind))
     }
 
     /// Puts the row in front on the tape. Whether it made an event: the levels of a book update make one together.

@@ -113,3 +113,34 @@ fn a_capture_comes_back_as_it_was() {
         assert!(seen == want, "{name}: the events differ");
     }
 }
+
+/// What a part needs is a slice of what all gives, and begins at the book's last snapshot.
+#[test]
+fn a_part_of_a_catalog_is_a_slice_of_the_whole() {
+    let Some(path) = shared("raw/binance_usdm_btcusdt_20240808.jsonl.gz") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::create(&dir.path().join("c")).unwrap();
+    take(&catalog, &path, &ImportOptions::default());
+    let all = Selection::default();
+    let mut whole = load(catalog.dir(), &all).unwrap();
+    let digest = whole.tape.digest();
+    let whole = events(&mut whole.tape);
+    let at = |n: usize| whole[n].split(' ').next().unwrap().parse().map(UnixNanos).unwrap();
+    let looked = survey(catalog.dir(), &all).unwrap();
+    assert_eq!((looked.span(), looked.digest), (Some((at(0), at(whole.len() - 1))), digest));
+
+    let snapshots: Vec<usize> = (0..whole.len()).filter(|n| whole[*n].contains("snapshot: true")).collect();
+    assert!(!snapshots.is_empty());
+    for (begin, end) in [(10, 20), (whole.len() / 2, whole.len() / 2 + 500), (whole.len() - 900, whole.len() - 1)] {
+        let part = narrow(catalog.dir(), &all, Some(at(begin)), Some(at(end))).unwrap();
+        let part = events(&mut load(catalog.dir(), &part).unwrap().tape);
+        let start = snapshots.iter().rev().find(|n| **n <= begin).copied().unwrap_or(begin);
+        let skip = part.iter().position(|e| *e == whole[start]).expect("what the window needs");
+        let differs = (start..=end).find(|n| part.get(skip + n - start) != Some(&whole[*n]));
+        assert_eq!(differs, None, "from {begin} to {end}");
+        assert!(part.len() > skip + end - start + 1 || end + 1 == whole.len(), "something behind the end");
+        assert!(end > 20 || part.len() < whole.len(), "all {} events", part.len());
+    }
+    let open = narrow(catalog.dir(), &all, None, Some(at(whole.len() - 1).after(ctos_types::Nanos(1)))).unwrap();
+    assert_eq!(open, all, "nothing behind the end: all of it");
+}

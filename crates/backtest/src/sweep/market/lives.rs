@@ -1,6 +1,7 @@
 //! From when to when each instrument of a market has prices: what is listed or delisted on the way.
 //! Never: guesses why prices end. A recording that stopped looks like a delisting.
 
+use ctos_data::{Extent, Kind};
 use ctos_types::{EventKind, InstrumentId, Instruments, Nanos, UnixNanos};
 use ctos_venue::SourceTimes;
 
@@ -64,13 +65,33 @@ impl Lives {
             | EventKind::Depth { instrument, .. } => (*instrument, times.venue, QUIET),
             _ => return,
         };
-        if id.index() >= self.0.len() {
-            self.0.resize(id.index() + 1, None);
-        }
-        let life = self.0[id.index()].get_or_insert(Life { first, last: times.venue, quiet });
+        let life = self.of(id, Life { first, last: times.venue, quiet });
         life.first = life.first.min(first);
         life.last = times.venue;
         life.quiet = life.quiet.min(quiet);
+    }
+
+    /// What a catalog says of a series, beyond the part of it that was seen.
+    pub(super) fn reach(&mut self, id: InstrumentId, extent: &Extent) {
+        let quiet = match extent.series.kind {
+            Kind::Bars(interval) => interval.as_nanos(),
+            Kind::Quotes | Kind::Trades | Kind::Book => QUIET,
+            _ => return,
+        };
+        let (first, last) = match extent.series.kind {
+            Kind::Bars(interval) => (UnixNanos(extent.first.0.saturating_sub(interval.as_nanos().0)), extent.last),
+            _ => (extent.first, extent.last),
+        };
+        let life = self.of(id, Life { first, last, quiet });
+        (life.first, life.last) = (life.first.min(first), life.last.max(last));
+        life.quiet = life.quiet.min(quiet);
+    }
+
+    fn of(&mut self, id: InstrumentId, new: Life) -> &mut Life {
+        if id.index() >= self.0.len() {
+            self.0.resize(id.index() + 1, None);
+        }
+        self.0[id.index()].get_or_insert(new)
     }
 
     /// What is to be told where an instrument's prices do not last from `from` to `to`, one line each.

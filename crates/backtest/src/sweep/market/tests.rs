@@ -103,3 +103,42 @@ fn the_synthetic_market_ends_where_it_is_told_to() {
     assert_eq!(whole_begin, Some(range.from));
     assert!(source.peek().unwrap() < half.from, "its book is built from a snapshot before the window");
 }
+
+/// Of a catalog only the part that is traded is loaded, and nothing tells it from all of it.
+#[test]
+fn a_part_of_a_catalog_looks_like_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    bars(dir.path(), 3 * 1_440, 2_000..2_060);
+    let catalog = ctos_data::Catalog::create(&dir.path().join("c")).unwrap();
+    let (path, options) = (dir.path().join("btc_perp_1m.csv"), ctos_data::import::ImportOptions::default());
+    let job = ctos_data::ingest::Job {
+        catalog: &catalog,
+        path: &path,
+        options: &options,
+        now: UnixNanos(0),
+        progress: &mut |_| {},
+    };
+    ctos_data::ingest::import(job, |p, o| Ok(ctos_data::import::open(p, o)?)).unwrap();
+    let mut layers = Layers::new();
+    layers.flag("--market", "market", &format!("catalog:{}", catalog.dir().display()));
+    let settings = Settings::resolve(&layers).unwrap();
+    let mut whole = Shared::open(&settings).unwrap();
+    for window in [window(1_990, 2_070), window(10, 20), window(1, 3), window(4_000, 4_321)] {
+        let warm_up = Nanos::from_secs(300);
+        let begin = UnixNanos(window.from.0 - warm_up.0);
+        let mut part = Shared::open_part(&settings, Some(begin), Some(window.to)).unwrap();
+        assert_eq!((part.range(), &part.digest, &part.lives), (whole.range(), &whole.digest, &whole.lives));
+        whole.prepare(&[window], warm_up).unwrap();
+        part.prepare(&[window], warm_up).unwrap();
+        let (all, seen) = (times(&mut *whole.source(begin).unwrap()), times(&mut *part.source(begin).unwrap()));
+        assert!(all.starts_with(&seen), "{seen:?}");
+        let end = (window.to.0 - minute(0).0) / 60_000_000_000;
+        assert!(seen.len() == all.len() || *seen.last().unwrap() >= end, "nothing is missing before {end}: {seen:?}");
+        assert!(seen.len() <= 100 || window.to > minute(4_300), "{} events for a short window", seen.len());
+    }
+    // Beside the data, the whole range is told, and next to nothing loaded.
+    for (begin, end) in [(9_000, 9_010), (-50, -40)] {
+        let part = Shared::open_part(&settings, Some(minute(begin)), Some(minute(end))).unwrap();
+        assert_eq!(part.range(), whole.range());
+    }
+}
