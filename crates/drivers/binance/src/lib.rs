@@ -1,9 +1,10 @@
 //! Binance's words: what a frame says, how a book is kept in step with its diffs, how instruments are defined, how a
 //! request is written and signed.
-//! Never: sockets, files, clocks, or a decision about trading.
+//! Never: files, a decision about trading, or a socket and a clock of its own: `client` uses the link's.
 
 pub mod account;
 pub mod book_sync;
+pub mod client;
 pub mod decode;
 pub mod errors;
 mod fields;

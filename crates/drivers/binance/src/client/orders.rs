@@ -1,0 +1,392 @@
+//! Orders: place, change, cancel, look up, each followed until its outcome is known or nobody knows it.
+//! Never: a second request for an order whose first has no verdict; absence in one answer is not proof.
+
+use super::{Client, Failure, Sweep, SweepConfig};
+use crate::errors::Verdict;
+use crate::orders::{
+    Amendment, FillsFrom, OrderRef, Outcome, Owner, Replacement, VenueClientId, VenueFill, VenueOrder,
+};
+use crate::profile::Profile;
+use ctos_types::{
+    AmendOrder, ClientOrderId, InstrumentId, Nanos, NewOrder, OrderQty, PositionEffect, Price, Qty, RejectReason,
+    StrategyId, TriggerBy, UnixNanos, VenueOrderId,
+};
+use std::fmt;
+use std::str::FromStr;
+
+/// An order as a person names it: the client order id that ctos gave it, or the venue's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderName {
+    Client(VenueClientId),
+    Venue(VenueOrderId),
+}
+
+impl FromStr for OrderName {
+    type Err = Failure;
+    fn from_str(text: &str) -> Result<OrderName, Failure> {
+        let text = text.trim();
+        if !text.is_empty() && text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(OrderName::Venue(VenueOrderId::cut(text)));
+        }
+        text.parse().map(OrderName::Client).map_err(|_| {
+            Failure::invalid(
+                format!("{text:?} names no order"),
+                "give the client order id that ctos made (c000001a2) or the venue's number, as `get_open_orders` shows them",
+            )
+        })
+    }
+}
+
+impl fmt::Display for OrderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OrderName::Client(id) => id.fmt(f),
+            OrderName::Venue(id) => id.fmt(f),
+        }
+    }
+}
+
+impl OrderName {
+    fn at(self, conditional: bool) -> OrderRef {
+        // Where the venue's number is known the words use only that.
+        let nobody = ClientOrderId { tag: ctos_types::InstanceTag(0), seq: 0 };
+        match self {
+            OrderName::Client(client) => OrderRef { client, venue_order_id: None, conditional },
+            OrderName::Venue(id) => OrderRef { client: nobody.into(), venue_order_id: Some(id), conditional },
+        }
+    }
+}
+
+impl Client {
+    /// Places an order and follows it until the venue has said what became of it.
+    ///
+    /// # Errors
+    /// [`Failure::Unknown`] where nobody knows it: it must not be sent again. After every other one no order is open
+    /// because of this call.
+    pub async fn place(&self, order: &NewOrder) -> Result<VenueOrder, Failure> {
+        let call = self.desk.place(order)?;
+        let name = OrderName::Client(order.cl_ord_id.into());
+        let begun = self.caller.now();
+        let at = name.at(self.is_apart(order.kind.is_conditional()));
+        let mut tries = 1;
+        let mut clock_tried = false;
+        let why = loop {
+            let failure = match self.once(&call).await {
+                Ok(body) => match self.desk.read_order(&body) {
+                    Ok(placed) => return Ok(placed),
+                    // Accepted, by its status; the order itself is asked for.
+                    Err(e) => break format!("its answer cannot be read: {e}"),
+                },
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::NoAnswer { why } => break why,
+                Failure::Refused(reply) => match reply.verdict {
+                    // Documented as not executed: the same id may go again.
+                    Verdict::NotDone if tries < self.config.tries => {
+                        self.caller.sleep(Nanos(reply.pause().0 << (tries - 1))).await;
+                        tries += 1;
+                    }
+                    Verdict::Clock if !clock_tried => clock_tried = true,
+                    // The id is ours alone: an order that has it is this one, from a try before.
+                    Verdict::Rejected(RejectReason::DuplicateClientOrderId) if tries > 1 || clock_tried => {
+                        break Failure::refused_line(&reply);
+                    }
+                    _ => return Err(Failure::Refused(reply)),
+                },
+                other => return Err(other),
+            }
+        };
+        self.resolve(order.instrument, order.cl_ord_id, &at, begun, why).await
+    }
+
+    /// Asks for an order whose request had no verdict until it is found, or until it could not arrive any more and the
+    /// venue has denied it after that twice.
+    async fn resolve(
+        &self,
+        instrument: InstrumentId,
+        id: ClientOrderId,
+        at: &OrderRef,
+        begun: UnixNanos,
+        why: String,
+    ) -> Result<VenueOrder, Failure> {
+        let settled = self.caller.now().max(begun).after(self.config.recv_window).after(self.config.visibility);
+        let give_up = settled.after(self.config.visibility).after(self.config.recv_window);
+        let (mut wait, mut denials) = (Nanos::from_millis(300), 0);
+        loop {
+            self.caller.sleep(wait).await;
+            match self.order_at(instrument, at).await {
+                Ok(Some(order)) => return Ok(order),
+                Ok(None) => denials += u32::from(self.caller.now() >= settled),
+                Err(failure) => {
+                    denials = 0;
+                    if self.caller.now() >= give_up {
+                        return Err(Failure::Unknown { order: id, why: format!("{why}; then: {failure}") });
+                    }
+                }
+            }
+            if denials >= 2 {
+                return Err(Failure::NeverArrived { order: id, why });
+            }
+            wait = Nanos((wait.0 * 2).min(Nanos::from_secs(3).0));
+        }
+    }
+
+    /// Whether the venue keeps it at the conditional endpoint.
+    fn is_apart(&self, conditional: bool) -> bool {
+        conditional && self.profile() == Profile::UsdM
+    }
+
+    /// One order where it is said to be; `None` where the venue does not know it.
+    async fn order_at(&self, instrument: InstrumentId, at: &OrderRef) -> Result<Option<VenueOrder>, Failure> {
+        let call = self.desk.order(instrument, at)?;
+        match self.ask(&call, "order", |body| self.desk.read_order(body)).await {
+            Ok(order) => Ok(Some(order)),
+            Err(Failure::Refused(reply)) if reply.verdict == Verdict::Rejected(RejectReason::UnknownOrder) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// One order by its name, wherever the venue keeps it: an open one before a closed one. A triggered conditional
+    /// order stands for what came of it.
+    pub async fn order(&self, instrument: InstrumentId, name: OrderName) -> Result<Option<VenueOrder>, Failure> {
+        let plain = self.order_at(instrument, &name.at(false)).await?;
+        if self.profile() != Profile::UsdM || plain.as_ref().is_some_and(|o| o.outcome.is_none()) {
+            return Ok(plain);
+        }
+        let conditional = self.order_at(instrument, &name.at(true)).await?;
+        match conditional {
+            Some(order) if order.instrument == instrument && (order.outcome.is_none() || plain.is_none()) => {
+                match order.child {
+                    Some(child) => {
+                        let child = self.order_at(instrument, &OrderName::Venue(child).at(false)).await?;
+                        Ok(Some(child.unwrap_or(order)))
+                    }
+                    None => Ok(Some(order)),
+                }
+            }
+            _ => Ok(plain),
+        }
+    }
+
+    /// As [`Client::order`], and an order that is not there is a failure.
+    pub async fn known_order(&self, instrument: InstrumentId, name: OrderName) -> Result<VenueOrder, Failure> {
+        self.order(instrument, name).await?.ok_or_else(|| {
+            Failure::invalid(
+                format!("the venue knows no order {name} of this symbol"),
+                "`ctos call get_open_orders` lists the open ones; very old ones are forgotten",
+            )
+        })
+    }
+
+    /// Every open order, of one instrument or of all that are loaded, conditional ones too.
+    pub async fn open_orders(&self, instrument: Option<InstrumentId>) -> Result<Vec<VenueOrder>, Failure> {
+        let call = self.desk.open_orders(instrument)?;
+        let mut orders = self.ask(&call, "open orders", |body| self.desk.read_orders(body)).await?;
+        if let Some(call) = self.desk.open_conditional_orders(instrument)? {
+            orders.extend(self.ask(&call, "open orders", |body| self.desk.read_orders(body)).await?);
+        }
+        orders.retain(|o| o.outcome.is_none());
+        Ok(orders)
+    }
+
+    /// Own trades of an instrument, oldest first.
+    pub async fn fills(&self, instrument: InstrumentId, from: FillsFrom) -> Result<Vec<VenueFill>, Failure> {
+        let call = self.desk.fills(instrument, from)?;
+        self.ask(&call, "fills", |body| self.desk.read_fills(body)).await
+    }
+
+    /// Cancels one order and says how it ended: cancelled, or filled before the cancel came.
+    pub async fn cancel(&self, instrument: InstrumentId, name: OrderName) -> Result<VenueOrder, Failure> {
+        let order = self.known_order(instrument, name).await?;
+        if order.outcome.is_some() {
+            return Ok(order);
+        }
+        self.cancel_found(&order).await
+    }
+
+    async fn cancel_found(&self, order: &VenueOrder) -> Result<VenueOrder, Failure> {
+        let name = OrderName::Venue(order.venue_order_id);
+        let at = name.at(order.conditional);
+        let call = self.desk.cancel(order.instrument, &at)?;
+        let mut why = String::new();
+        for turn in 0..self.config.tries.max(2) {
+            // A second cancel does no harm.
+            match self.fetch(&call).await {
+                Ok(_) => {}
+                Err(Failure::Refused(reply)) if reply.verdict == Verdict::Rejected(RejectReason::UnknownOrder) => {
+                    why = Failure::refused_line(&reply);
+                }
+                Err(Failure::NoAnswer { why: lost }) => why = lost,
+                Err(failure) => return Err(failure),
+            }
+            let now = self.order_at(order.instrument, &at).await?;
+            match now {
+                Some(now) if now.outcome.is_some() => {
+                    return match now.child {
+                        // Triggered before the cancel came: what came of it is another order.
+                        Some(child) => Box::pin(self.cancel(order.instrument, OrderName::Venue(child))).await,
+                        None => Ok(now),
+                    };
+                }
+                _ => self.caller.sleep(Nanos::from_millis(200 << turn)).await,
+            }
+        }
+        let why = if why.is_empty() { "the venue took the cancel and still shows the order".into() } else { why };
+        Err(Failure::StillOpen { left: 1, why })
+    }
+
+    /// Cancels every open order of an instrument, foreign ones included, and looks until none is left.
+    pub async fn cancel_all(&self, instrument: Option<InstrumentId>) -> Result<Sweep, Failure> {
+        let symbol = match instrument {
+            Some(id) => Some(self.desk.of(id)?.0.to_owned()),
+            None => None,
+        };
+        self.sweep(symbol.as_deref(), &SweepConfig::default()).await
+    }
+
+    /// Changes price or total size of an open limit order. `fresh` is a client order id that was never used: a market
+    /// that cannot change an order of somebody else places another one under it.
+    pub async fn amend(
+        &self,
+        instrument: InstrumentId,
+        name: OrderName,
+        change: (Option<Price>, Option<Qty>),
+        fresh: ClientOrderId,
+    ) -> Result<VenueOrder, Failure> {
+        let order = self.known_order(instrument, name).await?;
+        if let Some(outcome) = order.outcome {
+            return Err(Failure::invalid(
+                format!("the order {name} is not open any more: {}", outcome_word(outcome)),
+                "place another one",
+            ));
+        }
+        if order.owner.client().is_none() && self.profile() != Profile::UsdM {
+            return Err(Failure::invalid(
+                format!("the order {name} was not placed by ctos, and this market cannot change it in place"),
+                "cancel it and place another",
+            ));
+        }
+        let as_is = self.as_placed(&order, fresh)?;
+        let client = order.owner.client().unwrap_or(fresh.into());
+        // With the venue, a replaced order's size and fills begin anew: earlier generations are settled business here.
+        let amendment = Amendment {
+            order: &as_is,
+            at_venue: OrderRef { client, venue_order_id: Some(order.venue_order_id), conditional: false },
+            cum_qty: order.cum_qty,
+            carried: Qty::ZERO,
+        };
+        let change = AmendOrder {
+            account: self.desk.account,
+            cl_ord_id: as_is.cl_ord_id,
+            instrument,
+            price: change.0,
+            qty: change.1,
+        };
+        match self.desk.amend(&change, &amendment)? {
+            Replacement::InPlace(call) => self.amend_in_place(&order, &call).await,
+            Replacement::CancelReplace { call, client, .. } => self.replace(&order, &call, client).await,
+        }
+    }
+
+    async fn amend_in_place(&self, order: &VenueOrder, call: &crate::request::Call) -> Result<VenueOrder, Failure> {
+        let name = OrderName::Venue(order.venue_order_id);
+        // The same change twice changes nothing more.
+        match self.fetch(call).await {
+            Ok(body) if self.profile() == Profile::UsdM => self.desk.read_order(&body).map_err(misread),
+            Ok(body) => self.desk.read_amended(&body).map_err(misread),
+            Err(Failure::Refused(reply)) if reply.verdict == Verdict::Already => {
+                self.known_order(order.instrument, name).await
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn replace(
+        &self,
+        old: &VenueOrder,
+        call: &crate::request::Call,
+        client: VenueClientId,
+    ) -> Result<VenueOrder, Failure> {
+        let begun = self.caller.now();
+        let why = match self.once(call).await {
+            Ok(body) => {
+                let value: serde_json::Value = serde_json::from_slice(&body).map_err(misread)?;
+                match self.desk.read_replaced(&value).map_err(misread)?.placed {
+                    Some(Ok(order)) => return Ok(order),
+                    _ => return Err(Failure::misread("replacement", "a success without its new order")),
+                }
+            }
+            Err(Failure::Refused(reply)) if reply.verdict == Verdict::Partly => {
+                let both = self.desk.read_replaced(&reply.data).map_err(misread)?;
+                return match (both.canceled, both.placed) {
+                    (Ok(_), Some(Err(error))) => Err(Failure::invalid(
+                        format!(
+                            "the old order is cancelled and the new one was refused: {}",
+                            Failure::refused_line(&error)
+                        ),
+                        error.hint,
+                    )),
+                    (_, Some(Ok(order))) => Ok(order),
+                    (Err(error), _) => Err(Failure::Refused(Box::new(error))),
+                    (Ok(_), None) => Err(Failure::invalid(
+                        "the old order is cancelled and the new one was not tried",
+                        "place another one",
+                    )),
+                };
+            }
+            Err(Failure::NoAnswer { why }) => why,
+            Err(failure) => return Err(failure),
+        };
+        let at = OrderName::Client(client).at(false);
+        match self.resolve(old.instrument, client.id, &at, begun, why).await {
+            Err(Failure::NeverArrived { order, why }) => {
+                let still = self.order(old.instrument, OrderName::Venue(old.venue_order_id)).await?;
+                let state = match still.map(|o| o.outcome) {
+                    Some(None) => "the old order stands as it was",
+                    _ => "the old order is not open any more either",
+                };
+                Err(Failure::NeverArrived { order, why: format!("{why}; {state}") })
+            }
+            other => other,
+        }
+    }
+
+    /// The order that would place what the venue shows.
+    fn as_placed(&self, order: &VenueOrder, fresh: ClientOrderId) -> Result<NewOrder, Failure> {
+        let kind = order.kind.ok_or_else(|| {
+            Failure::invalid("an order of the venue's own cannot be changed", "leave it, or cancel it")
+        })?;
+        Ok(NewOrder {
+            account: self.desk.account,
+            strategy: StrategyId::EXTERNAL,
+            cl_ord_id: match order.owner {
+                Owner::Ours(client) => client.id,
+                Owner::Foreign(_) => fresh,
+            },
+            instrument: order.instrument,
+            side: order.side,
+            kind,
+            qty: OrderQty::Size(order.qty),
+            tif: order.tif,
+            post_only: order.post_only,
+            reduce_only: order.reduce_only,
+            position_effect: PositionEffect::Auto,
+            leg: order.leg,
+            trigger_by: TriggerBy::Last,
+        })
+    }
+}
+
+fn misread(e: impl fmt::Display) -> Failure {
+    Failure::misread("order", e)
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Filled => "filled",
+        Outcome::Canceled(_) => "cancelled",
+        Outcome::Rejected => "rejected",
+        Outcome::Expired => "expired",
+    }
+}
