@@ -82,6 +82,11 @@ impl Order {
         self.request.cl_ord_id
     }
 
+    /// Executions that are booked, in the order they came in.
+    pub fn exec_ids(&self) -> &[ExecId] {
+        &self.exec_ids
+    }
+
     /// A copy for those who are told of the order, without the memory of its executions that only its own state needs.
     pub(crate) fn as_told(&self) -> Order {
         Order { exec_ids: Vec::new(), ..*self }
