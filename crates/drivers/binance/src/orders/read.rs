@@ -131,6 +131,19 @@ impl Desk {
         Ok(orders)
     }
 
+    /// As [`Desk::read_orders`], without those of symbols that are not ours.
+    pub fn read_orders_known(&self, body: &[u8]) -> Result<Vec<VenueOrder>, DecodeError> {
+        let mut orders = Vec::new();
+        for row in rows(&parse(body)?, "order")? {
+            match self.order_of(&row?) {
+                Ok(order) => orders.push(order),
+                Err(DecodeError::UnknownSymbol(_)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(orders)
+    }
+
     /// The reply to a batch, of orders or of cancels.
     pub fn read_batch(&self, body: &[u8]) -> Result<Batch, DecodeError> {
         let value = parse(body)?;

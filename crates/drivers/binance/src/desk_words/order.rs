@@ -1,0 +1,277 @@
+//! What must be known of our orders to name them at the venue: generations of replaced orders, orders that came of
+//! conditional ones, and what a generation carries over.
+//! Never: takes the end of a replaced order for the end of ours while its successor may live.
+
+use crate::orders::{Amendment, Desk, OrderRef, Outcome, Replacement, VenueClientId, VenueOrder};
+use crate::profile::Profile;
+use crate::request::Call;
+use ctos_link::desk::OpenOrder;
+use ctos_link::tracker::{Held, OrderView, ViewState};
+use ctos_types::{
+    AmendOrder, CancelReason, ClientOrderId, InstrumentId, Nanos, NewOrder, OrderKind, OrderQty, Price, Qty,
+    RejectReason, Text, UnixNanos, VenueError, VenueOrderId,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Closed orders whose names are remembered for late fills.
+const CLOSED_KEPT: usize = 1024;
+
+/// A replacement that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    pub client: VenueClientId,
+    pub asked: UnixNanos,
+    /// What our order is once it is done.
+    pub price: Option<Price>,
+    pub qty: Qty,
+    /// The old order was seen cancelled, and why as far as it was told.
+    pub old_gone: Option<CancelReason>,
+    /// Questions after the venue must have shown the new one that did not find it.
+    pub absent: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub order: NewOrder,
+    pub generation: u16,
+    /// What had traded before each generation; as long as the generations known.
+    pub carried: Vec<i64>,
+    pub venue_order_id: Option<VenueOrderId>,
+    pub all_ids: Vec<VenueOrderId>,
+    pub conditional: bool,
+    pub child: Option<VenueOrderId>,
+    pub pending: Option<Pending>,
+    /// Of an earlier life, which may have replaced it more often than is known.
+    pub recalled: bool,
+}
+
+impl Named {
+    pub fn carried(&self) -> i64 {
+        self.carried.last().copied().unwrap_or(0)
+    }
+
+    pub fn client(&self) -> VenueClientId {
+        VenueClientId { id: self.order.cl_ord_id, generation: self.generation }
+    }
+
+    fn learn(&mut self, venue_order_id: VenueOrderId) {
+        if !self.all_ids.contains(&venue_order_id) {
+            self.all_ids.push(venue_order_id);
+        }
+    }
+
+    /// The replacement took place: from now on the order is the new one.
+    pub fn replaced(&mut self, venue_order_id: VenueOrderId, carried: i64) {
+        let Some(pending) = self.pending.take() else { return };
+        self.generation = pending.client.generation;
+        self.carried.push(carried);
+        self.venue_order_id = Some(venue_order_id);
+        self.learn(venue_order_id);
+        self.set(pending.price, pending.qty);
+    }
+
+    pub fn set(&mut self, price: Option<Price>, qty: Qty) {
+        if let (Some(px), OrderKind::Limit { price }) = (price, &mut self.order.kind) {
+            *price = px;
+        }
+        if let OrderQty::Size(size) = &mut self.order.qty {
+            *size = qty;
+        }
+    }
+}
+
+/// Our orders by name.
+#[derive(Debug)]
+pub(super) struct Orders {
+    profile: Profile,
+    visibility: Nanos,
+    map: BTreeMap<ClientOrderId, Named>,
+    by_venue: BTreeMap<(InstrumentId, VenueOrderId), ClientOrderId>,
+    closed: VecDeque<ClientOrderId>,
+}
+
+impl Orders {
+    pub fn new(profile: Profile, visibility: Nanos) -> Orders {
+        Orders { profile, visibility, map: BTreeMap::new(), by_venue: BTreeMap::new(), closed: VecDeque::new() }
+    }
+
+    pub fn get(&self, id: ClientOrderId) -> Option<&Named> {
+        self.map.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: ClientOrderId) -> Option<&mut Named> {
+        self.map.get_mut(&id)
+    }
+
+    pub fn visibility(&self) -> Nanos {
+        self.visibility
+    }
+
+    pub fn placed(&mut self, order: &NewOrder) {
+        let conditional = self.profile == Profile::UsdM && order.kind.is_conditional();
+        let named = Named {
+            order: *order,
+            generation: 0,
+            carried: vec![0],
+            venue_order_id: None,
+            all_ids: Vec::new(),
+            conditional,
+            child: None,
+            pending: None,
+            recalled: false,
+        };
+        self.map.insert(order.cl_ord_id, named);
+    }
+
+    pub fn recall(&mut self, held: &Held) {
+        self.placed(&held.order);
+        let id = held.order.cl_ord_id;
+        let named = self.map.get_mut(&id).expect("just placed");
+        named.recalled = true;
+        // Later generations have other ids there: this one is the first, found by its name.
+        if !held.venue_order_id.is_empty() {
+            named.learn(held.venue_order_id);
+            self.by_venue.insert((held.order.instrument, held.venue_order_id), id);
+        }
+    }
+
+    pub fn closed(&mut self, id: ClientOrderId) {
+        if !self.map.contains_key(&id) {
+            return;
+        }
+        self.closed.push_back(id);
+        if self.closed.len() > CLOSED_KEPT
+            && let Some(oldest) = self.closed.pop_front()
+            && let Some(named) = self.map.remove(&oldest)
+        {
+            for venue in named.all_ids {
+                self.by_venue.remove(&(named.order.instrument, venue));
+            }
+        }
+    }
+
+    /// How the venue finds the order as it is now.
+    pub fn named(&self, id: ClientOrderId) -> OrderRef {
+        let Some(named) = self.map.get(&id) else { return OrderRef::of(id) };
+        if let Some(child) = named.child {
+            return OrderRef { client: named.client(), venue_order_id: Some(child), conditional: false };
+        }
+        // While a replacement may have happened, only the name says which of the two is meant.
+        let venue_order_id = named.venue_order_id.filter(|_| named.pending.is_none());
+        OrderRef { client: named.client(), venue_order_id, conditional: named.conditional }
+    }
+
+    /// Whose an order of the venue is.
+    pub fn owner(&self, instrument: InstrumentId, venue: VenueOrderId) -> Option<ClientOrderId> {
+        self.by_venue.get(&(instrument, venue)).copied()
+    }
+
+    /// An order was seen under this id.
+    pub fn learn(&mut self, id: ClientOrderId, generation: u16, instrument: InstrumentId, venue: VenueOrderId) {
+        let Some(named) = self.map.get_mut(&id) else { return };
+        named.learn(venue);
+        if generation == named.generation && named.venue_order_id.is_none() && !named.conditional && !named.recalled {
+            named.venue_order_id = Some(venue);
+        }
+        self.by_venue.insert((instrument, venue), id);
+    }
+
+    pub fn set_child(&mut self, id: ClientOrderId, instrument: InstrumentId, child: VenueOrderId) {
+        if let Some(named) = self.map.get_mut(&id) {
+            named.child = Some(child);
+            named.learn(child);
+            self.by_venue.insert((instrument, child), id);
+        }
+    }
+
+    /// The request for an amend.
+    pub fn amend(&mut self, now: UnixNanos, desk: &Desk, amend: &AmendOrder, cum_qty: Qty) -> Result<Call, VenueError> {
+        let invalid = |why: &str| VenueError::Invalid { field: "order", why: why.into() };
+        let at_venue = self.named(amend.cl_ord_id);
+        let named = self.map.get_mut(&amend.cl_ord_id).ok_or_else(|| invalid("not known"))?;
+        if named.recalled && self.profile == Profile::Spot {
+            return Err(invalid("an order of an earlier life is cancelled and placed anew, not changed"));
+        }
+        let carried = Qty(named.carried());
+        let as_is = Amendment { order: &named.order, at_venue, cum_qty, carried };
+        match desk.amend(amend, &as_is)? {
+            Replacement::InPlace(call) => Ok(call),
+            // What fills between the question and the cancel would be bought again.
+            Replacement::CancelReplace { .. } if cum_qty != carried => {
+                Err(invalid("it has begun to trade: cancel it and place another"))
+            }
+            Replacement::CancelReplace { call, client, qty, .. } => {
+                let price = amend.price.or(named.order.kind.limit_price());
+                let qty = Qty(carried.0 + qty.0);
+                named.pending = Some(Pending { client, asked: now, price, qty, old_gone: None, absent: 0 });
+                Ok(call)
+            }
+        }
+    }
+
+    /// What the venue says of an order of ours, as the tracker counts it. `None`: it says nothing of ours as it is now.
+    pub fn view(&self, id: ClientOrderId, generation: u16, order: &VenueOrder, now: UnixNanos) -> Option<OrderView> {
+        let named = self.map.get(&id);
+        let carried = match named {
+            None => 0,
+            Some(named) => *named.carried.get(usize::from(generation))?,
+        };
+        Some(view(order, carried, now))
+    }
+
+    /// An order of the list of open ones.
+    pub fn listed(&mut self, now: UnixNanos, order: &VenueOrder) -> Option<OpenOrder> {
+        let instrument = order.instrument;
+        let Some(client) = order.owner.client() else {
+            let owner = self.owner(instrument, order.venue_order_id);
+            let generation = owner.and_then(|id| self.map.get(&id)).map_or(0, |n| n.generation);
+            let view = owner.and_then(|id| self.view(id, generation, order, now)).unwrap_or(view(order, 0, now));
+            return Some(OpenOrder { instrument, cl_ord_id: owner, view });
+        };
+        let id = client.id;
+        if let Some(named) = self.map.get_mut(&id) {
+            // How far an earlier life went, only questions about the order itself tell.
+            if named.recalled && self.profile == Profile::Spot {
+                return None;
+            }
+            if named.pending.is_some_and(|p| p.client == client) {
+                let carried = named.carried();
+                named.replaced(order.venue_order_id, carried);
+            }
+            // The list is older than what is known.
+            if client.generation != named.generation {
+                return None;
+            }
+        }
+        if order.conditional {
+            self.learn(id, client.generation, instrument, order.venue_order_id);
+        } else if self.map.get(&id).is_some_and(|n| n.conditional) {
+            self.set_child(id, instrument, order.venue_order_id);
+        } else {
+            self.learn(id, client.generation, instrument, order.venue_order_id);
+        }
+        let view = self.view(id, client.generation, order, now)?;
+        Some(OpenOrder { instrument, cl_ord_id: Some(id), view })
+    }
+}
+
+/// With what earlier generations traded added.
+pub(super) fn view(order: &VenueOrder, carried: i64, now: UnixNanos) -> OrderView {
+    let state = match order.outcome {
+        None => ViewState::Open,
+        Some(Outcome::Filled) => ViewState::Filled,
+        Some(Outcome::Canceled(reason)) => ViewState::Canceled(reason),
+        Some(Outcome::Expired) => ViewState::Expired,
+        // At a trigger: the venue had it, so it is no refusal of the request.
+        Some(Outcome::Rejected) if order.conditional => ViewState::Canceled(CancelReason::Venue),
+        Some(Outcome::Rejected) => ViewState::Rejected { reason: RejectReason::Other, code: Text::cut("REJECTED") },
+    };
+    OrderView {
+        venue_order_id: order.venue_order_id,
+        state,
+        qty: Some(Qty(order.qty.0 + carried)).filter(|_| order.qty.0 > 0),
+        cum_qty: Qty(order.cum_qty.0 + carried),
+        price: order.kind.and_then(|k| k.limit_price()).filter(|px| px.0 > 0),
+        ts_event: if order.ts_event == UnixNanos::MIN { now } else { order.ts_event },
+    }
+}
