@@ -9,10 +9,13 @@ use ctos_driver_binance::replay::Probe;
 use ctos_driver_binance::{LineSource, SourceLine, load_capture, probe};
 use ctos_storage::bars::{BarOptions, BarSeries, VolumeUnit, read_bars};
 use ctos_storage::capture::{CaptureError, CaptureItem, CaptureReader};
-use ctos_types::{Instrument, InstrumentKind, Instruments, Market, MarketData, Settlement};
+use ctos_types::{
+    Instrument, InstrumentId, InstrumentKind, Instruments, Market, MarketData, Nanos, Settlement, UnixNanos,
+};
 use ctos_venue::synthetic::{SyntheticConfig, SyntheticMarket};
 use ctos_venue::{MarketSource, TapeBuilder};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// An open market.
@@ -111,11 +114,20 @@ fn capture(path: &Path, symbols: &[String]) -> Result<Opened, UserError> {
     let mut lines = open()?;
     let mut tape = TapeBuilder::new(instruments.clone());
     let list: Vec<Instrument> = instruments.iter().cloned().collect();
-    let load = load_capture(&mut lines, &list, seen.product, |recv, market| tape.push(recv, market))
-        .map_err(|e| capture_error(&e))?;
+    let mut ends = Ends::default();
+    let take = |recv, market: &Market<'_>| {
+        ends.see(recv, market);
+        tape.push(recv, market);
+    };
+    let load = load_capture(&mut lines, &list, seen.product, take).map_err(|e| capture_error(&e))?;
     let summary = lines.0.summary();
-    let source = tape.finish(summary.sha256);
     let mut notices: Vec<String> = load.notices();
+    for (instrument, recv, ts_event) in ends.early() {
+        // What the book showed last is not there any more, and nobody must trade with it.
+        tape.insert(recv, &Market { instrument, ts_event, data: MarketData::Gap });
+        notices.push(format!("{}: its frames end at {recv}, before the others'", instruments.get(instrument).symbol));
+    }
+    let source = tape.finish(summary.sha256);
     for bad in load.bad.iter().take(5) {
         notices.push(format!("{}, line {}: skipped: {}", path.display(), bad.number, bad.why));
     }
@@ -136,6 +148,27 @@ fn capture(path: &Path, symbols: &[String]) -> Result<Opened, UserError> {
         "notices": notices,
     });
     Ok(Opened { source: Box::new(source), report, notices })
+}
+
+/// An instrument whose frames end so much before the others' is not traded in the rest of a capture.
+const ENDED: Nanos = Nanos::from_secs(60);
+
+/// When each instrument was last heard of.
+#[derive(Default)]
+struct Ends(BTreeMap<InstrumentId, (UnixNanos, UnixNanos)>);
+
+impl Ends {
+    fn see(&mut self, recv: UnixNanos, market: &Market<'_>) {
+        if matches!(market.data, MarketData::Quote { .. } | MarketData::Trade(_) | MarketData::Depth { .. }) {
+            self.0.insert(market.instrument, (recv, market.ts_event));
+        }
+    }
+
+    fn early(&self) -> impl Iterator<Item = (InstrumentId, UnixNanos, UnixNanos)> + '_ {
+        let last = self.0.values().map(|(recv, _)| *recv).max().unwrap_or(UnixNanos::MIN);
+        let ended = self.0.iter().filter(move |(_, (recv, _))| recv.after(ENDED) < last);
+        ended.map(|(id, (recv, ts_event))| (*id, *recv, *ts_event))
+    }
 }
 
 /// Definitions of the instruments in a capture, or of those of them that were chosen.
@@ -243,5 +276,45 @@ fn bar_kind(path: &Path, series: &BarSeries) -> InstrumentKind {
         InstrumentKind::Perpetual(Settlement::Linear)
     } else {
         InstrumentKind::Spot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+    use ctos_types::{EventBuf, EventKind};
+    use std::fmt::Write;
+
+    #[test]
+    fn a_book_ends_with_the_frames_of_its_instrument() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("two.jsonl");
+        let mut text = String::new();
+        for second in 0..300i64 {
+            for (symbol, until) in [("BTCUSDT", 300), ("ETHUSDT", 120)] {
+                let (ms, stream) = (1_723_161_255_000 + second * 1_000, symbol.to_lowercase());
+                let quote = format!(r#""s":"{symbol}","b":"2500.00","B":"2.000","a":"2500.10","A":"2.000""#);
+                let data = format!(r#"{{"e":"bookTicker","u":{},{quote},"T":{ms},"E":{ms}}}"#, 10 + second);
+                if second < until {
+                    writeln!(text, r#"{}000000 {{"stream":"{stream}@bookTicker","data":{data}}}"#, ms + 3).unwrap();
+                }
+            }
+        }
+        std::fs::write(&path, text).unwrap();
+        let mut layers = Layers::new();
+        layers.flag("--market", "market", &format!("replay:{}", path.display()));
+        let Opened { mut source, notices, .. } = open(&Settings::resolve(&layers).unwrap()).unwrap();
+        assert!(notices.iter().any(|n| n.contains("ETH-USDT-PERP: its frames end at 2024-08-08T")), "{notices:?}");
+        let eth = source.instruments().find("ETH-USDT-PERP").unwrap().id;
+        let (mut buf, mut gaps, mut last) = (EventBuf::default(), Vec::new(), UnixNanos::MIN);
+        while let Some(times) = source.next(&mut buf) {
+            assert!(times.venue >= last, "the tape goes back");
+            last = times.venue;
+            if let EventKind::Gap { instrument, .. } = buf.kind {
+                gaps.push((instrument, (times.recv.0 / 1_000_000 - 1_723_161_255_003) / 1_000));
+            }
+        }
+        assert_eq!(gaps, [(eth, 119)]);
     }
 }

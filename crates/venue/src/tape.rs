@@ -56,6 +56,17 @@ impl TapeBuilder {
     pub fn push(&mut self, ts_recv: UnixNanos, market: &Market<'_>) {
         debug_assert!(self.last_recv <= ts_recv, "events come in receive order");
         self.last_recv = ts_recv;
+        self.put(ts_recv, market);
+    }
+
+    /// Adds an event that happened earlier than what came last, with both of its times.
+    pub fn insert(&mut self, ts_recv: UnixNanos, market: &Market<'_>) {
+        let last = self.last_event;
+        self.put(ts_recv, market);
+        self.last_event = last;
+    }
+
+    fn put(&mut self, ts_recv: UnixNanos, market: &Market<'_>) {
         let stated = match market.data {
             MarketData::Bar(bar) => bar.close_time(),
             _ => market.ts_event,
