@@ -69,6 +69,7 @@ impl Ledger {
                 }
                 AccountEvent::Liquidated { .. } => self.liquidations += 1,
                 AccountEvent::Balance { .. } | AccountEvent::Position { .. } => {}
+                AccountEvent::Opening { .. } | AccountEvent::Standing { .. } => panic!("not the venue's to say"),
             },
             Private::Report(report) => self.hear_report(all, report),
         }
