@@ -175,3 +175,59 @@ fn a_unified_exchange_library_works_against_it() {
 fn the_venues_own_connector_works_against_it() {
     client("connector.py");
 }
+
+/// What every account has, without the time and the connections.
+fn truth(twin: &Twin, market: &str) -> Value {
+    let (_, body) = twin.http("admin", &format!("GET /{market}/truth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    serde_json::from_str::<Value>(&body).unwrap_or_else(|e| panic!("{e}: {body}"))["accounts"].clone()
+}
+
+#[test]
+fn a_killed_twin_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let flags = ["--state", state.to_str().unwrap(), "--history", "10m", "--speed", "20"];
+    let order = |twin: &Twin, market: &str, n: u32| {
+        // Every third one rests far below the market; the others trade at once.
+        let price = if n.is_multiple_of(3) { "\"100\"" } else { "null" };
+        let side = if n.is_multiple_of(2) { "BUY" } else { "SELL" };
+        let deed = format!(
+            r#"{{"do":"foreign","account":"test","symbol":"BNBUSDT","side":"{}","quantity":"0.1","price":{price}}}"#,
+            if price == "null" { side } else { "BUY" }
+        );
+        assert_eq!(twin.deed(market, &deed), 200, "{deed}");
+    };
+    let mut twin = Twin::start(&[&flags[..], &["--seed", "12"]].concat());
+    let (key, mut price) = (twin.json["api_key"].clone(), 0.0);
+    for round in 0..3 {
+        for n in 0..12 {
+            order(&twin, "spot", n);
+            order(&twin, "usdm", n);
+        }
+        let before = [truth(&twin, "spot"), truth(&twin, "usdm")];
+        let answered = twin.get("spot", "/api/v3/time").1["serverTime"].as_i64().unwrap();
+        price = twin.get("usdm", "/fapi/v1/premiumIndex?symbol=BTCUSDT").1["markPrice"].as_str().unwrap().parse().unwrap();
+        // SIGKILL: nothing is written in parting.
+        twin.child.kill().unwrap();
+        twin.child.wait().unwrap();
+        twin = Twin::start(&flags);
+        assert_eq!(twin.json["api_key"], key);
+        assert_eq!([truth(&twin, "spot"), truth(&twin, "usdm")], before, "round {round}");
+        assert!(twin.get("spot", "/api/v3/time").1["serverTime"].as_i64().unwrap() >= answered, "its clock went on");
+    }
+    let after: f64 = twin.get("usdm", "/fapi/v1/premiumIndex?symbol=BTCUSDT").1["markPrice"].as_str().unwrap().parse().unwrap();
+    assert!((after / price - 1.0).abs() < 0.05, "the market went on: {price} {after}");
+    for (more, what) in [(&[][..], "another twin uses"), (&["--seed", "13"], "")] {
+        let out =
+            Command::new(env!("CARGO_BIN_EXE_ctos")).args(["twin", "binance"]).args(flags).args(more).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(1) && said.contains(what) && said.contains("hint:"), "{said}");
+    }
+    assert_eq!(twin.term(), Some(0));
+    for (more, what) in [(["--seed", "13"], "--seed"), (["--market", "other.jsonl"], "--market")] {
+        let out =
+            Command::new(env!("CARGO_BIN_EXE_ctos")).args(["twin", "binance"]).args(flags).args(more).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(1) && said.contains(what) && said.contains("hint:"), "{said}");
+    }
+}

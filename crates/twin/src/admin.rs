@@ -118,9 +118,11 @@ impl Twin {
     pub fn admin(&mut self, now: UnixNanos, json: &str) -> Result<String, String> {
         self.advance(now);
         let deed: Deed = serde_json::from_str(json).map_err(|e| e.to_string())?;
-        let result = self.deed(deed);
+        let result = self.deed(deed).map(|extra| extra.unwrap_or_else(|| "{}".into()));
+        let text = result.as_ref().unwrap_or_else(|why| why);
+        self.note_deed(json, text);
         self.settle();
-        result.map(|extra| extra.unwrap_or_else(|| "{}".into()))
+        result
     }
 
     pub(crate) fn user(&self, name: &str) -> Result<usize, String> {

@@ -5,13 +5,15 @@ use crate::json::Obj;
 use crate::number::{eight, fixed};
 use crate::orders::{OrderType, Tif};
 use crate::publish::side_name;
+use crate::saved::{Word, word};
 use crate::tell::leg_name;
 use crate::twin::Twin;
 use crate::usdm_trade::Draft;
 use ctos_types::{Decimal, InstrumentId, Leg, Price, Qty, Rounding, Side};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum AlgoType {
     Stop,
     StopMarket,
@@ -42,7 +44,7 @@ impl AlgoType {
 }
 
 /// A conditional order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Algo {
     pub id: i64,
     pub client_id: String,
@@ -67,7 +69,8 @@ pub(crate) struct Algo {
     pub stp: String,
     pub price_match: String,
     pub gtd_ms: i64,
-    pub status: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub status: Word,
     pub created_ms: i64,
     pub updated_ms: i64,
     pub triggered_ms: i64,
@@ -76,7 +79,7 @@ pub(crate) struct Algo {
     pub why: String,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Algos {
     pub list: Vec<Algo>,
     pub open: BTreeSet<usize>,

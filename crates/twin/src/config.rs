@@ -31,7 +31,7 @@ pub struct TwinConfig {
 }
 
 /// One account of the venue, the same on every product.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountSetting {
     pub name: String,
@@ -49,7 +49,7 @@ pub struct AccountSetting {
 }
 
 /// An API key of an account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeySetting {
     pub api_key: String,

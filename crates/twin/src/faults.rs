@@ -161,7 +161,7 @@ impl ErrorText {
 }
 
 /// The script, its dice, and the standing oddities.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Faults {
     rules: Vec<(u32, Rule)>,
     next: u32,

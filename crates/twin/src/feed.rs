@@ -3,6 +3,7 @@
 use ctos_types::event::EventKind;
 use ctos_types::{EventBuf, InstrumentId, MarkPrice, Nanos, UnixNanos};
 use ctos_venue::{MarketSource, SyntheticMarket};
+use serde::{Deserialize, Serialize};
 
 /// A market source on the twin's clock. A recording that ends begins again.
 pub(crate) struct Feed {
@@ -19,6 +20,15 @@ impl std::fmt::Debug for Feed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Feed").field("shift", &self.shift).finish_non_exhaustive()
     }
+}
+
+/// Where a feed stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SavedFeed {
+    shift: Nanos,
+    restart: Vec<InstrumentId>,
+    last: UnixNanos,
+    source: serde_json::Value,
 }
 
 /// What the feed brings next.
@@ -38,6 +48,23 @@ impl Feed {
     pub fn recorded(mut source: Box<dyn MarketSource>, start: UnixNanos) -> Feed {
         let shift = source.peek().map_or(Nanos::ZERO, |first| start - first);
         Feed { source, shift, restart: Vec::new(), last: start, rewinds: true }
+    }
+
+    pub fn save(&self) -> SavedFeed {
+        SavedFeed { shift: self.shift, restart: self.restart.clone(), last: self.last, source: self.source.save() }
+    }
+
+    /// Goes on where another feed of the same market stood. Errors: it is another market.
+    pub fn restore(&mut self, saved: SavedFeed) -> Result<(), String> {
+        self.source.restore(&saved.source)?;
+        (self.shift, self.restart, self.last) = (saved.shift, saved.restart, saved.last);
+        Ok(())
+    }
+
+    /// Nothing happens for so long; then it goes on.
+    pub fn sleep(&mut self, span: Nanos) {
+        self.shift = Nanos(self.shift.0.saturating_add(span.0));
+        self.last = self.last.after(span);
     }
 
     pub fn peek(&mut self) -> Option<UnixNanos> {

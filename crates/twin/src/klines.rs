@@ -2,6 +2,7 @@
 
 use ctos_types::time::civil_from_days;
 use ctos_types::{Decimal, Price, UnixNanos};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 const MINUTE: i64 = 60_000;
@@ -11,7 +12,7 @@ const MINUTES_KEPT: usize = 44_640;
 const SECONDS_KEPT: usize = 3_600;
 
 /// A candle. `open_ms` is the start of its interval; sizes are mantissas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bar {
     pub open_ms: i64,
     pub open: Price,
@@ -66,7 +67,7 @@ impl Bar {
 }
 
 /// One trade, as candles see it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Print {
     pub at_ms: i64,
     pub id: i64,
@@ -144,7 +145,7 @@ fn month_start(y: i64, m: i64) -> i64 {
 }
 
 /// All candles of one instrument.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Klines {
     minutes: VecDeque<Bar>,
     seconds: VecDeque<Bar>,

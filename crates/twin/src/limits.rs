@@ -4,6 +4,7 @@
 use crate::config::{LimitSettings, Product};
 use crate::error::ApiError;
 use crate::json::Obj;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ const MINUTE: i64 = 60_000;
 /// The longest ban: three days.
 const LONGEST_BAN: i64 = 3 * 86_400_000;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Window {
     start: i64,
     used: u32,
@@ -28,7 +29,7 @@ impl Window {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Address {
     weight: Window,
     strikes: Window,
@@ -36,10 +37,17 @@ struct Address {
     bans: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Orders {
     short: Window,
     long: Window,
+}
+
+/// What has been used, apart from the settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Used {
+    addresses: BTreeMap<IpAddr, Address>,
+    accounts: BTreeMap<usize, Orders>,
 }
 
 /// Counters of one product.
@@ -71,6 +79,27 @@ impl Limits {
             ban_ms: i64::from(settings.ban_secs) * 1_000,
             addresses: BTreeMap::new(),
             accounts: BTreeMap::new(),
+        }
+    }
+
+    pub fn save(&self) -> Used {
+        Used { addresses: self.addresses.clone(), accounts: self.accounts.clone() }
+    }
+
+    pub fn restore(&mut self, used: Used) {
+        (self.addresses, self.accounts) = (used.addresses, used.accounts);
+    }
+
+    /// When the bans end, of those that were ever banned.
+    pub fn bans(&self) -> BTreeMap<IpAddr, (i64, u32)> {
+        let banned = self.addresses.iter().filter(|(_, a)| a.banned_until > 0);
+        banned.map(|(ip, a)| (*ip, (a.banned_until, a.bans))).collect()
+    }
+
+    pub fn set_bans(&mut self, bans: &BTreeMap<IpAddr, (i64, u32)>) {
+        for (ip, (until, count)) in bans {
+            let a = self.addresses.entry(*ip).or_default();
+            (a.banned_until, a.bans) = (*until, *count);
         }
     }
 

@@ -1,11 +1,13 @@
 //! Orders and own trades as the venue remembers them: ids, client ids, states, histories.
 //! Never: matching, wire text.
 
+use crate::saved::{Word, pairs, word};
 use ctos_types::{Decimal, InstrumentId, Leg, Price, Qty, Side, VenueOrderId};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
 /// Types of both products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum OrderType {
     Limit,
     Market,
@@ -45,7 +47,7 @@ impl OrderType {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Tif {
     Gtc,
     Ioc,
@@ -70,7 +72,7 @@ impl Tif {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Status {
     New,
     PartiallyFilled,
@@ -98,7 +100,7 @@ impl Status {
 }
 
 /// One order, open or closed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub id: i64,
     pub user: usize,
@@ -131,11 +133,13 @@ pub(crate) struct Order {
     pub close_position: bool,
     pub gtd_ms: i64,
     /// What the order was before it was triggered.
-    pub origin: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub origin: Word,
     pub price_match: String,
     pub amends: usize,
     /// Why it expired, in the product's words.
-    pub expiry: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub expiry: Word,
     /// Sequence of the engine order behind it, 0 before there is one.
     pub engine: u64,
     /// Numbers of its trades.
@@ -143,7 +147,7 @@ pub(crate) struct Order {
 }
 
 /// One of an account's trades.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OwnTrade {
     pub id: i64,
     pub order: usize,
@@ -162,7 +166,7 @@ pub(crate) struct OwnTrade {
 }
 
 /// Change of one order, kept for the amendments query.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Amendment {
     pub order: usize,
     pub execution: i64,
@@ -174,16 +178,19 @@ pub(crate) struct Amendment {
 }
 
 /// All orders of a product. An order's number is its place in the list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Orders {
     pub list: Vec<Order>,
     pub open: BTreeSet<usize>,
     pub trades: Vec<OwnTrade>,
     pub amendments: Vec<Amendment>,
     /// The newest order of each client id.
+    #[serde(with = "pairs")]
     by_client: HashMap<(usize, InstrumentId, String), usize>,
+    #[serde(with = "pairs")]
     by_engine: HashMap<u64, usize>,
     /// Orders the engine made by itself.
+    #[serde(with = "pairs")]
     foreign: HashMap<VenueOrderId, usize>,
     first_id: i64,
     next_engine: u64,

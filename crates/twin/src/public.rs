@@ -3,6 +3,7 @@
 
 use crate::klines::{Klines, Print};
 use ctos_types::{Decimal, InstrumentId, L2Book, MarkPrice, Price, Side};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Trades and aggregates that can be asked for.
@@ -13,7 +14,7 @@ const FUNDINGS_KEPT: usize = 1_000;
 pub(crate) type Row = (i64, i64);
 
 /// Neighbouring trades of one taker side at one price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Aggregate {
     pub id: i64,
     pub price: Price,
@@ -25,7 +26,7 @@ pub(crate) struct Aggregate {
 }
 
 /// Levels that changed since the last difference of one speed was published.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Changes {
     pub every_ms: i64,
     first: i64,
@@ -44,7 +45,7 @@ pub(crate) struct Diff {
     pub asks: Vec<Row>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Public {
     pub id: InstrumentId,
     /// As shown: ambient and our own orders, best first.

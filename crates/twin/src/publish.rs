@@ -171,6 +171,18 @@ impl Twin {
     /// Everything due at this moment of the beat.
     pub(crate) fn tick(&mut self) {
         let now = self.now_ms();
+        self.roll(now);
+        self.publish_books(now);
+        if self.conns.has_subscribers() {
+            for (name, stream) in self.conns.topics() {
+                self.publish_topic(&name, stream, now);
+            }
+        }
+        self.keep_house(now);
+    }
+
+    /// Candles of silent intervals, and aggregates nothing more can join.
+    pub(crate) fn roll(&mut self, now: i64) {
         for n in 0..self.publics.len() {
             let id = self.publics[n].id;
             self.publics[n].klines.roll(now);
@@ -182,13 +194,6 @@ impl Twin {
                 self.publish_aggregate(id, &a);
             }
         }
-        self.publish_books(now);
-        if self.conns.has_subscribers() {
-            for (name, stream) in self.conns.topics() {
-                self.publish_topic(&name, stream, now);
-            }
-        }
-        self.keep_house(now);
     }
 
     fn publish_books(&mut self, now: i64) {

@@ -8,7 +8,7 @@ use ring::{hmac, signature};
 use serde::{Deserialize, Serialize};
 
 /// What the server knows of a key: a shared secret, or the public half.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "UPPERCASE")]
 pub enum KeyMaterial {
     Hmac {

@@ -154,7 +154,13 @@ impl Symbols {
                 target[key.as_str()] = value.clone();
             }
         }
-        let mut new = Symbol::new(product, row);
+        self.replace(product, name, row)
+    }
+
+    /// Puts another row in a symbol's place. Errors: no such symbol.
+    pub fn replace(&mut self, product: Product, name: &str, row: Value) -> Result<(), String> {
+        let n = *self.by_name.get(name).ok_or_else(|| format!("no symbol {name}"))?;
+        let (old, mut new) = (&self.list[n], Symbol::new(product, row));
         (new.id, new.grid, new.wire) = (old.id, old.grid, old.wire);
         self.list[n] = new;
         Ok(())

@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::number::ms;
 use crate::orders::Orders;
 use crate::public::Public;
+use crate::saved::{Market, Record};
 use crate::symbols::{Symbols, synthetic_config};
 use crate::users::Users;
 use ctos_types::event::EventKind;
@@ -24,10 +25,14 @@ use ctos_venue::{Exchange, ExchangeConfig, MarketSource, SelfTradePrevention, Sy
 use rand_core::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Publishing looks at the clock so often.
 pub(crate) const TICK: Nanos = Nanos::from_millis(50);
+
+/// The same while nobody looks.
+const QUIET_TICK: Nanos = Nanos::from_secs(1);
 
 /// The venue's server for one product, without its sockets.
 #[derive(Debug)]
@@ -36,7 +41,9 @@ pub struct Twin {
     pub(crate) now: UnixNanos,
     pub(crate) symbols: Symbols,
     pub(crate) venue: Exchange,
-    feed: Feed,
+    pub(crate) feed: Feed,
+    /// Where the synthetic market began.
+    pub(crate) born: UnixNanos,
     event: EventBuf,
     pub(crate) publics: Vec<Public>,
     pub(crate) users: Users,
@@ -45,18 +52,24 @@ pub struct Twin {
     pub(crate) limits: Limits,
     pub(crate) conns: Conns,
     pub(crate) faults: Faults,
+    /// Names and keys the venue makes.
     pub(crate) rng: Xoshiro256PlusPlus,
+    /// Steps of the update id, which nothing else depends on.
+    pub(crate) book_rng: Xoshiro256PlusPlus,
     pub(crate) strict_params: bool,
     pub(crate) next_tick: UnixNanos,
     /// USD-M: the update id all books share.
-    shared_id: i64,
+    pub(crate) shared_id: i64,
     pub(crate) executions: i64,
     /// What the amendment under way is called when its owner is told of it.
     pub(crate) announce: Option<&'static str>,
     /// Books to be shown anew.
     pub(crate) dirty: BTreeSet<InstrumentId>,
     /// History is being made: nobody looks.
-    warming: bool,
+    pub(crate) warming: bool,
+    /// Time is gone through again: nobody looks, and books are shown when something needs them.
+    pub(crate) quiet: bool,
+    pub(crate) record: Option<Record>,
     /// Listen tokens of margin accounts: account and end.
     pub(crate) tokens: std::collections::BTreeMap<String, (usize, i64)>,
     /// Frames kept back by a `swap` fault, by connection.
@@ -68,7 +81,7 @@ pub struct Twin {
 }
 
 /// A book as it was.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OldBook {
     pub at_ms: i64,
     pub id: InstrumentId,
@@ -80,22 +93,31 @@ pub(crate) struct OldBook {
 impl Twin {
     /// A twin on the synthetic market, which has been running for `history` when the doors open.
     pub fn synthetic(config: TwinConfig, market_seed: u64, history: Nanos) -> Result<Twin, TwinError> {
-        let start = UnixNanos(config.start.0 - history.0.max(0));
-        let settings = SyntheticConfig { start, ..synthetic_config(config.product, market_seed) };
-        let market = SyntheticMarket::new(settings)
-            .map_err(|e| TwinError::new(e.to_string(), "use a start between 1970 and 2260"))?;
-        let instruments = market.instruments().clone();
-        Twin::build(config, Feed::synthetic(market), instruments, start)
+        let (start, from) = (config.start, UnixNanos(config.start.0 - history.0.max(0)));
+        Ok(Twin::fresh(config, Market::Synthetic(market_seed), from)?.opened(start))
     }
 
     /// A twin on a recording, whose first event happens at the start and which begins again after its end.
     pub fn recorded(config: TwinConfig, source: Box<dyn MarketSource>) -> Result<Twin, TwinError> {
-        let instruments = margins(source.instruments())?;
         let start = config.start;
-        Twin::build(config, Feed::recorded(source, start), instruments, start)
+        Ok(Twin::fresh(config, Market::Recorded(source), start)?.opened(start))
     }
 
-    fn build(config: TwinConfig, feed: Feed, instruments: Instruments, from: UnixNanos) -> Result<Twin, TwinError> {
+    /// A twin whose market begins at `from` and has not moved yet.
+    pub(crate) fn fresh(config: TwinConfig, market: Market, from: UnixNanos) -> Result<Twin, TwinError> {
+        let (feed, instruments) = match market {
+            Market::Synthetic(seed) => {
+                let settings = SyntheticConfig { start: from, ..synthetic_config(config.product, seed) };
+                let market = SyntheticMarket::new(settings)
+                    .map_err(|e| TwinError::new(e.to_string(), "use a start between 1970 and 2260"))?;
+                let instruments = market.instruments().clone();
+                (Feed::synthetic(market), instruments)
+            }
+            Market::Recorded(source) => {
+                let instruments = margins(source.instruments())?;
+                (Feed::recorded(source, from), instruments)
+            }
+        };
         let product = config.product;
         let symbols = Symbols::new(product, &instruments)?;
         let users = Users::new(product, &config.accounts)?;
@@ -111,9 +133,10 @@ impl Twin {
         let mut first = |from: i64| from + (rng.next_u64() % 1_000_000_000) as i64;
         let publics = instruments.iter().map(|i| Public::new(i.id, first(1_000_000_000), speeds)).collect();
         let (shared_id, orders) = (first(5_000_000_000_000), first(10_000_000_000));
-        let mut twin = Twin {
+        Ok(Twin {
             product,
             now: from,
+            born: from,
             symbols,
             venue,
             feed,
@@ -126,6 +149,7 @@ impl Twin {
             conns: Conns::default(),
             faults: Faults::new(config.seed),
             rng,
+            book_rng: Xoshiro256PlusPlus::seed_from_u64(config.seed ^ 0x0062_6f6f_6b73),
             strict_params: config.strict_params,
             next_tick: from.floor(TICK).after(TICK),
             shared_id,
@@ -133,19 +157,23 @@ impl Twin {
             announce: None,
             dirty: BTreeSet::new(),
             warming: true,
+            quiet: false,
+            record: None,
             tokens: Default::default(),
             swapped: Default::default(),
             candles: Default::default(),
             old_books: Default::default(),
-        };
-        twin.advance(config.start);
-        twin.warming = false;
-        twin.next_tick = config.start.floor(TICK).after(TICK);
-        for id in instruments.iter().map(|i| i.id) {
-            twin.dirty.insert(id);
-        }
-        twin.settle();
-        Ok(twin)
+        })
+    }
+
+    /// The same after its history, with the doors open.
+    fn opened(mut self, start: UnixNanos) -> Twin {
+        self.advance(start);
+        self.warming = false;
+        self.next_tick = start.floor(TICK).after(TICK);
+        self.dirty.extend(self.publics.iter().map(|p| p.id));
+        self.settle();
+        self
     }
 
     pub fn product(&self) -> Product {
@@ -209,7 +237,7 @@ impl Twin {
                 self.absorb(batch, None);
                 self.settle();
             } else {
-                self.next_tick = first.after(TICK);
+                self.next_tick = first.after(if self.quiet { QUIET_TICK } else { TICK });
                 self.tick();
             }
         }
@@ -269,6 +297,12 @@ impl Twin {
             self.dirty.clear();
             return;
         }
+        if !self.quiet {
+            self.show_dirty();
+        }
+    }
+
+    pub(crate) fn show_dirty(&mut self) {
         while let Some(id) = self.dirty.pop_first() {
             self.show_book(id);
         }
@@ -284,7 +318,7 @@ impl Twin {
             .map(|o| (o.side, o.price.0, o.qty.0 - o.cum.0))
             .collect();
         let (now, spot) = (self.now_ms(), self.product == Product::Spot);
-        let (shared, rng) = (&mut self.shared_id, &mut self.rng);
+        let (shared, rng) = (&mut self.shared_id, &mut self.book_rng);
         let next = |last: i64| {
             if spot {
                 return last + 1;
@@ -306,6 +340,14 @@ impl Twin {
         }
         if best {
             self.publish_best(id);
+        }
+    }
+
+    /// Update ids go on so much later.
+    pub(crate) fn skip_ids(&mut self, by: i64) {
+        self.shared_id += by;
+        if self.product == Product::Spot {
+            self.publics.iter_mut().for_each(|p| p.update_id += by);
         }
     }
 

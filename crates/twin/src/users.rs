@@ -2,10 +2,12 @@
 
 use crate::config::{AccountSetting, KeySetting, Product, TwinError, random_text};
 use crate::error::ApiError;
+use crate::saved::{Word, pairs, word};
 use crate::sign::Verifier;
 use ctos_types::{AccountId, Currency, Decimal, InstrumentId, Leg, Position};
 use ctos_venue::{AccountConfig, BorrowConfig, FeeCurrency};
 use rand_core::Rng;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Life of a listen key without a keep-alive.
@@ -22,14 +24,14 @@ pub(crate) struct Key {
     pub setting: KeySetting,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ListenKey {
     pub text: String,
     pub expires_ms: i64,
 }
 
 /// One account and what the exchange engine does not keep of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct User {
     pub name: String,
     pub listen_key: Option<ListenKey>,
@@ -39,7 +41,9 @@ pub(crate) struct User {
     pub leverage: BTreeMap<InstrumentId, i64>,
     pub isolated: BTreeMap<InstrumentId, bool>,
     /// Positions as the fills made them, for the profit of each fill.
+    #[serde(with = "pairs")]
     pub positions: BTreeMap<(InstrumentId, Leg), Position>,
+    #[serde(with = "pairs")]
     pub realized: BTreeMap<(InstrumentId, Leg), Decimal>,
     /// Dead-man switch per symbol: when everything is cancelled.
     pub countdown: BTreeMap<InstrumentId, i64>,
@@ -48,15 +52,23 @@ pub(crate) struct User {
 }
 
 /// A line of the futures account's history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Income {
     pub symbol: String,
-    pub kind: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub kind: Word,
     pub amount: Decimal,
     pub asset: String,
     pub at_ms: i64,
     pub id: i64,
     pub trade: String,
+}
+
+/// Accounts with their keys, as they are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SavedUsers {
+    list: Vec<User>,
+    keys: Vec<(usize, KeySetting)>,
 }
 
 #[derive(Clone, Debug)]
@@ -128,6 +140,22 @@ impl Users {
             return Err(ApiError::new(-2014, "API-key format invalid.").status(401));
         }
         self.keys.get(text).ok_or_else(not_authorised)
+    }
+
+    pub fn save(&self) -> SavedUsers {
+        let keys = self.keys.values().map(|k| (k.user, k.setting.clone())).collect();
+        SavedUsers { list: self.list.clone(), keys }
+    }
+
+    /// Errors: a key that cannot be used.
+    pub fn restore(&mut self, saved: SavedUsers) -> Result<(), String> {
+        (self.list, self.keys) = (saved.list, BTreeMap::new());
+        saved.keys.into_iter().try_for_each(|(user, key)| {
+            if user >= self.list.len() {
+                return Err("a key of no account".into());
+            }
+            self.add_key(user, key)
+        })
     }
 
     // ---- listen keys

@@ -7,13 +7,13 @@ use crate::out;
 use clap::{Args, Subcommand};
 use ctos_runtime::config::{Layers, Settings, parse_span};
 use ctos_runtime::market;
-use ctos_twin::server::{Clock, Server, ServerConfig, SystemClock};
-use ctos_twin::{AccountSetting, LimitSettings, Product, Rule, Twin, TwinConfig, TwinError};
+use ctos_twin::server::{Clock, Found, Meta, Server, ServerConfig, StateDir, SystemClock};
+use ctos_twin::{AccountSetting, LimitSettings, Market, Product, Rule, Twin, TwinConfig, TwinError};
 use ctos_types::Nanos;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,15 +39,15 @@ pub enum Venue {
 
 #[derive(Debug, Args)]
 pub struct BinanceArgs {
-    /// Decides the market, the test account's keys and every fault's dice
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Venue seconds a second
-    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
-    /// `synthetic`, or a raw capture: its product trades the recording, the other one stays synthetic
-    #[arg(long, value_name = "MARKET", default_value = "synthetic")]
-    pub market: String,
+    /// Decides the market, the test account's keys and every fault's dice [default: 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Venue seconds a second [default: 1]
+    #[arg(long, value_name = "X", value_parser = speed)]
+    pub speed: Option<f64>,
+    /// `synthetic` (the default), or a raw capture: its product trades the recording, the other one stays synthetic
+    #[arg(long, value_name = "MARKET")]
+    pub market: Option<String>,
     /// How long the synthetic market has been running when the doors open
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
     pub history: Nanos,
@@ -60,6 +60,9 @@ pub struct BinanceArgs {
     /// Port where the twin is told to misbehave; 0: any free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub admin_port: u16,
+    /// Directory in which orders, balances and the market outlive the twin: started again, it goes on
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// JSON list of accounts with balances and keys, in place of the test account
     #[arg(long, value_name = "FILE")]
     pub accounts: Option<PathBuf>,
@@ -89,38 +92,84 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone()).map_err(CliError::internal)?;
     }
-    let accounts = match &args.accounts {
-        Some(path) => read::<Vec<AccountSetting>>(path, "accounts")?,
-        None => vec![AccountSetting::test(args.seed)],
-    };
+    let accounts = args.accounts.as_deref().map(|path| read::<Vec<AccountSetting>>(path, "accounts")).transpose()?;
     let script = args.script.as_deref().map(|path| read::<Vec<Rule>>(path, "fault rules")).transpose()?;
-    let clock = Arc::new(SystemClock::new(args.speed));
-    let spot = open(args, Product::Spot, &accounts, clock.as_ref())?;
-    let usdm = open(args, Product::UsdM, &accounts, clock.as_ref())?;
-    let mut twins = [spot, usdm];
-    for rule in script.iter().flatten() {
+    let state = args.state.as_deref().map(StateDir::open).transpose().map_err(told)?;
+    let old = state.as_ref().map(StateDir::meta).transpose().map_err(told)?.flatten();
+    let made = made_of(args, accounts, old.as_ref())?;
+    let (machine, venue, speed) = made.clock;
+    let clock = Arc::new(SystemClock::since(machine, venue, speed));
+    let mut twins = Vec::new();
+    for product in [Product::Spot, Product::UsdM] {
+        let found = match (&state, &old) {
+            (Some(dir), Some(_)) => dir.find(product).map_err(told)?,
+            _ => None,
+        };
+        twins.push(open(args, product, &made, found, clock.as_ref())?);
+    }
+    // The rules of a twin that goes on are kept with it.
+    for rule in script.iter().flatten().filter(|_| old.is_none()) {
         for t in &mut twins {
             let now = t.now();
             let deed = json!({ "do": "rule", "rule": rule }).to_string();
             t.admin(now, &deed).map_err(|why| CliError::user(format!("fault rule: {why}"), "see docs/twin.md"))?;
         }
     }
-    let [spot, usdm] = twins;
-    let server = Server::start(ServerConfig {
-        spot: Some((spot, args.spot_port)),
-        usdm: Some((usdm, args.usdm_port)),
-        admin_port: args.admin_port,
-        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        clock,
-    })
-    .map_err(told)?;
-    let addresses = addresses(&server, &accounts);
+    let mut config = ServerConfig { admin_port: args.admin_port, state: state.clone(), ..ServerConfig::new(clock) };
+    for twin in twins {
+        match twin.product() {
+            Product::Spot => config.spot = Some((twin, args.spot_port)),
+            Product::UsdM => config.usdm = Some((twin, args.usdm_port)),
+        }
+    }
+    let server = Server::start(config).map_err(told)?;
+    if let Some(dir) = &state {
+        dir.set_meta(&made).map_err(told)?;
+    }
+    let addresses = addresses(&server, &made.accounts);
     out::show(global.json, &addresses, text)?;
     while !stop.load(Ordering::SeqCst) {
+        if let Some(e) = server.failure() {
+            return Err(told(e.clone()));
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
     drop(server);
     Ok(())
+}
+
+/// What the twins are made of: as before where they go on, else as the flags say. Errors: the flags say otherwise.
+fn made_of(args: &BinanceArgs, accounts: Option<Vec<AccountSetting>>, old: Option<&Meta>) -> Result<Meta, CliError> {
+    let now = SystemClock::machine();
+    let Some(old) = old else {
+        let seed = args.seed.unwrap_or(1);
+        return Ok(Meta {
+            venue: "binance".into(),
+            seed,
+            market: args.market.clone().unwrap_or_else(|| "synthetic".into()),
+            accounts: accounts.unwrap_or_else(|| vec![AccountSetting::test(seed)]),
+            clock: (now, now, args.speed.unwrap_or(1.0)),
+        });
+    };
+    let other = |flag: &str, was: &str| {
+        let hint = format!("leave {flag} out, or give another directory");
+        Err(CliError::user(format!("--state was begun with {was}, which {flag} would change"), hint))
+    };
+    if args.seed.is_some_and(|s| s != old.seed) {
+        return other("--seed", &format!("seed {}", old.seed));
+    }
+    if args.market.as_ref().is_some_and(|m| *m != old.market) {
+        return other("--market", &format!("the market {}", old.market));
+    }
+    if accounts.is_some_and(|a| a != old.accounts) {
+        return other("--accounts", "other accounts");
+    }
+    // Another speed counts from now on; the venue's clock does not jump.
+    let clock = match args.speed.filter(|s| *s != old.clock.2) {
+        Some(speed) => (now, SystemClock::since(old.clock.0, old.clock.1, old.clock.2).now(), speed),
+        None => old.clock,
+    };
+    Ok(Meta { clock, ..old.clone() })
 }
 
 fn told(e: TwinError) -> CliError {
@@ -137,32 +186,37 @@ fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, CliError> {
 fn open(
     args: &BinanceArgs,
     product: Product,
-    accounts: &[AccountSetting],
+    made: &Meta,
+    found: Option<Found>,
     clock: &SystemClock,
 ) -> Result<Twin, CliError> {
-    let recording = if args.market == "synthetic" { None } else { recorded(args, product)? };
+    let recording = if made.market == "synthetic" { None } else { recorded(&made.market, product)? };
     let config = TwinConfig {
-        accounts: accounts.to_vec(),
+        accounts: made.accounts.clone(),
         limits: LimitSettings { weight: args.weight_limit, ..LimitSettings::default() },
         strict_params: args.strict_params,
-        ..TwinConfig::new(product, args.seed, clock.now())
+        ..TwinConfig::new(product, made.seed, clock.now())
     };
+    if let Some(Found { state, recorded }) = found {
+        let market = recording.map_or(Market::Synthetic(made.seed), |r| Market::Recorded(r.source));
+        return Twin::resume(config, market, state, &recorded, clock.now()).map_err(told);
+    }
     match recording {
         Some(opened) => Twin::recorded(config, opened.source),
         None => {
             if args.history < Nanos::ZERO || args.history > Nanos::from_secs(7 * 86_400) {
                 return Err(CliError::user("--history is between 0s and 7d", "an hour is enough for most"));
             }
-            Twin::synthetic(config, args.seed, args.history)
+            Twin::synthetic(config, made.seed, args.history)
         }
     }
     .map_err(told)
 }
 
 /// The recording, where it is of this product.
-fn recorded(args: &BinanceArgs, product: Product) -> Result<Option<market::Opened>, CliError> {
+fn recorded(file: &str, product: Product) -> Result<Option<market::Opened>, CliError> {
     let mut layers = Layers::new();
-    layers.flag("--market", "market", &format!("replay:{}", args.market));
+    layers.flag("--market", "market", &format!("replay:{file}"));
     let opened = market::open(&Settings::resolve(&layers)?)?;
     let spot = opened.source.instruments().iter().all(|i| i.is_spot());
     Ok((spot == (product == Product::Spot)).then_some(opened))

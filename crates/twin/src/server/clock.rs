@@ -23,9 +23,21 @@ pub struct SystemClock {
 impl SystemClock {
     /// `speed` is at least 0.001.
     pub fn new(speed: f64) -> SystemClock {
+        let now = SystemClock::machine();
+        SystemClock::since(now, now, speed)
+    }
+
+    /// The clock that stood at `venue` when the machine's stood at `machine`, however long ago.
+    pub fn since(machine: UnixNanos, venue: UnixNanos, speed: f64) -> SystemClock {
+        let speed = speed.max(0.001);
+        let passed = (SystemClock::machine() - machine).0.max(0) as f64 * speed;
+        SystemClock { began: Instant::now(), start: venue.after(Nanos(passed as i64)), speed }
+    }
+
+    /// The machine's time.
+    pub fn machine() -> UnixNanos {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let start = UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
-        SystemClock { began: Instant::now(), start, speed: speed.max(0.001) }
+        UnixNanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
     }
 }
 

@@ -144,6 +144,8 @@ async fn venue(
     match reply.manner {
         // The connection is dropped without a reply.
         Manner::Nothing => Err(io::ErrorKind::ConnectionAborted.into()),
+        // Nor where what was done is not safe.
+        _ if desk.failed().is_some() => Err(io::ErrorKind::ConnectionAborted.into()),
         Manner::Whole | Manner::Half => Ok(respond(reply)),
     }
 }

@@ -4,8 +4,10 @@
 mod clock;
 mod http;
 mod socket;
+mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use store::{Found, Meta, StateDir};
 
 use crate::config::{Product, TwinError};
 use crate::conns::Outgoing;
@@ -15,17 +17,25 @@ use ctos_types::UnixNanos;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
+use store::Keeper;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 /// Frames that may wait for a slow reader before it is cut off.
 const BACKLOG: usize = 8_192;
+/// Time of the machine between states: what has to be gone through again grows in between.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// A twin with the connections of its port.
 pub(crate) struct Desk {
     twin: Mutex<Twin>,
+    /// Taken while the twin is held.
+    keeper: Option<Mutex<Keeper>>,
+    /// Why nothing may be answered any more.
+    failed: Arc<OnceLock<TwinError>>,
     conns: Mutex<HashMap<ConnId, mpsc::Sender<Frame>>>,
     next: AtomicU64,
     wake: Notify,
@@ -38,9 +48,11 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Desk {
-    fn new(twin: Twin, clock: Arc<dyn Clock>) -> Arc<Desk> {
+    fn new(twin: Twin, keeper: Option<Keeper>, failed: Arc<OnceLock<TwinError>>, clock: Arc<dyn Clock>) -> Arc<Desk> {
         Arc::new(Desk {
             twin: Mutex::new(twin),
+            keeper: keeper.map(Mutex::new),
+            failed,
             conns: Mutex::new(HashMap::new()),
             next: AtomicU64::new(1),
             wake: Notify::new(),
@@ -54,13 +66,61 @@ impl Desk {
             let mut twin = lock(&self.twin);
             let now = self.clock.now().max(twin.now());
             let result = act(&mut twin, now);
-            let mut out = Vec::new();
-            twin.drain(&mut out);
-            (result, out)
+            (result, self.collect(&mut twin))
         };
         self.deliver(out);
         self.wake.notify_one();
         result
+    }
+
+    /// Frames that are due; what was done is safe before they or a reply leave.
+    fn collect(&self, twin: &mut Twin) -> Vec<Outgoing> {
+        let mut out = Vec::new();
+        twin.drain(&mut out);
+        if let Some(keeper) = &self.keeper {
+            let lines = twin.take_record();
+            if !lines.is_empty()
+                && let Err(e) = lock(keeper).append(&lines)
+            {
+                self.fail(e);
+            }
+        }
+        if self.failed().is_some() {
+            out.clear();
+        }
+        out
+    }
+
+    fn fail(&self, e: TwinError) {
+        // The first reason is the one to tell.
+        let _ = self.failed.set(e);
+    }
+
+    /// Why this twin has stopped answering.
+    pub(crate) fn failed(&self) -> Option<&TwinError> {
+        self.failed.get()
+    }
+
+    /// Writes a state now and then, aside from the work.
+    async fn keep(self: Arc<Self>) {
+        let Some(keeper) = &self.keeper else { return };
+        loop {
+            tokio::time::sleep(KEEP_EVERY).await;
+            let turned = {
+                let twin = lock(&self.twin);
+                lock(keeper).turn(twin.state())
+            };
+            let written = match turned {
+                Ok(write) => tokio::task::spawn_blocking(write).await,
+                Err(e) => Ok(Err(e)),
+            };
+            match written {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => return self.fail(e),
+                // The runtime is ending.
+                Err(_) => return,
+            }
+        }
     }
 
     fn deliver(&self, out: Vec<Outgoing>) {
@@ -103,9 +163,7 @@ impl Desk {
                 let mut twin = lock(&self.twin);
                 let now = self.clock.now().max(twin.now());
                 twin.advance(now);
-                let mut out = Vec::new();
-                twin.drain(&mut out);
-                out
+                self.collect(&mut twin)
             };
             self.deliver(out);
             tokio::task::yield_now().await;
@@ -120,6 +178,16 @@ pub struct ServerConfig {
     pub admin_port: u16,
     pub address: IpAddr,
     pub clock: Arc<dyn Clock>,
+    /// Where the twins outlive the process.
+    pub state: Option<StateDir>,
+}
+
+impl ServerConfig {
+    /// Nothing served yet, any free port, loopback.
+    pub fn new(clock: Arc<dyn Clock>) -> ServerConfig {
+        let address = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+        ServerConfig { spot: None, usdm: None, admin_port: 0, address, clock, state: None }
+    }
 }
 
 impl std::fmt::Debug for ServerConfig {
@@ -134,6 +202,7 @@ pub struct Server {
     pub usdm: Option<SocketAddr>,
     pub admin: SocketAddr,
     stop: Arc<Notify>,
+    failed: Arc<OnceLock<TwinError>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -150,8 +219,8 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|e| TwinError::new(format!("cannot start a runtime: {e}"), "free some threads and memory"))?;
-        let ServerConfig { spot, usdm, admin_port, address, clock } = config;
-        let (spot, usdm, admin) = runtime.block_on(async {
+        let ServerConfig { spot, usdm, admin_port, address, clock, state } = config;
+        let (mut spot, mut usdm, admin) = runtime.block_on(async {
             let spot = open(address, spot).await?;
             let usdm = open(address, usdm).await?;
             Ok::<_, TwinError>((spot, usdm, bind(address, admin_port).await?))
@@ -162,6 +231,16 @@ impl Server {
             usdm.as_ref().map(|(l, _)| local(l)).transpose()?,
             local(&admin)?,
         );
+        let mut keepers = Vec::new();
+        for (_, twin) in [&mut spot, &mut usdm].into_iter().flatten() {
+            let kept = state.as_ref().map(|dir| {
+                twin.record();
+                dir.keep(twin.product(), &twin.state())
+            });
+            keepers.push(kept.transpose()?);
+        }
+        let failed = Arc::new(OnceLock::new());
+        let failure = failed.clone();
         let stop = Arc::new(Notify::new());
         let stopped = stop.clone();
         let thread = std::thread::Builder::new()
@@ -169,9 +248,10 @@ impl Server {
             .spawn(move || {
                 runtime.block_on(async {
                     let mut desks: Vec<(Product, Arc<Desk>)> = Vec::new();
-                    for (listener, twin) in [spot, usdm].into_iter().flatten() {
+                    for ((listener, twin), keeper) in [spot, usdm].into_iter().flatten().zip(keepers) {
                         let product = twin.product();
-                        let desk = Desk::new(twin, clock.clone());
+                        let desk = Desk::new(twin, keeper, failed.clone(), clock.clone());
+                        tokio::spawn(desk.clone().keep());
                         tokio::spawn(desk.clone().beat());
                         tokio::spawn(http::serve(listener, http::Face::Venue(desk.clone())));
                         desks.push((product, desk));
@@ -184,7 +264,12 @@ impl Server {
             })
             .map_err(|e| TwinError::new(format!("cannot start a thread: {e}"), "free some threads and memory"))?;
         let (spot, usdm, admin) = addresses;
-        Ok(Server { spot, usdm, admin, stop, thread: Some(thread) })
+        Ok(Server { spot, usdm, admin, stop, failed: failure, thread: Some(thread) })
+    }
+
+    /// Why the twins have stopped answering: what they do cannot be kept any more.
+    pub fn failure(&self) -> Option<&TwinError> {
+        self.failed.get()
     }
 }
 

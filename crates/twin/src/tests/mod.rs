@@ -4,6 +4,7 @@ mod faults;
 mod fuzz;
 mod margin;
 mod money;
+mod saved;
 mod spot;
 mod streams;
 mod usdm;
