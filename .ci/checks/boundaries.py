@@ -30,6 +30,7 @@ ROOMS = {
             "ctos-driver-paper",
             "ctos-indicators",
             "ctos-kernel",
+            "ctos-link",
             "ctos-storage",
             "ctos-strategies",
             "ctos-types",

@@ -8,6 +8,7 @@ pub mod market;
 pub mod record;
 pub mod replay;
 pub mod runs;
+pub mod secrets;
 pub mod shard;
 pub mod stats;
 pub mod summary;

@@ -2,7 +2,7 @@
 //! Never: silently mixes two runs. A cut-off run with other settings must be finished or given up by name.
 
 use crate::alerts::Alerts;
-use crate::config::{Settings, Speed, SyncSetting};
+use crate::config::{Mode, Settings, Speed, SyncSetting};
 use crate::instance::{Instance, Names, Start, launch};
 use crate::record::Recorder;
 use crate::shard::recover::{Inputs, read_body};
@@ -133,6 +133,10 @@ impl std::fmt::Debug for StartOptions {
 
 /// Starts a run in `settings.home`, or continues the one that was cut off there.
 pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc<Home>), RunError> {
+    if settings.mode == Mode::Live {
+        let message = "live runs are not wired up in this version";
+        return Err(UserError::new(message, "write mode: paper; `ctos call` and `ctos account check` work live").into());
+    }
     // What is wrong with the settings or the market is found before anything is made on disk.
     let latest = match Home::read_only(&settings.home) {
         Ok(home) => home.latest_run()?,

@@ -13,6 +13,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ("watchdog", WATCHDOG),
     ("alerts", ALERTS),
     ("log", LOG),
+    ("secrets", SECRETS),
     ("accounts.*.fees", FEES),
     ("accounts.*.borrow", BORROW),
 ];
@@ -34,8 +35,43 @@ pub(super) const TOP: &[&str] = &[
     "watchdog",
     "alerts",
     "log",
+    "secrets",
 ];
-pub(super) const ACCOUNT: &[&str] = &["id", "balances", "leverage", "hedge_mode", "fees", "borrow"];
+pub(super) const ACCOUNT: &[&str] = &[
+    "id",
+    "venue",
+    "balances",
+    "leverage",
+    "hedge_mode",
+    "fees",
+    "borrow",
+    "profile",
+    "environment",
+    "base_url",
+    "ws_url",
+    "ws_api_url",
+    "sapi_url",
+    "recv_window",
+    "proxy",
+    "extra_ca",
+    "key",
+];
+/// Keys of an account at a venue.
+pub(super) const AT_VENUE: &[&str] = &[
+    "profile",
+    "environment",
+    "base_url",
+    "ws_url",
+    "ws_api_url",
+    "sapi_url",
+    "recv_window",
+    "proxy",
+    "extra_ca",
+    "key",
+];
+/// Keys of an account on the simulated exchange.
+pub(super) const ON_PAPER: &[&str] = &["balances", "fees", "borrow"];
+pub(super) const SECRETS: &[&str] = &["file", "command"];
 pub(super) const FEES: &[&str] = &["maker", "taker"];
 pub(super) const BORROW: &[&str] = &["max_leverage", "interest_per_hour"];
 pub(super) const STRATEGY: &[&str] = &["name", "id", "account", "params"];
@@ -78,7 +114,7 @@ pub(super) fn risk_override() -> &'static [&'static str] {
 }
 
 /// The word in `from` that `word` was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, from: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, from: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase().replace('-', "_");
     let allowed = (word.chars().count() / 3).max(2);
     from.into_iter()

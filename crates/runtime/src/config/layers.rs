@@ -33,8 +33,10 @@ impl Layers {
 
     /// Takes the variables that start with `CTOS__` and ignores the rest: `CTOS__RISK__MAX_LEVERAGE=3` sets
     /// `risk.max_leverage`. Parts are folded to lower case, currency codes excepted. An empty value means the default.
+    /// Keys (`CTOS__SECRETS__MAIN__API_KEY`) are no settings and are left where they are.
     pub fn env<I: IntoIterator<Item = (String, String)>>(&mut self, vars: I) {
-        let mut found: Vec<(String, String)> = vars.into_iter().filter(|(k, _)| k.starts_with("CTOS__")).collect();
+        let ours = |name: &str| name.starts_with("CTOS__") && !crate::secrets::is_key_variable(name);
+        let mut found: Vec<(String, String)> = vars.into_iter().filter(|(k, _)| ours(k)).collect();
         found.sort();
         self.env = found
             .iter()

@@ -12,19 +12,24 @@ mod risk;
 mod section;
 mod settings;
 mod values;
+mod venue_account;
 mod yaml;
 
 pub use keys::SECTIONS;
+pub(crate) use keys::nearest;
 pub use layers::{Layers, read_file};
 pub use node::Origin;
+pub(crate) use node::{Node, Raw};
 pub use risk::{LossLimit, RiskLimits, RiskSettings};
 pub use section::Explained;
 pub use settings::{
     AccountSettings, AlertSettings, ApiSettings, BorrowSettings, FeeSettings, JournalSettings, LatencySettings,
-    LogFormat, LogLevel, LogSettings, MarketSetting, Mode, QueueSetting, Settings, StpSetting, StrategySettings,
-    SyncSetting, VenueSettings, WatchdogSettings, WebhookUrl,
+    LogFormat, LogLevel, LogSettings, MarketSetting, Mode, QueueSetting, SecretSettings, Settings, StpSetting,
+    StrategySettings, SyncSetting, VenueSettings, WatchdogSettings, WebhookUrl,
 };
 pub use values::{Expected, LatencySetting, Speed, parse_span, span_text};
+pub use venue_account::{Address, Environment, ProfileName, ProxyAddress, VenueAccount, VenueName};
+pub(crate) use yaml::parse as parse_yaml;
 
 /// A setting that cannot be used: one line that says what and where, and one that says what to try.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

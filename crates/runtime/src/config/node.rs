@@ -33,13 +33,13 @@ impl fmt::Display for Origin {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub origin: Origin,
     pub value: Raw,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Raw {
+pub(crate) enum Raw {
     /// Written without a value: the default applies.
     Null,
     Text(String),
@@ -125,7 +125,7 @@ fn dotted(path: &[String]) -> String {
 }
 
 /// Outside text for a message: in quotes, control characters escaped, cut when long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     let cut: String = text.chars().take(SHOWN).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };

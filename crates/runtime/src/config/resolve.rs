@@ -6,7 +6,7 @@ use super::node::{Node, Origin, Raw, quoted};
 use super::section::{Section, Trace, join, note, text, value};
 use super::settings::*;
 use super::values::*;
-use super::{ConfigError, keys, risk};
+use super::{ConfigError, keys, risk, venue_account};
 use ctos_types::{Currency, Decimal, Nanos};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -31,7 +31,7 @@ impl Settings {
 }
 
 fn resolve(s: &Section) -> Result<Settings, ConfigError> {
-    let mode = mode(s)?;
+    let mode = s.read("mode", Mode::Paper, str::parse)?;
     let market = s.read("market", MarketSetting::Synthetic, str::parse)?;
     let symbols = symbols(s, &market)?;
     let speed = s.read("speed", Speed::Factor(Decimal::ONE), str::parse)?;
@@ -39,6 +39,9 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
     let seed = s.read("seed", 1, whole(0, u64::MAX))?;
     let home = s.read("home", "./var".to_owned(), path)?.into();
     let accounts = accounts(s)?;
+    if mode == Mode::Live {
+        all_at_venues(s, &accounts)?;
+    }
     let account_ids: Vec<&str> = accounts.iter().map(|a| a.id.as_str()).collect();
     let strategies = strategies(s, &account_ids)?;
     let owners: Vec<(&str, &str)> = strategies.iter().map(|s| (s.id.as_str(), s.account.as_str())).collect();
@@ -57,23 +60,14 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
         watchdog: watchdog(s)?,
         alerts: AlertSettings { webhook: webhook(s)? },
         log: log(s)?,
+        secrets: secrets(s)?,
         accounts,
         strategies,
         explained: Vec::new(),
     })
 }
 
-fn mode(s: &Section) -> Result<Mode, ConfigError> {
-    if let Some(Node { origin, value: Raw::Text(text) }) = s.node("mode")
-        && text == "live"
-    {
-        let message = format!("{origin}: mode: live trading needs a venue driver, which this version does not have");
-        return Err(ConfigError::new(message, "write mode: paper to trade simulated money"));
-    }
-    s.read("mode", Mode::Paper, str::parse)
-}
-
-fn path(text: &str) -> Result<String, Expected> {
+pub(super) fn path(text: &str) -> Result<String, Expected> {
     let ok = !text.trim().is_empty() && !text.contains('\0');
     if ok { Ok(text.into()) } else { Err(expected("a directory", "./var")) }
 }
@@ -131,21 +125,41 @@ fn accounts(s: &Section) -> Result<Vec<AccountSettings>, ConfigError> {
     Ok(list)
 }
 
+/// Real money needs real accounts.
+fn all_at_venues(s: &Section, accounts: &[AccountSettings]) -> Result<(), ConfigError> {
+    let Some((at, account)) = accounts.iter().enumerate().find(|(_, a)| a.venue.is_none()) else { return Ok(()) };
+    let origin = s.node("mode").map_or(&Origin::Default, |n| &n.origin);
+    let message = format!("{origin}: mode: live trading needs accounts at a venue, and {} is on paper", account.id);
+    let hint = format!("set accounts.{at}.venue and its profile, or write mode: paper to trade simulated money");
+    Err(ConfigError::new(message, hint))
+}
+
 fn account(s: &Section, id: String) -> Result<AccountSettings, ConfigError> {
+    let venue = venue_account::read(s, &id)?;
     let mut balances = currencies(s, "balances", amount)?;
-    if s.node("balances").is_none() {
+    if s.node("balances").is_none() && venue.is_none() {
         let usdt = Currency::cut("USDT");
         balances.insert(usdt, Decimal::from_int(10_000));
         note(s.trace(), &s.path("balances.USDT"), "10000".into(), &Origin::Default);
     }
     let leverage = decimal("a leverage from 1 to 125", "5", Decimal::ONE, Decimal::from_int(125));
-    Ok(AccountSettings {
-        id,
-        balances,
-        leverage: s.read("leverage", Decimal::from_int(5), leverage)?,
-        hedge_mode: s.read("hedge_mode", false, truth)?,
-        fees: fees(s)?,
-        borrow: borrow(s)?,
+    let (leverage, hedge_mode) =
+        (s.read("leverage", Decimal::from_int(5), leverage)?, s.read("hedge_mode", false, truth)?);
+    if venue.is_some() {
+        return Ok(AccountSettings { id, venue, balances, leverage, hedge_mode, fees: None, borrow: None });
+    }
+    Ok(AccountSettings { id, venue, balances, leverage, hedge_mode, fees: fees(s)?, borrow: borrow(s)? })
+}
+
+fn secrets(s: &Section) -> Result<SecretSettings, ConfigError> {
+    let section = s.section("secrets", keys::SECRETS)?;
+    let command = section.texts("command")?;
+    let shown = command.as_ref().map_or("unset".into(), |(words, _)| words.join(","));
+    let origin = command.as_ref().map_or(Origin::Default, |(_, origin)| origin.clone());
+    note(s.trace(), &section.path("command"), shown, &origin);
+    Ok(SecretSettings {
+        file: section.read_opt("file", path)?.map(Into::into),
+        command: command.map(|(words, _)| words).unwrap_or_default(),
     })
 }
 
@@ -259,7 +273,7 @@ fn params(s: &Section) -> Result<BTreeMap<String, String>, ConfigError> {
 // ---- names
 
 /// Ids go into file names, environment variables and command lines.
-fn id(text: &str) -> Result<String, Expected> {
+pub(super) fn id(text: &str) -> Result<String, Expected> {
     let first = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
     if first && plain && text.len() <= 32 {
@@ -282,7 +296,7 @@ fn unique<'a>(s: &Section, key: &str, id: &str, mut taken: impl Iterator<Item = 
     Err(ConfigError::new(message, "give each one its own id"))
 }
 
-fn missing(s: &Section, key: &str, node: Option<&Node>, example: &str) -> ConfigError {
+pub(super) fn missing(s: &Section, key: &str, node: Option<&Node>, example: &str) -> ConfigError {
     let origin = node.map_or(&Origin::Default, |n| &n.origin);
     ConfigError::new(format!("{origin}: {} is missing", s.path(key)), format!("write for example {key}: {example}"))
 }

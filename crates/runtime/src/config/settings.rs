@@ -1,9 +1,11 @@
 //! The resolved settings: what everything else reads. Every field is present and checked.
 //! Never: raw text where a type says more; a secret in `Debug`, in `explain` or in the journal.
 
+use super::ConfigError;
 use super::risk::RiskSettings;
 use super::section::Explained;
 use super::values::{Expected, LatencySetting, Show, Speed, as_opt_span, as_span, expected, serde_as_text};
+use super::venue_account::VenueAccount;
 use ctos_types::{Currency, Decimal, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,11 +41,38 @@ pub struct Settings {
     pub watchdog: WatchdogSettings,
     pub alerts: AlertSettings,
     pub log: LogSettings,
+    /// Where keys are. Never journaled, as they are not.
+    #[serde(skip)]
+    pub secrets: SecretSettings,
     #[serde(skip)]
     pub(super) explained: Vec<Explained>,
 }
 
+/// Where API keys come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretSettings {
+    /// A file of keys; the usual places where it is not named.
+    pub file: Option<PathBuf>,
+    /// A program that prints the key of an account, with its arguments; `{key}` stands for what the key is called.
+    pub command: Vec<String>,
+}
+
 impl Settings {
+    /// An account by its id or by its position in the list, counted from 0.
+    ///
+    /// # Errors
+    /// There is no such account. Never another one in its place.
+    pub fn account(&self, named: &str) -> Result<(usize, &AccountSettings), ConfigError> {
+        let by_id = || self.accounts.iter().position(|a| a.id == named);
+        let by_place = || named.parse::<usize>().ok().filter(|n| *n < self.accounts.len());
+        let at = by_id().or_else(by_place).ok_or_else(|| {
+            let known: Vec<String> = self.accounts.iter().enumerate().map(|(n, a)| format!("{} ({n})", a.id)).collect();
+            let message = format!("there is no account {}", super::node::quoted(named));
+            ConfigError::new(message, format!("known accounts: {}", known.join(", ")))
+        })?;
+        Ok((at, &self.accounts[at]))
+    }
+
     /// Every setting with its value and where it came from, in the order of the documentation.
     pub fn explain(&self) -> &[Explained] {
         &self.explained
@@ -82,12 +111,15 @@ macro_rules! words {
         serde_as_text!($name);
     };
 }
+pub(super) use words;
 
 words! {
     /// Whether money is real.
     Mode {
         /// Simulated money.
         Paper = "paper",
+        /// Real money, at the venues of the accounts.
+        Live = "live",
     }
 }
 
@@ -177,10 +209,13 @@ impl Show for MarketSetting {
     }
 }
 
-/// One account on the simulated venue.
+/// One account: on the simulated exchange, or at a venue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountSettings {
     pub id: String,
+    /// At a venue; `None`: on the simulated exchange, which alone uses balances, fees and borrowing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue: Option<VenueAccount>,
     /// What it starts with; never negative.
     pub balances: BTreeMap<Currency, Decimal>,
     /// Leverage of derivatives: 1 to 125, further bounded by the instrument.

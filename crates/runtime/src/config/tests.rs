@@ -224,8 +224,8 @@ fn unknown_keys_name_the_nearest() {
 #[test]
 fn wrong_values_say_what_was_expected_and_where() {
     for (yaml, message) in [
-        ("mode: live", "c.yaml:1: mode: live trading needs a venue driver, which this version does not have"),
-        ("mode: demo", "c.yaml:1: mode: expected paper, got \"demo\""),
+        ("mode: live", "c.yaml:1: mode: live trading needs accounts at a venue, and main is on paper"),
+        ("mode: demo", "c.yaml:1: mode: expected paper or live, got \"demo\""),
         ("market: \"replay:\"", "c.yaml:1: market: expected synthetic, replay:PATH or catalog:DIR, got \"replay:\""),
         ("speed: fast", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"fast\""),
         ("speed: 0x", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"0x\""),
@@ -385,13 +385,13 @@ fn files_that_cannot_be_read_are_explained() {
 
 #[test]
 fn the_webhook_is_never_shown() {
-    let s = file("alerts: {webhook: \"https://user:pw@hooks.example.com/T0/secret\"}").unwrap();
-    assert_eq!(s.alerts.webhook.as_ref().unwrap().expose(), "https://user:pw@hooks.example.com/T0/secret");
+    let s = file("alerts: {webhook: \"https://user:pw@hooks.example.com/T0/geheim\"}").unwrap();
+    assert_eq!(s.alerts.webhook.as_ref().unwrap().expose(), "https://user:pw@hooks.example.com/T0/geheim");
     assert_eq!(origin_of(&s, "alerts.webhook").0, "https://hooks.example.com/***");
     for shown in [format!("{s:?}"), json(&s).to_string(), format!("{:?}", s.explain())] {
-        assert!(!shown.contains("secret") && !shown.contains("pw"), "{shown}");
+        assert!(!shown.contains("geheim") && !shown.contains("pw"), "{shown}");
     }
-    let error = file("alerts: {webhook: \"hooks.example.com/secret\"}").unwrap_err();
+    let error = file("alerts: {webhook: \"hooks.example.com/geheim\"}").unwrap_err();
     assert_eq!(error.message, "c.yaml:1: alerts.webhook: expected an http:// or https:// address");
 }
 
@@ -510,5 +510,76 @@ proptest! {
         prop_assert_eq!(serde_json::to_string(&back).unwrap(), text);
         prop_assert_eq!((back.speed, back.duration), (settings.speed, settings.duration));
         prop_assert_eq!((back.risk, back.accounts), (settings.risk, settings.accounts));
+    }
+}
+
+// ---- accounts at venues
+
+#[test]
+fn an_account_at_a_venue_has_its_addresses() {
+    let of =
+        |yaml: &str| file(&format!("accounts:\n  - {{id: a, venue: binance, {yaml}}}\n")).unwrap().accounts.remove(0);
+    let usdm = of("profile: usdm").venue.unwrap();
+    let hosts = usdm.hosts().unwrap();
+    assert_eq!((hosts.rest.as_str(), usdm.key.as_str()), ("https://fapi.binance.com", "a"));
+    assert_eq!((usdm.sapi().as_deref(), usdm.is_real()), (Some("https://api.binance.com"), true));
+    let test = of("profile: spot, environment: testnet, key: b, recv_window: 10s").venue.unwrap();
+    assert_eq!(test.hosts().unwrap().rest, "https://testnet.binance.vision");
+    assert_eq!((test.sapi(), test.is_real(), test.recv_window), (None, false, Nanos::from_secs(10)));
+    let twin = of("profile: usdm, base_url: \"http://127.0.0.1:8443/\"").venue.unwrap();
+    let hosts = twin.hosts().unwrap();
+    assert_eq!(
+        (hosts.rest.as_str(), hosts.streams.as_str(), hosts.ws_api.as_str()),
+        ("http://127.0.0.1:8443", "ws://127.0.0.1:8443", "ws://127.0.0.1:8443/ws-fapi/v1")
+    );
+    assert_eq!((twin.sapi(), twin.is_real()), (None, false));
+    let mirror =
+        of("profile: spot, base_url: \"https://api1.binance.com\", ws_url: \"wss://data.test:9443\"").venue.unwrap();
+    assert_eq!((mirror.sapi().as_deref(), mirror.is_real()), (Some("https://api1.binance.com"), true));
+    assert_eq!(mirror.hosts().unwrap().streams, "wss://data.test:9443");
+    assert!(of("profile: spot").balances.is_empty(), "the venue tells what it has");
+    let settings = file("mode: live\naccounts: [{id: a, venue: binance, profile: spot}]\n").unwrap();
+    assert_eq!(settings.mode, Mode::Live);
+}
+
+#[test]
+fn mistakes_of_accounts_at_venues() {
+    let of = |yaml: &str| file(&format!("accounts:\n  - {{id: a, {yaml}}}\n")).expect_err(yaml).to_string();
+    for (yaml, message) in [
+        ("venue: binance", "c.yaml:2: accounts.0.profile is missing"),
+        ("venue: okx", "accounts.0.venue: expected paper or binance"),
+        ("profile: usdm", "accounts.0.profile: is for an account at a venue only"),
+        ("venue: binance, profile: usdm, balances: {USDT: 1}", "accounts.0.balances: is for an account on paper only"),
+        ("venue: binance, profile: margin, environment: testnet", "the test network has no cross margin"),
+        ("venue: binance, profile: usdm, base_url: \"http://api.test\"", "accounts.0.base_url: expected an https://"),
+        (
+            "venue: binance, profile: usdm, base_url: \"https://u:p@api.test\"",
+            "accounts.0.base_url: expected an https://",
+        ),
+        (
+            "venue: binance, profile: usdm, recv_window: 61s",
+            "accounts.0.recv_window: expected a time span from 100ms to 1m",
+        ),
+        ("venue: binance, profile: coinm", "accounts.0.profile: expected spot or margin or usdm"),
+    ] {
+        assert!(of(yaml).contains(message), "{yaml}: {}", of(yaml));
+    }
+    // Neither the value nor its error shows what the proxy is opened with.
+    let proxy = "venue: binance, profile: usdm, proxy: \"socks5://user:geheim@10.0.0.1:1080\"";
+    let settings = file(&format!("accounts:\n  - {{id: a, {proxy}}}\n")).unwrap();
+    let shown = format!("{settings:?} {} {:?}", json(&settings), settings.explain());
+    assert!(!shown.contains("geheim") && shown.contains("10.0.0.1:1080"), "{shown}");
+    assert!(!of("venue: binance, profile: usdm, proxy: \"user:geheim@10.0.0.1\"").contains("geheim"));
+}
+
+#[test]
+fn accounts_are_named_or_counted_and_never_guessed() {
+    let settings = file("accounts: [{id: main}, {id: sub1}]\n").unwrap();
+    let of = |named: &str| settings.account(named).map(|(n, a)| (n, a.id.clone()));
+    assert_eq!(of("main"), Ok((0, "main".into())));
+    assert_eq!(of("1"), Ok((1, "sub1".into())));
+    for unknown in ["2", "", "sub", "-1", "Main"] {
+        let error = of(unknown).unwrap_err();
+        assert_eq!(error.hint, "known accounts: main (0), sub1 (1)", "{unknown}");
     }
 }

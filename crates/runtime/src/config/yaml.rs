@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_DEPTH: usize = 32;
 
 /// The tree of one document. An empty file is an empty section. `name` is what messages call the file.
-pub(super) fn parse(name: &str, text: &str) -> Result<Node, ConfigError> {
+pub(crate) fn parse(name: &str, text: &str) -> Result<Node, ConfigError> {
     let mut reader = Reader { name: name.into(), parser: Parser::new_from_str(text) };
     if text.len() > MAX_BYTES {
         return Err(reader.fail(1, "larger than 1 MiB", "is this the right file?"));
