@@ -22,7 +22,7 @@ pub use market::Standing;
 pub use words::{FeedWords, Flow, Item, Liquidation, Listed, MarkNews, Question, RouteNo, StreamPlan, Talk, Want};
 
 use crate::backoff::BackoffConfig;
-use crate::gateway::{Answer, Ask, Notice, Outbox, Part, SocketDeed, SocketNews, SocketNo};
+use crate::gateway::{Answer, Ask, Notice, Outbox, Part, PartStatus, Record, SocketDeed, SocketNews, SocketNo};
 use crate::rate::Lane;
 use crate::session::{Action, Forward, LinkId, Session, SessionEvent};
 use ctos_types::{AccountId, Command, Instrument, InstrumentId, Nanos, UnixNanos};
@@ -157,8 +157,8 @@ impl<W: FeedWords> Feed<W> {
             places[id.index()] = Some(place);
         }
         let chain = words.chain();
-        let markets =
-            wants.into_iter().map(|(i, want)| MarketState::new(i.id, want, i.rules(), chain, config.backoff)).collect();
+        let state = |(i, want): (Instrument, Want)| MarketState::new(&i, want, chain, config.backoff);
+        let markets = wants.into_iter().map(state).collect();
         let mut routes = BTreeMap::<RouteNo, Vec<StreamPlan>>::new();
         for plan in words.streams(&ids) {
             routes.entry(plan.route).or_default().push(plan);
@@ -263,6 +263,9 @@ impl<W: FeedWords> Feed<W> {
     fn told(&mut self, now: UnixNanos, at: usize, event: SessionEvent, out: &mut Outbox) {
         let name = self.words.name().to_string();
         let venue_time = now.after(self.offset);
+        if let SessionEvent::Gap { stream, since, why } = &event {
+            out.records.push(Record::Gap { at: now, since: *since, stream: stream.clone(), why: why.clone() });
+        }
         match event {
             SessionEvent::Gap { stream: Some(stream), why, .. } => {
                 let role = self.sockets[at].roles.get(&stream).copied();
@@ -425,6 +428,29 @@ impl<W: FeedWords> Part for Feed<W> {
         &[]
     }
 
+    fn resend(&mut self, now: UnixNanos, instrument: InstrumentId, out: &mut Outbox) {
+        let Some(place) = self.places.get(instrument.index()).copied().flatten() else { return };
+        // No book is kept here: the venue is asked for it, and the chain goes on behind that.
+        let ts_event = now.after(self.offset);
+        let m = &mut self.markets[place];
+        m.broken(now, ts_event, out);
+        if m.sync.is_some() {
+            self.want_snapshot(now, place, false);
+        }
+        self.look(now, out);
+    }
+
+    fn status(&self, _now: UnixNanos) -> PartStatus {
+        let down = self.sockets.iter().enumerate().filter(|(_, s)| !s.session.is_live());
+        let links = down.map(|(at, s)| format!("link {} to {} is not up", at + 1, s.address));
+        let out_of_step = self.markets.iter().filter(|m| m.sync.as_ref().is_some_and(|s| !s.is_valid()));
+        let books = out_of_step.map(|m| format!("the book of {} is not in step", m.symbol));
+        let halted = self.markets.iter().filter(|m| !m.rules.trading);
+        let halted = halted.map(|m| format!("{} takes no orders", m.symbol));
+        let doubts = links.chain(books).chain(halted).collect();
+        PartStatus { name: self.words.name().into(), live: self.is_whole(), doubts }
+    }
+
     fn stop(&mut self, now: UnixNanos, out: &mut Outbox) {
         self.running = false;
         for at in 0..self.sockets.len() {
@@ -435,3 +461,6 @@ impl<W: FeedWords> Part for Feed<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

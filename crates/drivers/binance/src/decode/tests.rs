@@ -1,6 +1,6 @@
 use super::*;
 use crate::instruments::builtin_all;
-use ctos_types::{Level, Instruments, Price, Qty, Side};
+use ctos_types::{Instruments, Level, Price, Qty, Side};
 use proptest::prelude::*;
 
 fn decoder(product: Product) -> Decoder {

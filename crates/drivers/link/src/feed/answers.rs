@@ -4,7 +4,7 @@
 use super::market::{emit, market};
 use super::words::FeedWords;
 use super::{Asked, Feed};
-use crate::gateway::{Answer, Notice, Outbox};
+use crate::gateway::{Answer, Notice, Outbox, Record};
 use crate::rate::Lane;
 use ctos_types::{Event, MarketData, Nanos, UnixNanos};
 use rand_core::Rng;
@@ -79,6 +79,9 @@ impl<W: FeedWords> Feed<W> {
             Ok(snapshot) => {
                 counts.snapshots += 1;
                 sync.on_snapshot(&snapshot, levels, &mut |o| emit(out, now, id, o));
+                let record = |b| words.record_snapshot(id, std::str::from_utf8(b).unwrap_or_default());
+                let text = body(answer).map(record).unwrap_or_default();
+                out.records.push(Record::Frame { at: now, text });
                 if sync.is_valid() {
                     m.backoff.up(now);
                     m.heard();
@@ -93,8 +96,8 @@ impl<W: FeedWords> Feed<W> {
         let failures = m.backoff.failures();
         m.need_snapshot(now, wait);
         if let Some(why) = why.filter(|_| failures.is_power_of_two()) {
-            let name = self.words.name();
-            out.notices.push(Notice::Warning(format!("{name}: no snapshot of instrument {} ({why})", id.0)));
+            let (name, symbol) = (self.words.name(), &self.markets[place].symbol);
+            out.notices.push(Notice::Warning(format!("{name}: no snapshot of {symbol} ({why})")));
         }
     }
 
@@ -140,8 +143,8 @@ impl<W: FeedWords> Feed<W> {
             return;
         }
         m.funding.due = None;
-        let (name, id) = (self.words.name(), m.id.0);
-        let text = format!("{name}: the funding of instrument {id} at {moment} is not known: {why}");
+        let (name, symbol) = (self.words.name(), &m.symbol);
+        let text = format!("{name}: the funding of {symbol} at {moment} is not known: {why}");
         out.notices.push(Notice::Warning(text));
     }
 
@@ -168,8 +171,13 @@ impl<W: FeedWords> Feed<W> {
     pub(super) fn listing_answered(&mut self, now: UnixNanos, answer: &Answer<'_>, out: &mut Outbox) {
         self.listing_read = now;
         let next = self.config.listing_every.map_or(UnixNanos::MAX, |every| now.after(every));
-        let read = |b: &[u8]| self.words.read_listing(b).map_err(|why| (why, Nanos::ZERO));
-        let rows = match body(answer).and_then(read) {
+        let got = match answer {
+            Answer::Http { status, body, .. } => {
+                self.words.read_listing(*status, body).map_err(|why| (why, Nanos::ZERO))
+            }
+            other => body(other).and(Ok(Vec::new())),
+        };
+        let rows = match got {
             Ok(rows) => rows,
             Err((why, at_least)) => {
                 self.listing_due = self.listing_due.min(now.after(LISTING_AGAIN.max(at_least)));
@@ -185,16 +193,16 @@ impl<W: FeedWords> Feed<W> {
             if m.rules == row.rules {
                 continue;
             }
-            let (name, id) = (self.words.name(), m.id.0);
+            let (name, symbol) = (self.words.name(), &m.symbol);
             let before = std::mem::replace(&mut m.rules, row.rules);
             out.event(now, Event::Rules { instrument: m.id, rules: &m.rules });
             out.notices.push(match (before.trading, row.rules.trading) {
                 (true, false) => Notice::Alarm {
-                    what: format!("{name}: instrument {id} takes no orders any more: {}", row.status),
+                    what: format!("{name}: {symbol} takes no orders any more: {}", row.status),
                     hint: "close or move its strategies; open positions can be closed once it trades again".into(),
                 },
-                (false, true) => Notice::Info(format!("{name}: instrument {id} trades again: {}", row.status)),
-                _ => Notice::Warning(format!("{name}: the venue changed the filters of instrument {id}")),
+                (false, true) => Notice::Info(format!("{name}: {symbol} trades again: {}", row.status)),
+                _ => Notice::Warning(format!("{name}: the venue changed the filters of {symbol}")),
             });
         }
     }

@@ -120,7 +120,7 @@ impl<W: FeedWords> Feed<W> {
                 if let Some(before) = self.holes.may_tell(now) {
                     let more = if before > 0 { format!(" ({before} more such)") } else { String::new() };
                     let name = self.words.name();
-                    let text = format!("{name}: {missing} trades of instrument {} are missing{more}", instrument.0);
+                    let text = format!("{name}: {missing} trades of {} are missing{more}", m.symbol);
                     out.notices.push(Notice::Warning(text));
                 }
             }

@@ -6,7 +6,7 @@ use super::book::{BookSync, Chain, SyncOut};
 use super::words::Want;
 use crate::backoff::{Backoff, BackoffConfig};
 use crate::gateway::Outbox;
-use ctos_types::{Event, InstrumentId, Market, MarketData, Nanos, Quote, Rules, Trade, UnixNanos};
+use ctos_types::{Event, Instrument, InstrumentId, Market, MarketData, Nanos, Quote, Rules, Symbol, Trade, UnixNanos};
 
 /// Whether an instrument's data can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Standing {
 #[derive(Debug)]
 pub(super) struct MarketState<C: Chain> {
     pub id: InstrumentId,
+    /// For people.
+    pub symbol: Symbol,
     pub want: Want,
     pub rules: Rules,
     /// Where a book is wanted.
@@ -65,12 +67,13 @@ pub(super) enum TradeFit {
 pub(super) const FUNDING_DELAY: Nanos = Nanos::from_secs(5);
 
 impl<C: Chain> MarketState<C> {
-    pub fn new(id: InstrumentId, want: Want, rules: Rules, chain: C, backoff: BackoffConfig) -> MarketState<C> {
+    pub fn new(i: &Instrument, want: Want, chain: C, backoff: BackoffConfig) -> MarketState<C> {
         let sync = want.book.then(|| BookSync::new(chain));
         MarketState {
-            id,
+            id: i.id,
+            symbol: i.symbol.clone(),
             want,
-            rules,
+            rules: i.rules(),
             sync,
             standing: Standing::New,
             epoch: 0,

@@ -188,13 +188,19 @@ pub trait FeedWords: Debug + Send {
         levels: &mut Levels,
     ) -> Result<<Self::Chain as Chain>::Snapshot, String>;
 
+    /// The snapshot as a recording wants it: with whose it is.
+    fn record_snapshot(&self, instrument: InstrumentId, body: &str) -> String {
+        let _ = instrument;
+        body.into()
+    }
+
     /// Settlements from `since` on. `None`: the venue has no funding, or tells it on the stream.
     fn ask_funding(&self, instrument: InstrumentId, since: UnixNanos) -> Option<Question>;
     /// `mark` stands in where the venue leaves the mark out.
     fn read_funding(&self, body: &[u8], mark: Decimal) -> Result<Vec<(UnixNanos, FundingRate)>, String>;
 
     /// The list of instruments. `None`: it never changes.
-    fn ask_listing(&self) -> Option<Question>;
-    /// One row for each of our instruments, listed or not.
-    fn read_listing(&self, body: &[u8]) -> Result<Vec<Listed>, String>;
+    fn ask_listing(&mut self) -> Option<Question>;
+    /// One row for each of our instruments, listed or not. Of any status, since a refusal may tell something too.
+    fn read_listing(&mut self, status: u16, body: &[u8]) -> Result<Vec<Listed>, String>;
 }
