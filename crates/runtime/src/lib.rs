@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod config;
 pub mod instance;
+pub mod live;
 pub mod market;
 pub mod record;
 pub mod replay;

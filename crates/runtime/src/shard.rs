@@ -3,18 +3,18 @@
 //! Never: reads a clock to decide anything (market time comes from the driver), starts a thread, knows a face.
 
 pub mod recover;
+mod venue;
 
 pub use recover::{RecoverError, Recovery};
 
+use self::venue::{Venue, not_sent};
+use crate::live::{Gateway, Inlet};
 use crate::stats::Stats;
 use ctos_driver_paper::PaperDriver;
 use ctos_kernel::{Approved, Audit, Kernel, Output};
 use ctos_storage::journal::{Journal, JournalError};
 use ctos_storage::snapshot::{Retention, SnapshotError, SnapshotStore};
-use ctos_types::{
-    AccountEvent, Command, Control, Event, EventBuf, Nanos, OrderReport, RejectReason, ReportBody, Request, Stamped,
-    Text, UnixNanos, VenueOrderId,
-};
+use ctos_types::{AccountEvent, Command, Control, Event, EventBuf, Nanos, RejectReason, Stamped, Text, UnixNanos};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,6 +73,61 @@ pub struct Parts {
     pub durable: Option<Durable>,
 }
 
+/// What a shard is made of whose market comes in as it happens.
+pub struct LiveParts {
+    pub kernel: Kernel,
+    pub venue: LiveVenue,
+    pub durable: Durable,
+}
+
+/// Who answers its orders.
+#[derive(Debug)]
+pub enum LiveVenue {
+    /// A simulated exchange over the inlet's market, and without a feed latency of its own.
+    Paper(Box<PaperDriver>, Inlet),
+    /// Whoever the gateway leads to.
+    Real,
+}
+
+impl std::fmt::Debug for LiveParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveParts").field("kernel", &self.kernel).finish_non_exhaustive()
+    }
+}
+
+/// Either of the two, put together.
+pub struct Assembly {
+    kernel: Kernel,
+    venue: Venue,
+    durable: Option<Durable>,
+}
+
+impl std::fmt::Debug for Assembly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assembly").field("kernel", &self.kernel).finish_non_exhaustive()
+    }
+}
+
+impl From<Parts> for Assembly {
+    fn from(Parts { kernel, driver, durable }: Parts) -> Assembly {
+        let venue = match durable {
+            Some(_) => Venue::Shared(Arc::new(Mutex::new(driver))),
+            None => Venue::Own(Box::new(driver)),
+        };
+        Assembly { kernel, venue, durable }
+    }
+}
+
+impl From<LiveParts> for Assembly {
+    fn from(LiveParts { kernel, venue, durable }: LiveParts) -> Assembly {
+        let venue = match venue {
+            LiveVenue::Paper(driver, inlet) => Venue::fed(*driver, inlet),
+            LiveVenue::Real => Venue::live(),
+        };
+        Assembly { kernel, venue, durable: Some(durable) }
+    }
+}
+
 /// How a run is made to survive.
 #[derive(Debug)]
 pub struct Durable {
@@ -92,7 +147,8 @@ impl std::fmt::Debug for Parts {
 #[derive(Serialize)]
 struct BodyRef<'a> {
     kernel: ctos_kernel::Saved<'a>,
-    driver: ctos_driver_paper::Saved<'a>,
+    /// Null where the venue is real: what it is, only it can say.
+    driver: Option<ctos_driver_paper::Saved<'a>>,
     stats: &'a Stats,
 }
 
@@ -124,21 +180,6 @@ pub struct Shard {
     clock: Arc<AtomicI64>,
 }
 
-/// The venue's side: the shard's own in a backtest, within reach of the watchdog where there is one.
-enum Venue {
-    Own(Box<PaperDriver>),
-    Shared(Arc<Mutex<PaperDriver>>),
-}
-
-impl Venue {
-    fn with<R>(&mut self, act: impl FnOnce(&mut PaperDriver) -> R) -> R {
-        match self {
-            Venue::Own(driver) => act(driver),
-            Venue::Shared(driver) => act(&mut lock(driver)),
-        }
-    }
-}
-
 struct Disk {
     journal: Arc<Mutex<Journal>>,
     snapshots: Keep,
@@ -159,7 +200,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shard {
-    fn from_parts(parts: Parts, stats: Stats, observer: Box<dyn Observer>) -> Shard {
+    fn assemble(parts: Assembly, stats: Stats, observer: Box<dyn Observer>) -> Shard {
         let next = parts.kernel.next_input();
         let disk = parts.durable.map(|Durable { journal, snapshots, sync }| Disk {
             journal: Arc::new(Mutex::new(journal)),
@@ -171,10 +212,7 @@ impl Shard {
         Shard {
             clock,
             kernel: parts.kernel,
-            venue: match disk {
-                Some(_) => Venue::Shared(Arc::new(Mutex::new(parts.driver))),
-                None => Venue::Own(Box::new(parts.driver)),
-            },
+            venue: parts.venue,
             // Reading the clock twice costs as much as many a step: a backtest does it now and then.
             untimed: if disk.is_some() { 0 } else { BACKTEST_UNTIMED },
             disk,
@@ -190,14 +228,38 @@ impl Shard {
 
     /// A new run: declares the starting balances and starts the strategies at `start`.
     pub fn begin(
-        parts: Parts,
+        parts: impl Into<Assembly>,
         start: UnixNanos,
         balances: &[AccountEvent],
         observer: Box<dyn Observer>,
     ) -> Result<Shard, ShardError> {
-        let mut shard = Shard::from_parts(parts, Stats::default(), observer);
+        let mut shard = Shard::assemble(parts.into(), Stats::default(), observer);
         shard.complete_start(start, balances)?;
         Ok(shard)
+    }
+
+    /// A new run whose first input is still to come.
+    pub fn new(parts: impl Into<Assembly>, observer: Box<dyn Observer>) -> Shard {
+        Shard::assemble(parts.into(), Stats::default(), observer)
+    }
+
+    /// Opens the way to the venue. Real accounts are not known until the venue was asked, whatever the journal says.
+    pub fn attach(&mut self, gateway: Box<dyn Gateway>) -> Result<(), ShardError> {
+        let at = gateway.now();
+        self.venue.attach(self.kernel.now(), gateway);
+        if !self.venue.is_live() {
+            return Ok(());
+        }
+        let accounts: Vec<_> = self.kernel.accounts().iter().map(|a| a.id).collect();
+        for account in accounts {
+            self.input(at, Event::Account(&AccountEvent::Standing { account, known: false }))?;
+        }
+        self.sync()
+    }
+
+    /// The way to the venue, where there is one.
+    pub fn gateway(&mut self) -> Option<&mut Box<dyn Gateway>> {
+        self.venue.gateway()
     }
 
     /// Takes in what is missing of a run's first inputs: the balances in their order, then the start.
@@ -222,10 +284,7 @@ impl Shard {
         }
         let deadline = self.kernel.next_deadline().unwrap_or(UnixNanos::MAX);
         let mut current = self.current.take().unwrap_or_default();
-        let (polled, finished) = self.venue.with(|driver| {
-            let polled = driver.poll(until.min(deadline), &mut current);
-            (polled, polled.is_none() && driver.is_finished())
-        });
+        let (polled, finished) = self.venue.poll(until.min(deadline), &mut current);
         let stepped = match polled {
             Some(at) => self.input(at, current.as_event()).map(|()| true),
             // Time ends with the market: timers beyond it would fire for ever.
@@ -258,6 +317,10 @@ impl Shard {
     /// Steps an input from outside the market, at market time `at` or the kernel's own time if that is later.
     /// When this returns, the input is as durable as commands are.
     pub fn control(&mut self, at: UnixNanos, control: &Control) -> Result<(), ShardError> {
+        if matches!(self.venue, Venue::Fed(_)) {
+            // What came in before it is stepped before it: a repetition could not know what it had overtaken.
+            while self.advance(at)? {}
+        }
         self.input(at, Event::Control(control))?;
         self.sync()
     }
@@ -316,25 +379,15 @@ impl Shard {
         } else if self.degraded.is_some() {
             commands.retain(|c| c.get().only_reduces());
         }
-        self.venue.with(|driver| commands.iter().for_each(|command| driver.send(input.at, command)));
+        self.venue.send(input.at, commands, &mut self.injected);
         Ok(())
     }
 
     /// Keeps back what could add risk and tells the kernel that it never left.
     fn withhold(&mut self, commands: &mut Vec<Approved<Command>>, error: &JournalError) {
-        let code = Text::cut(&error.to_string());
-        for command in commands.iter() {
-            let (order, request) = match command.get() {
-                Command::Place(order) => (Some((order.account, order.instrument, order.cl_ord_id)), Request::Place),
-                Command::Amend(amend) => (Some((amend.account, amend.instrument, amend.cl_ord_id)), Request::Amend),
-                Command::Cancel(_) | Command::CancelAll { .. } => (None, Request::Cancel),
-            };
-            let Some((account, instrument, id)) = order else { continue };
-            let body = ReportBody::Rejected { request, reason: RejectReason::Other, code };
-            let (cl_ord_id, venue_order_id, ts_event) = (Some(id), VenueOrderId::EMPTY, self.kernel.now());
-            self.injected
-                .push_back(OrderReport { account, instrument, cl_ord_id, venue_order_id, ts_event, body }.into());
-        }
+        let (code, now) = (Text::cut(&error.to_string()), self.kernel.now());
+        let told = commands.iter().filter_map(|c| not_sent(c.get(), now, RejectReason::Other, code));
+        self.injected.extend(told.map(EventBuf::from));
         commands.retain(|c| c.get().only_reduces());
     }
 
@@ -363,10 +416,15 @@ impl Shard {
             return Ok(());
         };
         disk.next_snapshot = next + disk.snapshots.every;
-        let written = self.venue.with(|driver| {
-            let body = BodyRef { kernel: self.kernel.save(), driver: driver.save(), stats: &self.stats };
-            disk.write_snapshot(last, self.kernel.now(), &body)
-        });
+        let (kernel, stats) = (&self.kernel, &self.stats);
+        let write = |driver: Option<&mut PaperDriver>| {
+            let body = BodyRef { kernel: kernel.save(), driver: driver.map(|d| d.save()), stats };
+            disk.write_snapshot(last, kernel.now(), &body)
+        };
+        let written = match self.venue.simulated(|driver| write(Some(driver))) {
+            Some(written) => written,
+            None => write(None),
+        };
         let kept = written.and_then(|()| {
             self.observer.before_retention();
             disk.retain()
@@ -420,19 +478,17 @@ impl Shard {
     pub fn clock(&self) -> &Arc<AtomicI64> {
         &self.clock
     }
-    /// For whoever must reach the venue past this thread; `None` in a backtest.
+    /// For whoever must reach the simulated venue past this thread; `None` in a backtest, and where the venue is real.
     pub fn driver(&self) -> Option<&Arc<Mutex<PaperDriver>>> {
-        match &self.venue {
-            Venue::Shared(driver) => Some(driver),
-            Venue::Own(_) => None,
-        }
+        self.venue.shared()
+    }
+    /// Whether orders go to a real venue.
+    pub fn is_live(&self) -> bool {
+        self.venue.is_live()
     }
     /// Digest of the market data handed out so far.
     pub fn source_digest(&self) -> [u8; 32] {
-        match &self.venue {
-            Venue::Shared(driver) => lock(driver).source_digest(),
-            Venue::Own(driver) => driver.source_digest(),
-        }
+        self.venue.source_digest()
     }
     /// `None` in a backtest.
     pub fn journal(&self) -> Option<&Arc<Mutex<Journal>>> {
@@ -447,11 +503,11 @@ impl Shard {
     }
     /// Whether anything is still on its way between kernel and venue.
     pub fn in_flight(&mut self) -> bool {
-        !self.injected.is_empty() || self.venue.with(|driver| driver.in_flight())
+        !self.injected.is_empty() || self.venue.in_flight()
     }
     /// Whether the market has ended and nothing is on its way any more.
     pub fn is_finished(&mut self) -> bool {
-        self.injected.is_empty() && self.venue.with(|driver| driver.is_finished())
+        self.injected.is_empty() && self.venue.is_finished()
     }
 }
 

@@ -3,17 +3,18 @@
 
 use crate::UserError;
 use crate::config::{AccountSettings, LatencySetting, LossLimit, QueueSetting, RiskLimits, Settings, StpSetting};
+use crate::live::{Inlet, LiveMarket};
 use crate::market::{self, Opened};
 use ctos_driver_paper::{Latencies, PaperDriver};
 use ctos_kernel::kill::Latch;
 use ctos_kernel::{AccountSpec, Kernel, KernelConfig, Limits, ProcessSpec};
 pub use ctos_strategies::Catalog;
 use ctos_types::{
-    AccountEvent, AccountId, Balance, Currency, HaltScope, InstanceTag, InstrumentId, Instruments, UnixNanos,
+    AccountEvent, AccountId, Balance, Currency, HaltScope, InstanceTag, InstrumentId, Instruments, Nanos, UnixNanos,
 };
 use ctos_venue::{
-    AccountConfig, BorrowConfig, Exchange, ExchangeConfig, FeeRates, FeeSchedule, Latency, LatencyModel, QueueModel,
-    SelfTradePrevention,
+    AccountConfig, BorrowConfig, Exchange, ExchangeConfig, FeeRates, FeeSchedule, Latency, LatencyModel, MarketSource,
+    QueueModel, SelfTradePrevention,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -62,16 +63,55 @@ pub fn build_on(
     latches: BTreeMap<HaltScope, Latch>,
     opened: Opened,
 ) -> Result<World, UserError> {
-    let instruments = opened.source.instruments().clone();
-    let exchange = exchange(settings, &instruments)?;
-    let kernel = kernel(settings, catalog, instruments, tag, latches)?;
-    let accounts = kernel.accounts().iter().map(|a| a.id).collect();
-    let mut driver = PaperDriver::new(opened.source, exchange, accounts, latencies(settings)?);
+    let (kernel, mut driver) = paper(settings, catalog, tag, latches, opened.source, latencies(settings)?)?;
     let start = driver.first_event().ok_or_else(|| {
         UserError::new(format!("{} holds no market event", settings.market), "check that the file is the right one")
     })?;
     let balances = starting_balances(settings);
     Ok(World { kernel, driver, balances, start, source_report: opened.report, notices: opened.notices })
+}
+
+/// A run with simulated money on a market that comes in as it happens. Nothing is known of the market yet, so it is not
+/// said when the run begins.
+#[derive(Debug)]
+pub struct FedWorld {
+    pub kernel: Kernel,
+    pub driver: PaperDriver,
+    /// Where the market is put in.
+    pub inlet: Inlet,
+    pub balances: Vec<AccountEvent>,
+}
+
+/// As [`build`], on a live market of these instruments.
+pub fn build_fed(
+    settings: &Settings,
+    catalog: Catalog,
+    tag: InstanceTag,
+    latches: BTreeMap<HaltScope, Latch>,
+    instruments: Instruments,
+) -> Result<FedWorld, UserError> {
+    let (market, inlet) = LiveMarket::new(instruments);
+    // What comes in has come the whole way already.
+    let none = Latency::new(LatencyModel::Constant(Nanos::ZERO), 0).expect("a constant");
+    let latencies = Latencies { feed: none, ..latencies(settings)? };
+    let (kernel, driver) = paper(settings, catalog, tag, latches, Box::new(market), latencies)?;
+    Ok(FedWorld { kernel, driver, inlet, balances: starting_balances(settings) })
+}
+
+/// A kernel and its simulated exchange on a market.
+fn paper(
+    settings: &Settings,
+    catalog: Catalog,
+    tag: InstanceTag,
+    latches: BTreeMap<HaltScope, Latch>,
+    source: Box<dyn MarketSource>,
+    latencies: Latencies,
+) -> Result<(Kernel, PaperDriver), UserError> {
+    let instruments = source.instruments().clone();
+    let exchange = exchange(settings, &instruments)?;
+    let kernel = kernel(settings, catalog, instruments, tag, latches)?;
+    let accounts = kernel.accounts().iter().map(|a| a.id).collect();
+    Ok((kernel, PaperDriver::new(source, exchange, accounts, latencies)))
 }
 
 fn kernel(

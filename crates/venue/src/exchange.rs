@@ -7,7 +7,7 @@ use crate::core::{Core, Cx};
 use crate::orders::{Order, Stage};
 use ctos_types::{
     AccountEvent, AccountId, Balance, Command, Currency, Decimal, Instrument, InstrumentId, Instruments, L2Book, Leg,
-    Market, NewOrder, NumberError, OrderReport, Position, Price, Qty, UnixNanos, VenueOrderId,
+    Market, NewOrder, NumberError, OrderReport, Position, Price, Qty, Rules, UnixNanos, VenueOrderId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,14 @@ impl Exchange {
     pub fn on_market(&mut self, now: UnixNanos, market: &Market<'_>, out: &mut Vec<Private>) {
         if market.instrument.index() < self.instruments.len() {
             self.call(now, out, |core, cx| core.on_market(cx, market));
+        }
+    }
+
+    /// The venue asks something else of orders from now on. What is open stays. Rules that make no definition are
+    /// ignored, and whether it trades at all is not this exchange's to know: it goes by its market.
+    pub fn set_rules(&mut self, instrument: InstrumentId, rules: &Rules) {
+        if instrument.index() < self.instruments.len() {
+            let _ = self.instruments.set_rules(instrument, rules);
         }
     }
 

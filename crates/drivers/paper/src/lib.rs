@@ -5,7 +5,7 @@ mod queue;
 
 use crate::queue::TimedQueue;
 use ctos_kernel::Approved;
-use ctos_types::{AccountId, Command, Event, EventBuf, InstrumentId, Instruments, UnixNanos};
+use ctos_types::{AccountId, Command, Event, EventBuf, InstrumentId, Instruments, Rules, UnixNanos};
 use ctos_venue::{Exchange, Latency, MarketSource, Private};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -187,6 +187,17 @@ impl PaperDriver {
                 return None;
             }
         }
+    }
+
+    /// The source has more than it had when it was asked last: it is asked again. Only for a market that comes in as it
+    /// happens; no other source changes behind our back.
+    pub fn market_grew(&mut self) {
+        (self.market_due, self.upcoming) = (None, None);
+    }
+
+    /// The venue changes what it takes for an instrument. Rules that make no definition change nothing.
+    pub fn set_rules(&mut self, instrument: InstrumentId, rules: &Rules) {
+        self.exchange.set_rules(instrument, rules);
     }
 
     /// Whether commands or answers are under way.
