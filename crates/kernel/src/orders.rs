@@ -228,6 +228,11 @@ impl OrderStore {
         self.next_seq
     }
 
+    /// The highest sequence that was given out; zero when none was.
+    pub fn last_seq(&self) -> u64 {
+        self.next_seq
+    }
+
     pub fn get(&self, id: ClientOrderId) -> Option<&Order> {
         self.orders.get(&id.seq).map(|o| &**o).filter(|o| o.request.cl_ord_id == id)
     }
@@ -349,6 +354,15 @@ impl OrderStore {
         {
             self.spare.0 = self.orders.remove(&old);
         }
+    }
+
+    /// Executions that are booked and remembered, of our orders and of other people's: what a venue's history may
+    /// repeat after a restart.
+    pub fn booked(&self, account: AccountId) -> impl Iterator<Item = (InstrumentId, ExecId)> + '_ {
+        let ours = self.orders.values().filter(move |o| o.request.account == account);
+        let ours = ours.flat_map(|o| o.exec_ids.iter().map(|exec| (o.request.instrument, *exec)));
+        let others = self.external.iter().filter(move |(of, ..)| *of == account);
+        ours.chain(others.map(|(_, instrument, exec)| (*instrument, *exec)))
     }
 
     /// Open orders of a scope, in order of their ids.
