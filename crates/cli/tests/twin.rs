@@ -1,11 +1,18 @@
 //! `ctos twin binance` as a user has it: the real binary, real sockets, other people's clients.
 
+use ctos_link::LinkTime;
+use ctos_link::dial::{DialError, Dialer, Target};
+use ctos_link::http::{HttpClient, HttpConfig, HttpRequest};
+use ctos_types::Nanos;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message;
 
 struct Twin {
     child: Child,
@@ -157,9 +164,9 @@ fn python() -> Option<PathBuf> {
     found
 }
 
-fn client(script: &str) {
+fn client(script: &str, flags: &[&str]) {
     let Some(python) = python() else { return };
-    let twin = Twin::start(&["--seed", "3", "--history", "30m"]);
+    let twin = Twin::start(&[&["--seed", "3", "--history", "30m"], flags].concat());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let out = Command::new(python).arg(script).arg(twin.line.trim()).output().unwrap();
     let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
@@ -168,17 +175,51 @@ fn client(script: &str) {
 
 #[test]
 fn a_unified_exchange_library_works_against_it() {
-    client("unified.py");
+    client("unified.py", &[]);
 }
 
 #[test]
 fn the_venues_own_connector_works_against_it() {
-    client("connector.py");
+    client("connector.py", &[]);
+}
+
+/// ctos's own HTTP client and dialer, told of the authority as the settings of an account tell them.
+#[tokio::test]
+async fn who_trusts_the_authority_talks_and_nobody_else() {
+    let twin = Twin::start(&["--tls", "--history", "1m"]);
+    let other = Twin::start(&["--tls", "--history", "1m"]);
+    let dialer = |twin: &Twin| {
+        let roots = std::fs::read(twin.json["ca_file"].as_str().unwrap()).unwrap();
+        Dialer::new(&roots, None, Nanos::from_secs(5)).unwrap()
+    };
+    let rest = twin.json["spot"]["rest"].as_str().unwrap();
+    let port: u16 = rest.rsplit(':').next().unwrap().parse().unwrap();
+    for host in ["localhost", "127.0.0.1"] {
+        let base = format!("https://{host}:{port}");
+        let time = Arc::new(LinkTime::start());
+        let client = HttpClient::new(&base, HttpConfig::default(), dialer(&twin), time).unwrap();
+        let answer = client.send(HttpRequest::get("/api/v3/ping")).await.unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]));
+        let target = Target { tls: true, host: host.into(), port };
+        let stream = dialer(&twin).dial(&target).await.unwrap();
+        // The stream is TLS already.
+        let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{host}:{port}/ws"), stream).await.unwrap();
+        socket.send(Message::text(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#)).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap().as_str(), r#"{"result":[],"id":1}"#);
+        let refused = dialer(&other).dial(&target).await.map(|_| ()).unwrap_err();
+        assert!(matches!(refused, DialError::Tls { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn tls_needs_only_the_file_it_names() {
+    client("tls.py", &["--tls"]);
 }
 
 /// What every account has, without the time and the connections.
 fn truth(twin: &Twin, market: &str) -> Value {
-    let (_, body) = twin.http("admin", &format!("GET /{market}/truth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    let (_, body) =
+        twin.http("admin", &format!("GET /{market}/truth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     serde_json::from_str::<Value>(&body).unwrap_or_else(|e| panic!("{e}: {body}"))["accounts"].clone()
 }
 
@@ -206,7 +247,8 @@ fn a_killed_twin_goes_on_where_it_was() {
         }
         let before = [truth(&twin, "spot"), truth(&twin, "usdm")];
         let answered = twin.get("spot", "/api/v3/time").1["serverTime"].as_i64().unwrap();
-        price = twin.get("usdm", "/fapi/v1/premiumIndex?symbol=BTCUSDT").1["markPrice"].as_str().unwrap().parse().unwrap();
+        price =
+            twin.get("usdm", "/fapi/v1/premiumIndex?symbol=BTCUSDT").1["markPrice"].as_str().unwrap().parse().unwrap();
         // SIGKILL: nothing is written in parting.
         twin.child.kill().unwrap();
         twin.child.wait().unwrap();
@@ -215,7 +257,8 @@ fn a_killed_twin_goes_on_where_it_was() {
         assert_eq!([truth(&twin, "spot"), truth(&twin, "usdm")], before, "round {round}");
         assert!(twin.get("spot", "/api/v3/time").1["serverTime"].as_i64().unwrap() >= answered, "its clock went on");
     }
-    let after: f64 = twin.get("usdm", "/fapi/v1/premiumIndex?symbol=BTCUSDT").1["markPrice"].as_str().unwrap().parse().unwrap();
+    let after: f64 =
+        twin.get("usdm", "/fapi/v1/premiumIndex?symbol=BTCUSDT").1["markPrice"].as_str().unwrap().parse().unwrap();
     assert!((after / price - 1.0).abs() < 0.05, "the market went on: {price} {after}");
     for (more, what) in [(&[][..], "another twin uses"), (&["--seed", "13"], "")] {
         let out =

@@ -7,7 +7,7 @@ use crate::out;
 use clap::{Args, Subcommand};
 use ctos_runtime::config::{Layers, Settings, parse_span};
 use ctos_runtime::market;
-use ctos_twin::server::{Clock, Found, Meta, Server, ServerConfig, StateDir, SystemClock};
+use ctos_twin::server::{AUTHORITY, Clock, Found, Meta, Server, ServerConfig, StateDir, SystemClock, Tls};
 use ctos_twin::{AccountSetting, LimitSettings, Market, Product, Rule, Twin, TwinConfig, TwinError};
 use ctos_types::Nanos;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Flags of `twin`.
 #[derive(Debug, Args)]
@@ -63,6 +64,9 @@ pub struct BinanceArgs {
     /// Directory in which orders, balances and the market outlive the twin: started again, it goes on
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// HTTPS and WSS with a certificate made on the spot; says which file to trust
+    #[arg(long)]
+    pub tls: bool,
     /// JSON list of accounts with balances and keys, in place of the test account
     #[arg(long, value_name = "FILE")]
     pub accounts: Option<PathBuf>,
@@ -115,6 +119,7 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
             t.admin(now, &deed).map_err(|why| CliError::user(format!("fault rule: {why}"), "see docs/twin.md"))?;
         }
     }
+    let secure = if args.tls { Some(certificate(state.as_ref())?) } else { None };
     let mut config = ServerConfig { admin_port: args.admin_port, state: state.clone(), ..ServerConfig::new(clock) };
     for twin in twins {
         match twin.product() {
@@ -122,11 +127,12 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
             Product::UsdM => config.usdm = Some((twin, args.usdm_port)),
         }
     }
+    config.tls = secure.as_ref().map(|s| s.tls.clone());
     let server = Server::start(config).map_err(told)?;
     if let Some(dir) = &state {
         dir.set_meta(&made).map_err(told)?;
     }
-    let addresses = addresses(&server, &made.accounts);
+    let addresses = addresses(&server, &made.accounts, secure.as_ref());
     out::show(global.json, &addresses, text)?;
     while !stop.load(Ordering::SeqCst) {
         if let Some(e) = server.failure() {
@@ -136,6 +142,29 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
     }
     drop(server);
     Ok(())
+}
+
+/// A certificate, and where the file to trust lies.
+struct Secure {
+    tls: Tls,
+    file: PathBuf,
+    /// Goes with the twin, where nothing else is kept.
+    _folder: Option<TempDir>,
+}
+
+fn certificate(state: Option<&StateDir>) -> Result<Secure, CliError> {
+    if let Some(dir) = state {
+        let (tls, file) = dir.tls().map_err(told)?;
+        return Ok(Secure { tls, file, _folder: None });
+    }
+    let tls = Tls::make().map_err(told)?;
+    let cannot = |e| {
+        CliError::user(format!("cannot write the certificate: {e}"), "check the system's folder for temporary files")
+    };
+    let folder = TempDir::with_prefix("ctos-twin-").map_err(cannot)?;
+    let file = folder.path().join(AUTHORITY);
+    std::fs::write(&file, tls.authority()).map_err(cannot)?;
+    Ok(Secure { tls, file, _folder: Some(folder) })
 }
 
 /// What the twins are made of: as before where they go on, else as the flags say. Errors: the flags say otherwise.
@@ -222,15 +251,20 @@ fn recorded(file: &str, product: Product) -> Result<Option<market::Opened>, CliE
     Ok((spot == (product == Product::Spot)).then_some(opened))
 }
 
-fn addresses(server: &Server, accounts: &[AccountSetting]) -> Value {
+fn addresses(server: &Server, accounts: &[AccountSetting], secure: Option<&Secure>) -> Value {
+    let s = if secure.is_some() { "s" } else { "" };
     let urls = |at: Option<SocketAddr>, api: &str| match at {
         Some(at) => {
-            json!({ "rest": format!("http://{at}"), "ws": format!("ws://{at}"), "ws_api": format!("ws://{at}{api}") })
+            json!({
+                "rest": format!("http{s}://{at}"),
+                "ws": format!("ws{s}://{at}"),
+                "ws_api": format!("ws{s}://{at}{api}"),
+            })
         }
         None => Value::Null,
     };
     let pair = accounts.iter().find_map(AccountSetting::hmac_pair);
-    json!({
+    let mut out = json!({
         "venue": "binance",
         "spot": urls(server.spot, "/ws-api/v3"),
         "usdm": urls(server.usdm, "/ws-fapi/v1"),
@@ -238,7 +272,11 @@ fn addresses(server: &Server, accounts: &[AccountSetting]) -> Value {
         "account": accounts.first().map(|a| a.name.clone()),
         "api_key": pair.map(|p| p.0),
         "api_secret": pair.map(|p| p.1),
-    })
+    });
+    if let Some(secure) = secure {
+        out["ca_file"] = json!(secure.file);
+    }
+    out
 }
 
 fn text(a: &Value) -> String {
@@ -254,7 +292,7 @@ fn text(a: &Value) -> String {
     ] {
         out += &line(name, &a[market][key]);
     }
-    for key in ["admin", "api_key", "api_secret"] {
+    for key in ["admin", "api_key", "api_secret", "ca_file"].into_iter().filter(|k| a.get(k).is_some()) {
         out += &line(key, &a[key]);
     }
     out + "Serving until stopped (Ctrl-C).\n"

@@ -18,8 +18,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The largest request body.
@@ -27,6 +29,9 @@ const LARGEST: usize = 1 << 20;
 
 /// Time for the first half of a reply to leave.
 const FLUSH: Duration = Duration::from_millis(50);
+
+/// Time for a client to agree on TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What a port shows.
 #[derive(Clone)]
@@ -83,7 +88,7 @@ impl Body for Text {
 }
 
 /// Accepts connections until the runtime ends.
-pub(super) async fn serve(listener: TcpListener, face: Face) {
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, face: Face) {
     loop {
         let Ok((stream, from)) = listener.accept().await else {
             // Out of file handles, most likely: others must close first.
@@ -92,14 +97,26 @@ pub(super) async fn serve(listener: TcpListener, face: Face) {
         };
         // Small frames must not wait for each other; a socket that is gone already says so later.
         let _ = stream.set_nodelay(true);
-        let face = face.clone();
+        let (face, tls) = (face.clone(), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(face.clone(), from, request));
-            let http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // Clients go away as they like, and faults break connections on purpose.
-            let _ = http.with_upgrades().await;
+            match tls {
+                None => talk(stream, face, from).await,
+                // A client that does not trust us goes away, and says why on its own side.
+                Some(tls) => {
+                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                        talk(stream, face, from).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, face: Face, from: SocketAddr) {
+    let service = service_fn(move |request| answer(face.clone(), from, request));
+    let http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // Clients go away as they like, and faults break connections on purpose.
+    let _ = http.with_upgrades().await;
 }
 
 async fn answer(face: Face, from: SocketAddr, request: hyper::Request<Incoming>) -> Result<Response<Text>, io::Error> {

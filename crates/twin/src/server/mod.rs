@@ -5,9 +5,11 @@ mod clock;
 mod http;
 mod socket;
 mod store;
+mod tls;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use store::{Found, Meta, StateDir};
+pub use store::{AUTHORITY, Found, Meta, StateDir};
+pub use tls::Tls;
 
 use crate::config::{Product, TwinError};
 use crate::conns::Outgoing;
@@ -180,13 +182,15 @@ pub struct ServerConfig {
     pub clock: Arc<dyn Clock>,
     /// Where the twins outlive the process.
     pub state: Option<StateDir>,
+    /// HTTPS and WSS on the venue's ports. The operator's stays plain.
+    pub tls: Option<Tls>,
 }
 
 impl ServerConfig {
     /// Nothing served yet, any free port, loopback.
     pub fn new(clock: Arc<dyn Clock>) -> ServerConfig {
         let address = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-        ServerConfig { spot: None, usdm: None, admin_port: 0, address, clock, state: None }
+        ServerConfig { spot: None, usdm: None, admin_port: 0, address, clock, state: None, tls: None }
     }
 }
 
@@ -215,55 +219,35 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// Opens the ports and serves from a thread of its own.
     pub fn start(config: ServerConfig) -> Result<Server, TwinError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| TwinError::new(format!("cannot start a runtime: {e}"), "free some threads and memory"))?;
-        let ServerConfig { spot, usdm, admin_port, address, clock, state } = config;
-        let (mut spot, mut usdm, admin) = runtime.block_on(async {
-            let spot = open(address, spot).await?;
-            let usdm = open(address, usdm).await?;
-            Ok::<_, TwinError>((spot, usdm, bind(address, admin_port).await?))
-        })?;
-        let local = |l: &TcpListener| l.local_addr().map_err(|e| TwinError::new(e.to_string(), "try again"));
-        let addresses = (
-            spot.as_ref().map(|(l, _)| local(l)).transpose()?,
-            usdm.as_ref().map(|(l, _)| local(l)).transpose()?,
-            local(&admin)?,
-        );
-        let mut keepers = Vec::new();
-        for (_, twin) in [&mut spot, &mut usdm].into_iter().flatten() {
-            let kept = state.as_ref().map(|dir| {
-                twin.record();
-                dir.keep(twin.product(), &twin.state())
-            });
-            keepers.push(kept.transpose()?);
-        }
-        let failed = Arc::new(OnceLock::new());
-        let failure = failed.clone();
-        let stop = Arc::new(Notify::new());
-        let stopped = stop.clone();
+        let (stop, failed) = (Arc::new(Notify::new()), Arc::new(OnceLock::new()));
+        let (stopped, failure) = (stop.clone(), failed.clone());
+        let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("twin".into())
             .spawn(move || {
-                runtime.block_on(async {
-                    let mut desks: Vec<(Product, Arc<Desk>)> = Vec::new();
-                    for ((listener, twin), keeper) in [spot, usdm].into_iter().flatten().zip(keepers) {
-                        let product = twin.product();
-                        let desk = Desk::new(twin, keeper, failed.clone(), clock.clone());
-                        tokio::spawn(desk.clone().keep());
-                        tokio::spawn(desk.clone().beat());
-                        tokio::spawn(http::serve(listener, http::Face::Venue(desk.clone())));
-                        desks.push((product, desk));
+                let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime,
+                    Err(e) => {
+                        let e = TwinError::new(format!("cannot start a runtime: {e}"), "free some threads and memory");
+                        // Whoever started us waits for it.
+                        let _ = tell.send(Err(e));
+                        return;
                     }
-                    tokio::spawn(http::serve(admin, http::Face::Admin(Arc::new(desks))));
-                    stopped.notified().await;
+                };
+                runtime.block_on(async {
+                    let opened = open(config, failed).await;
+                    let open = opened.is_ok();
+                    let _ = tell.send(opened);
+                    if open {
+                        stopped.notified().await;
+                    }
                 });
                 // Sockets that are still open are closed with the runtime.
                 runtime.shutdown_background();
             })
             .map_err(|e| TwinError::new(format!("cannot start a thread: {e}"), "free some threads and memory"))?;
-        let (spot, usdm, admin) = addresses;
+        let gone = || TwinError::new("the twin ended while it was started", "see what it said before");
+        let Addresses { spot, usdm, admin } = told.recv().map_err(|_| gone())??;
         Ok(Server { spot, usdm, admin, stop, failed: failure, thread: Some(thread) })
     }
 
@@ -283,11 +267,47 @@ impl Drop for Server {
     }
 }
 
-async fn open(address: IpAddr, twin: Option<(Twin, u16)>) -> Result<Option<(TcpListener, Twin)>, TwinError> {
-    match twin {
-        Some((twin, port)) => Ok(Some((bind(address, port).await?, twin))),
-        None => Ok(None),
+/// Where everything is served.
+struct Addresses {
+    spot: Option<SocketAddr>,
+    usdm: Option<SocketAddr>,
+    admin: SocketAddr,
+}
+
+/// Opens the ports and serves on them for as long as the runtime lives.
+async fn open(config: ServerConfig, failed: Arc<OnceLock<TwinError>>) -> Result<Addresses, TwinError> {
+    let ServerConfig { spot, usdm, admin_port, address, clock, state, tls } = config;
+    let acceptor = tls.as_ref().map(Tls::acceptor).transpose()?;
+    let local = |l: &TcpListener| l.local_addr().map_err(|e| TwinError::new(e.to_string(), "try again"));
+    // Every port first: a twin that cannot be served leaves nothing behind.
+    let mut twins = Vec::new();
+    for (twin, port) in [spot, usdm].into_iter().flatten() {
+        twins.push((bind(address, port).await?, twin));
     }
+    let admin = bind(address, admin_port).await?;
+    let mut addresses = Addresses { spot: None, usdm: None, admin: local(&admin)? };
+    let mut desks: Vec<(Product, Arc<Desk>)> = Vec::new();
+    for (listener, mut twin) in twins {
+        let (product, at) = (twin.product(), local(&listener)?);
+        match product {
+            Product::Spot => addresses.spot = Some(at),
+            Product::UsdM => addresses.usdm = Some(at),
+        }
+        let keeper = match &state {
+            Some(dir) => {
+                twin.record();
+                Some(dir.keep(product, &twin.state())?)
+            }
+            None => None,
+        };
+        let desk = Desk::new(twin, keeper, failed.clone(), clock.clone());
+        tokio::spawn(desk.clone().keep());
+        tokio::spawn(desk.clone().beat());
+        tokio::spawn(http::serve(listener, acceptor.clone(), http::Face::Venue(desk.clone())));
+        desks.push((product, desk));
+    }
+    tokio::spawn(http::serve(admin, None, http::Face::Admin(Arc::new(desks))));
+    Ok(addresses)
 }
 
 async fn bind(address: IpAddr, port: u16) -> Result<TcpListener, TwinError> {

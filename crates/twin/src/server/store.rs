@@ -4,6 +4,7 @@
 //! `spot-4.state` is the state before the first line of `spot-4.log`. A line is handed to the system before the reply it
 //! is about leaves, so that nothing that was answered is lost with the process.
 
+use super::tls::Tls;
 use crate::config::{AccountSetting, Product, TwinError};
 use crate::saved::{Entry, State};
 use ctos_types::UnixNanos;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const META: &str = "twin.json";
+/// What clients of a twin with TLS have to trust.
+pub const AUTHORITY: &str = "ca.pem";
 
 /// What a directory's twins are made of: it must be the same whenever they are taken up again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +88,21 @@ impl StateDir {
     pub fn set_meta(&self, meta: &Meta) -> Result<(), TwinError> {
         let path = self.dir.join(META);
         write_whole(&path, meta).map_err(|e| cannot("write", &path, e))
+    }
+
+    /// The directory's certificate, made the first time, so that clients need to be told only once; and the file with
+    /// what they have to trust.
+    pub fn tls(&self) -> Result<(Tls, PathBuf), TwinError> {
+        let [authority, server] = [AUTHORITY, "server.pem"].map(|name| self.dir.join(name));
+        let read = |path: &Path| fs::read_to_string(path).map_err(|e| cannot("read", path, e));
+        if server.exists() {
+            return Ok((Tls::from_pem(read(&authority)?, read(&server)?)?, authority));
+        }
+        let tls = Tls::make()?;
+        for (path, text) in [(&authority, tls.authority()), (&server, tls.server())] {
+            fs::write(path, text).map_err(|e| cannot("write", path, e))?;
+        }
+        Ok((tls, authority))
     }
 
     /// Numbers of a product's files with this ending, ascending.
