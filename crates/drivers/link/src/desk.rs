@@ -72,6 +72,8 @@ pub struct Holdings {
     pub positions: Vec<(InstrumentId, Leg, Position)>,
     /// Owned net of borrowings and interest. Empty: no balance was ever told, so the venue's first word is the start.
     pub cash: Vec<(Currency, Decimal)>,
+    /// Executions that are booked and remembered, whoever's orders they are on.
+    pub booked: Vec<(InstrumentId, ExecId)>,
     /// Highest sequence of each tag of ours that was ever placed.
     pub placed: Vec<(InstanceTag, u64)>,
 }

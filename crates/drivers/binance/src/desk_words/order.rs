@@ -239,8 +239,12 @@ impl Orders {
                 named.replaced(order.venue_order_id, carried);
             }
             // The list is older than what is known.
-            if client.generation != named.generation {
+            if client.generation < named.generation {
                 return None;
+            }
+            // A successor that was taken for one that never came to be: shown, so that it is dealt with.
+            if client.generation > named.generation {
+                return Some(OpenOrder { instrument, cl_ord_id: Some(id), view: view(order, named.carried(), now) });
             }
         }
         if order.conditional {

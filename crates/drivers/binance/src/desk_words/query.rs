@@ -201,6 +201,9 @@ impl BinanceDesk {
         let Some(last) = &probe.last else { return tracker::Answer::NotFound };
         let Some(named) = self.orders.get_mut(id) else { return tracker::Answer::NotFound };
         // The one before is cancelled, and its successor is not there: not yet, or it never was.
+        if now.after(self.offset) < last.ts_event.after(visibility) {
+            return tracker::Answer::Failed;
+        }
         if let Some(pending) = &mut named.pending {
             if now < pending.asked.after(visibility) {
                 return tracker::Answer::Failed;

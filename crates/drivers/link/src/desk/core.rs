@@ -8,10 +8,10 @@ use super::{DeskConfig, DeskWords, Holdings, Trouble, Wire};
 use crate::gateway::{Answer, Ask, Notice, Outbox, Part, PartStatus, SocketNews, SocketNo};
 use crate::reconcile::{Schedule, Subject};
 use crate::session::{LinkId, Session};
-use crate::tracker::{Action, Query, Tracker};
+use crate::tracker::{Action, PastFill, Query, Tracker};
 use ctos_types::{
-    AccountEvent, AccountId, ClientOrderId, Command, Currency, Decimal, Event, ExecId, InstrumentId, Leg, Nanos,
-    OrderReport, Qty, ReportBody, Request, UnixNanos, VenueOrderId,
+    AccountEvent, AccountId, Balance, ClientOrderId, Command, Currency, Decimal, Event, ExecId, InstrumentId, Leg,
+    Nanos, OrderReport, Qty, ReportBody, Request, UnixNanos, VenueOrderId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -34,6 +34,11 @@ pub(super) enum Job {
         round: u64,
     },
     History {
+        query: Query,
+        part: u32,
+    },
+    /// Whose an order of the venue is.
+    Owner {
         query: Query,
         part: u32,
     },
@@ -96,6 +101,8 @@ pub struct Desk<W: DeskWords> {
     // ---- looks
     pub(super) looks: BTreeMap<Subject, Look>,
     pub(super) rounds: u64,
+    /// Balances as the kernel was told them last.
+    pub(super) told_balances: BTreeMap<Currency, Balance>,
     pub(super) again: BTreeMap<Subject, UnixNanos>,
     pub(super) asked: BTreeMap<Subject, UnixNanos>,
     pub(super) odd_positions: Suspects<(InstrumentId, Leg), Qty>,
@@ -106,8 +113,12 @@ pub struct Desk<W: DeskWords> {
     /// Since when executions of an instrument may be missing.
     pub(super) agreed: UnixNanos,
     pub(super) histories: BTreeMap<InstrumentId, UnixNanos>,
+    /// Executions of a history on orders that nobody here knows, until the venue says whose they are.
+    pub(super) strangers: BTreeMap<InstrumentId, Vec<PastFill>>,
     /// Other people's open orders.
     pub(super) foreign: BTreeSet<(InstrumentId, VenueOrderId)>,
+    /// Orders that are closed with us and open in the last list, and in how many lists in a row.
+    pub(super) undead: BTreeMap<ClientOrderId, u32>,
     /// Instruments of which nothing may stay open, until the venue says so.
     pub(super) purge: BTreeMap<InstrumentId, u32>,
     /// Where the news in hand is about, for what the tracker says of it.
@@ -129,6 +140,7 @@ impl<W: DeskWords> Desk<W> {
         for (tag, seq) in &holdings.placed {
             tracker.used_up_to(*tag, *seq);
         }
+        tracker.booked(holdings.booked.iter().copied());
         for (id, leg, position) in &holdings.positions {
             ledger.set_position((*id, *leg), *position);
         }
@@ -181,15 +193,18 @@ impl<W: DeskWords> Desk<W> {
             flows: VecDeque::new(),
             looks: BTreeMap::new(),
             rounds: 0,
+            told_balances: BTreeMap::new(),
             again: BTreeMap::new(),
             asked: BTreeMap::new(),
             odd_positions: Suspects::default(),
             odd_cash: Suspects::default(),
             opening_cash: holdings.cash.is_empty(),
-            opening_positions: fresh,
+            opening_positions: fresh && offers.positions,
             agreed,
             histories: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             foreign: BTreeSet::new(),
+            undead: BTreeMap::new(),
             purge: BTreeMap::new(),
             context: (InstrumentId(0), VenueOrderId::EMPTY),
             above: None,
@@ -276,6 +291,7 @@ impl<W: DeskWords> Part for Desk<W> {
             Job::Query { query, part } => self.on_query(now, query, part, answer, out),
             Job::Look { subject, round } => self.on_look(now, subject, round, answer, out),
             Job::History { query, part } => self.on_history(now, query, part, answer, out),
+            Job::Owner { query, part } => self.on_owner(now, query, part, answer, out),
             Job::Settings { part } => self.on_settings(now, part, answer, out),
             Job::Connect(link) => self.on_connect(now, link, answer, out),
             Job::Renew(link) => self.on_renew(now, link, answer, out),

@@ -9,7 +9,7 @@ use crate::reconcile::Subject;
 use crate::tracker::{self, OrderView, Query};
 use ctos_types::{
     AccountEvent, Balance, CancelReason, ClientOrderId, Currency, Decimal, InstanceTag, InstrumentId, Leg, Nanos,
-    OrderReport, Qty, ReportBody, UnixNanos, VenueOrderId,
+    OrderReport, Qty, ReportBody, Rounding, UnixNanos, VenueOrderId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -139,6 +139,7 @@ impl<W: DeskWords> Desk<W> {
 
     fn compare_orders(&mut self, now: UnixNanos, asked: UnixNanos, list: &[OpenOrder], out: &mut Outbox) {
         let known = |id: &ClientOrderId, desk: &Self| desk.tracker.knows(*id);
+        let before = std::mem::take(&mut self.undead);
         let mut mine: Vec<(ClientOrderId, OrderView)> = Vec::new();
         let mut foreign = BTreeSet::new();
         for order in list {
@@ -159,6 +160,17 @@ impl<W: DeskWords> Desk<W> {
             }
             if !known(&id, self) {
                 foreign.insert((order.instrument, order.view.venue_order_id));
+            } else if !self.tracker.is_open(id) {
+                // Closed with us. Seen open again and again, it is not an old list: nobody here would ever cancel it.
+                let seen = before.get(&id).copied().unwrap_or(0) + 1;
+                self.undead.insert(id, seen);
+                if seen >= UNDEAD {
+                    out.notices.push(warning(format!("order {id} was taken for closed and is open: cancelled")));
+                    if let Some(wire) = self.words.cancel_stray(order) {
+                        let within = self.config.other_within;
+                        self.ask(wire, Job::Other, within, out);
+                    }
+                }
             }
             mine.push((id, order.view));
         }
@@ -220,13 +232,16 @@ impl<W: DeskWords> Desk<W> {
         for key in keys {
             let have = ours.get(&key).copied().unwrap_or_default();
             let want = theirs.get(&key).copied().unwrap_or_default();
+            let quiet = self.ledger.is_quiet(key, since) && self.is_settled(key.0);
             if have == want {
                 self.odd_positions.clear(key);
+                if quiet && let Some(row) = list.iter().find(|r| (r.instrument, r.leg) == key) {
+                    self.rebase(now, row, out);
+                }
                 continue;
             }
             all_agree = false;
             let by = Qty(want.0 - have.0);
-            let quiet = self.ledger.is_quiet(key, since) && self.is_settled(key.0);
             match self.odd_positions.judge(key, by, quiet) {
                 Judged::New => {
                     self.ask_history(now, key.0, out);
@@ -252,6 +267,25 @@ impl<W: DeskWords> Desk<W> {
         self.tracker.set_position(instrument, leg, self.ledger.position((instrument, leg)).qty);
         let account = self.id();
         self.account_event(now, &AccountEvent::Opening { account, instrument, leg, qty, entry_px }, out);
+    }
+
+    /// Fills that were found late were booked in another order than the venue's, and so the cost of what is left
+    /// differs: the venue's is taken over, since every later profit is counted from it.
+    fn rebase(&mut self, now: UnixNanos, row: &PositionRow, out: &mut Outbox) {
+        let held = self.ledger.position((row.instrument, row.leg));
+        let i = self.words.instruments().get(row.instrument);
+        let (Some(theirs), Some(ours)) = (row.entry_px, held.avg_px(i)) else { return };
+        let (Ok(cost), false) = (i.value_at(theirs, held.qty), held.is_flat()) else { return };
+        let off = cost.checked_sub(held.cost).map_or(Decimal::MAX, Decimal::abs);
+        let least = cost.abs().mul_ratio(1, 1_000_000, Rounding::Up).unwrap_or_default();
+        if off <= least {
+            return;
+        }
+        let PositionRow { instrument, leg, .. } = *row;
+        let away = PositionRow { instrument, leg, qty: Qty(-held.qty.0), entry_px: Some(ours) };
+        self.adopt_position(now, &away, out);
+        self.adopt_position(now, &PositionRow { qty: held.qty, ..*row }, out);
+        self.again_at(Subject::Balances, now.after(self.config.second_look));
     }
 
     /// Whether no order of the instrument is in doubt and no history of it is under way.
@@ -284,12 +318,10 @@ impl<W: DeskWords> Desk<W> {
     // ---- balances
 
     fn compare_balances(&mut self, now: UnixNanos, asked: UnixNanos, list: &[BalanceRow], out: &mut Outbox) {
-        let account = self.id();
         if std::mem::take(&mut self.opening_cash) {
             for BalanceRow { currency, balance } in list {
                 self.ledger.set_cash(*currency, net(balance));
-                let event = AccountEvent::Balance { account, currency: *currency, balance: *balance };
-                self.account_event(now, &event, out);
+                self.tell_balance(now, *currency, *balance, out);
             }
             return;
         }
@@ -300,11 +332,9 @@ impl<W: DeskWords> Desk<W> {
         for currency in keys {
             let balance = theirs.get(&currency).copied().unwrap_or_default();
             let by = net(&balance).checked_sub(self.ledger.cash(currency)).unwrap_or_default();
-            if by.is_zero() {
+            if by.is_zero() || self.take_dust(now, currency, by, out) {
                 self.odd_cash.clear(currency);
-                if theirs.contains_key(&currency) {
-                    self.account_event(now, &AccountEvent::Balance { account, currency, balance }, out);
-                }
+                self.tell_balance(now, currency, balance, out);
                 continue;
             }
             let settled = self.concerned(currency).into_iter().all(|id| self.is_settled(id));
@@ -322,7 +352,7 @@ impl<W: DeskWords> Desk<W> {
                 Judged::Stands => {
                     out.notices.push(warning(format!("the balance of {currency} differs from ours by {by}: adjusted")));
                     self.adjust_cash(now, currency, by, out);
-                    self.account_event(now, &AccountEvent::Balance { account, currency, balance }, out);
+                    self.tell_balance(now, currency, balance, out);
                 }
             }
         }
@@ -350,12 +380,12 @@ impl<W: DeskWords> Desk<W> {
 
     /// The stream tells a balance. It is passed on where it agrees; a difference is a fill on its way, or is found out.
     pub(super) fn balance_told(&mut self, now: UnixNanos, currency: Currency, balance: Balance, out: &mut Outbox) {
-        let account = self.id();
         if self.opening_cash {
             return;
         }
-        if net(&balance) == self.ledger.cash(currency) {
-            self.account_event(now, &AccountEvent::Balance { account, currency, balance }, out);
+        let by = net(&balance).checked_sub(self.ledger.cash(currency)).unwrap_or(Decimal::MAX);
+        if by.is_zero() || self.take_dust(now, currency, by, out) {
+            self.tell_balance(now, currency, balance, out);
         }
     }
 
@@ -370,7 +400,7 @@ impl<W: DeskWords> Desk<W> {
             return;
         }
         let query = Query {
-            about: ClientOrderId { tag: InstanceTag(0), seq: 0 },
+            about: NOBODY,
             account: self.id(),
             instrument,
             number: 0,
@@ -395,16 +425,86 @@ impl<W: DeskWords> Desk<W> {
                 let within = self.config.other_within;
                 self.ask(wire, Job::History { query, part: part + 1 }, within, out);
             }
-            Found::Done(answer) => {
-                self.histories.remove(&query.instrument);
-                let tracker::Answer::Fills(fills) = answer else { return };
-                let mut actions = std::mem::take(&mut self.actions);
-                self.tracker.on_history(now, self.account[0], &fills, &mut actions);
-                self.actions = actions;
+            Found::Done(tracker::Answer::Fills(fills)) => {
+                let strangers = self.tracker.on_history(now, &fills);
+                self.strangers.insert(query.instrument, strangers);
+                self.next_stranger(now, query.instrument, out);
             }
+            Found::Done(_) => drop(self.histories.remove(&query.instrument)),
         }
     }
+
+    /// Asks whose the next unknown order is. Its executions are somebody else's only if the venue says so.
+    fn next_stranger(&mut self, now: UnixNanos, instrument: InstrumentId, out: &mut Outbox) {
+        let first = self.strangers.get(&instrument).and_then(|list| list.first()).copied();
+        let Some(past) = first else {
+            self.strangers.remove(&instrument);
+            self.histories.remove(&instrument);
+            return;
+        };
+        let query = Query {
+            about: NOBODY,
+            account: self.id(),
+            instrument,
+            number: 0,
+            ask: tracker::Ask::Owner(past.venue_order_id),
+        };
+        match self.words.query(now, &query) {
+            Ok(wire) => {
+                let within = self.config.other_within;
+                self.ask(wire, Job::Owner { query, part: 0 }, within, out);
+            }
+            Err(_) => drop((self.strangers.remove(&instrument), self.histories.remove(&instrument))),
+        }
+    }
+
+    pub(super) fn on_owner(&mut self, now: UnixNanos, query: Query, part: u32, answer: &Answer<'_>, out: &mut Outbox) {
+        let Query { instrument, .. } = query;
+        match self.words.read_query(now, &query, part, answer) {
+            Found::More(wire) => {
+                let within = self.config.other_within;
+                self.ask(wire, Job::Owner { query, part: part + 1 }, within, out);
+            }
+            Found::Done(tracker::Answer::Owner(owner)) => {
+                let tracker::Ask::Owner(asked) = query.ask else { return };
+                let list = self.strangers.remove(&instrument).unwrap_or_default();
+                let (theirs, rest): (Vec<_>, Vec<_>) = list.into_iter().partition(|p| p.venue_order_id == asked);
+                self.strangers.insert(instrument, rest);
+                let mut actions = std::mem::take(&mut self.actions);
+                self.tracker.on_strangers(now, self.account[0], owner, &theirs, &mut actions);
+                self.actions = actions;
+                self.carry_out(now, out);
+                self.next_stranger(now, instrument, out);
+            }
+            // Asked again with the next difference.
+            Found::Done(_) => drop((self.strangers.remove(&instrument), self.histories.remove(&instrument))),
+        }
+    }
+
+    /// A balance that agrees with ours, where it is news to the kernel.
+    fn tell_balance(&mut self, now: UnixNanos, currency: Currency, balance: Balance, out: &mut Outbox) {
+        if self.told_balances.insert(currency, balance) != Some(balance) {
+            let account = self.id();
+            self.account_event(now, &AccountEvent::Balance { account, currency, balance }, out);
+        }
+    }
+
+    /// What the venue shows is rounded, and so are our sums: so little is taken over without a word.
+    fn take_dust(&mut self, now: UnixNanos, currency: Currency, by: Decimal, out: &mut Outbox) -> bool {
+        let dust = !by.is_zero() && by.abs() <= DUST;
+        if dust {
+            self.adjust_cash(now, currency, by, out);
+        }
+        dust
+    }
 }
+
+/// Looks in a row that show an order open which is closed with us, before it is cancelled.
+const UNDEAD: u32 = 2;
+/// Questions that no order of ours is the subject of.
+const NOBODY: ClientOrderId = ClientOrderId { tag: InstanceTag(0), seq: 0 };
+/// A ten-millionth of a coin.
+const DUST: Decimal = Decimal::from_atoms(100_000_000_000);
 
 /// Marks a look that is wanted once more when it ends. Rounds are even.
 const AGAIN: u64 = 1;

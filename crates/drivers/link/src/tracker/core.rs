@@ -24,6 +24,8 @@ pub struct Tracker {
     highest: BTreeMap<InstanceTag, u64>,
     agenda: BTreeSet<(UnixNanos, ClientOrderId)>,
     external: VecDeque<(InstrumentId, ExecId)>,
+    /// Executions that earlier lives booked.
+    booked: BTreeSet<(InstrumentId, ExecId)>,
     /// Net of every counted fill on top of what the venue said at the start.
     pub(super) positions: BTreeMap<(InstrumentId, Leg), i64>,
     foreign_told: BTreeSet<InstanceTag>,
@@ -40,6 +42,7 @@ impl Tracker {
             highest: BTreeMap::new(),
             agenda: BTreeSet::new(),
             external: VecDeque::new(),
+            booked: BTreeSet::new(),
             positions: BTreeMap::new(),
             foreign_told: BTreeSet::new(),
             next_query: 0,
@@ -84,6 +87,11 @@ impl Tracker {
         }
         self.orders.insert(id, tracked);
         self.doubt(now, id);
+    }
+
+    /// Executions that are booked already, whoever's they are: not counted again for strangers'.
+    pub fn booked(&mut self, execs: impl IntoIterator<Item = (InstrumentId, ExecId)>) {
+        self.booked.extend(execs);
     }
 
     /// Ids of this tag up to `seq` were used by earlier lives: none of them is placed again.

@@ -2,7 +2,7 @@
 //! Never: concludes from one answer, from a list that lacks something, or from a query that failed.
 
 use super::core::GONE;
-use super::order::{Doubt, End, Phase, Stage, Tracked};
+use super::order::{Doubt, End, Phase, Stage};
 use super::{Action, Alarm, Answer, Ask, News, NewsBody, PastFill, Query, Tracker};
 use ctos_types::{AccountId, ClientOrderId, Fill, Nanos, OrderQty, Qty, ReportBody, Request, UnixNanos};
 use std::collections::BTreeMap;
@@ -172,8 +172,9 @@ impl Tracker {
     }
 
     /// Fills of an instrument that were asked for because something did not add up. Those of our orders that are not
-    /// booked make the order look for itself; those of strangers are passed on, once.
-    pub fn on_history(&mut self, now: UnixNanos, account: AccountId, fills: &[PastFill], out: &mut Vec<Action>) {
+    /// booked make the order look for itself; those on orders that nobody here knows come back, to be asked about.
+    pub fn on_history(&mut self, now: UnixNanos, fills: &[PastFill]) -> Vec<PastFill> {
+        let mut strangers = Vec::new();
         for past in fills {
             let by_venue = self.by_venue_id.get(&(past.instrument, past.venue_order_id)).copied();
             let owner = past.cl_ord_id.or(by_venue);
@@ -182,14 +183,27 @@ impl Tracker {
                 if !order.has_exec(&past.fill.exec_id) {
                     self.doubt(now, id);
                 }
-                continue;
+            } else if owner.is_none() && !self.knows_external(past) {
+                strangers.push(*past);
             }
-            // An order whose id at the venue is not known yet may be the one that filled.
-            let maybe_ours =
-                |o: &Tracked| !o.is_closed() && o.phase == Phase::Sent && o.request.instrument == past.instrument;
-            if owner.is_some() || self.knows_external(past) || self.orders.values().any(maybe_ours) {
-                continue;
-            }
+        }
+        strangers
+    }
+
+    /// Whose the order of some fills is that [`Tracker::on_history`] gave back. Nobody's of ctos: passed on, once.
+    pub fn on_strangers(
+        &mut self,
+        now: UnixNanos,
+        account: AccountId,
+        owner: Option<ClientOrderId>,
+        fills: &[PastFill],
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(id) = owner {
+            // Known again by its id at the venue; one that is closed and forgotten was booked when it was not.
+            return self.nudge(now, id);
+        }
+        for past in fills {
             let body = NewsBody::Fill { fill: past.fill, cum_qty: None };
             let PastFill { instrument, venue_order_id, ts_event, .. } = *past;
             let news = News { account, instrument, cl_ord_id: None, venue_order_id, ts_event, body };

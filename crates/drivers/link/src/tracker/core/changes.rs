@@ -120,7 +120,11 @@ impl Tracker {
             out.push(Action::Alarm(Alarm::DuplicateFill { id, fill }));
         }
         let body = match end {
-            // The fills have said it.
+            // The fills have said it, unless the venue made the order smaller (reduce-only) or its size is the venue's to
+            // say (by amount): what it came to be is the end of it.
+            End::Filled if order.size.is_none_or(|size| order.cum < size.0) => {
+                Some(ReportBody::Amended { price: None, qty: Qty(order.cum) })
+            }
             End::Filled => None,
             End::Canceled(reason) => Some(ReportBody::Canceled { reason }),
             End::Expired => Some(ReportBody::Expired),
@@ -131,8 +135,9 @@ impl Tracker {
                 code: Text::cut(NEVER_ARRIVED),
             }),
         };
+        let at = now.max(order.amended_at);
         if let Some(body) = body {
-            self.report(id, now, body, out);
+            self.report(id, at, body, out);
         }
         self.retire(id);
     }
@@ -225,14 +230,18 @@ impl Tracker {
         out: &mut Vec<Action>,
     ) {
         let Some(order) = self.open_mut(id) else { return };
-        if ts_event < order.amended_at {
+        let now_px = price.or(order.price);
+        let as_asked = |a: &Amend| a.qty.is_none_or(|q| q == qty) && (a.price.is_none() || a.price == now_px);
+        let asked = order.amend.as_ref().is_some_and(as_asked);
+        // What we wait for is no old news, whatever the venue's clock has done meanwhile.
+        if ts_event < order.amended_at && !asked {
             return;
         }
+        let ts_event = ts_event.max(order.amended_at);
         order.amended_at = ts_event;
         order.size = order.size.map(|_| qty);
-        order.price = price.or(order.price);
-        let as_asked = |a: &Amend| a.qty.is_none_or(|q| q == qty) && (a.price.is_none() || a.price == order.price);
-        if order.amend.as_ref().is_some_and(as_asked) {
+        order.price = now_px;
+        if asked {
             order.amend = None;
         }
         self.report(id, ts_event, ReportBody::Amended { price, qty }, out);

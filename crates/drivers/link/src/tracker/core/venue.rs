@@ -179,7 +179,7 @@ impl Tracker {
             NewsBody::Rejected { reason, code } => ReportBody::Rejected { request: Request::Place, reason, code },
             NewsBody::Fill { fill, .. } => {
                 let key = (news.instrument, fill.exec_id);
-                if self.external.contains(&key) {
+                if self.external.contains(&key) || self.booked.contains(&key) {
                     return;
                 }
                 if self.external.len() == EXTERNAL_KEPT {
@@ -204,6 +204,7 @@ impl Tracker {
     }
 
     pub(in crate::tracker) fn knows_external(&self, past: &PastFill) -> bool {
-        self.external.contains(&(past.instrument, past.fill.exec_id))
+        let key = (past.instrument, past.fill.exec_id);
+        self.external.contains(&key) || self.booked.contains(&key)
     }
 }

@@ -66,7 +66,6 @@ impl Tracker {
         let (Some(amend), Some(qty)) = (order.amend, view.qty) else { return };
         let as_asked = amend.qty.is_none_or(|q| q == qty) && (amend.price.is_none() || amend.price == view.price);
         if as_asked {
-            order.amended_at = order.amended_at.min(view.ts_event);
             return self.amended(now, id, view.price, qty, view.ts_event, out);
         }
         if amend.doubtful && view.state == ViewState::Open && now >= amend.sent.after(visibility) {
