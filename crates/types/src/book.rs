@@ -28,8 +28,8 @@ impl L2Book {
     pub fn set(&mut self, side: Side, price: Price, qty: Qty) {
         // One copy of the code a side: the search then compares without a call.
         match side {
-            Side::Buy => put(&mut self.bids, price, qty, |p| p.0),
-            Side::Sell => put(&mut self.asks, price, qty, |p| -p.0),
+            Side::Buy => put(&mut self.bids, price, qty, |p| p < price),
+            Side::Sell => put(&mut self.asks, price, qty, |p| p > price),
         }
     }
 
@@ -86,28 +86,27 @@ impl L2Book {
     }
 }
 
-/// Sets a size in levels that are sorted by `key`, ascending.
-fn put(levels: &mut Vec<Level>, price: Price, qty: Qty, key: impl Fn(Price) -> i64) {
-    let want = key(price);
-    // Most updates touch the last few entries: look there before the binary search.
-    let near = levels.len().saturating_sub(8);
-    let at = if near == 0 || key(levels[near].price) < want {
-        let mut at = levels.len();
-        while at > near && key(levels[at - 1].price) >= want {
-            at -= 1;
+/// Levels at the end that are looked through one by one before the others are searched.
+const NEAR: usize = 8;
+
+/// Sets a size in levels that are sorted. `before`: what lies below `price` in them.
+#[inline]
+fn put(levels: &mut Vec<Level>, price: Price, qty: Qty, before: impl Fn(Price) -> bool) {
+    let at = match levels.last_chunk::<NEAR>() {
+        // Most updates touch the last few entries. All of them are counted: leaving off early would have to be guessed.
+        Some(near) if before(near[0].price) => {
+            let below = near.iter().fold(0, |n, l| n + usize::from(before(l.price)));
+            levels.len() - NEAR + below
         }
-        at
-    } else {
-        levels[..=near].partition_point(|l| key(l.price) < want)
+        _ => levels.partition_point(|l| before(l.price)),
     };
-    let found = levels.get(at).is_some_and(|l| l.price == price);
-    match (found, qty.0 > 0) {
-        (true, true) => levels[at].qty = qty,
-        (true, false) => {
+    match levels.get_mut(at).filter(|l| l.price == price) {
+        Some(level) if qty.0 > 0 => level.qty = qty,
+        Some(_) => {
             levels.remove(at);
         }
-        (false, true) => levels.insert(at, Level { price, qty }),
-        (false, false) => {}
+        None if qty.0 > 0 => levels.insert(at, Level { price, qty }),
+        None => {}
     }
 }
 

@@ -85,6 +85,16 @@ impl Decimal {
         self.0
     }
 
+    /// The whole part and the atoms beyond it, both with the number's sign.
+    #[inline]
+    pub fn parts(self) -> (i128, i128) {
+        match i64::try_from(self.0) {
+            // A division of 64 bits by a constant is a multiplication.
+            Ok(atoms) => ((atoms / POW10[18]).into(), (atoms % POW10[18]).into()),
+            Err(_) => (self.0 / ONE, self.0 % ONE),
+        }
+    }
+
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
@@ -168,57 +178,55 @@ impl Decimal {
 }
 
 /// `n / d` rounded. `d` must not be zero.
+///
+/// Panics where the result leaves `i128`: only `i128::MIN / -1` does.
 pub fn div_rounded(n: i128, d: i128, rounding: Rounding) -> i128 {
-    let q = n / d;
-    let r = n - q * d;
-    if r == 0 {
-        return q;
-    }
-    let negative = (n < 0) != (d < 0);
-    let away = match rounding {
-        Rounding::Down => false,
-        Rounding::Up => true,
-        Rounding::Floor => negative,
-        Rounding::Ceil => !negative,
-        Rounding::HalfEven => {
-            let (r, d) = (r.unsigned_abs(), d.unsigned_abs());
-            match r.cmp(&(d - r)) {
-                std::cmp::Ordering::Less => false,
-                std::cmp::Ordering::Greater => true,
-                std::cmp::Ordering::Equal => q % 2 != 0,
-            }
-        }
-    };
-    match (away, negative) {
-        (false, _) => q,
-        (true, false) => q + 1,
-        (true, true) => q - 1,
-    }
+    let (q, r) = div_rem(n.unsigned_abs(), d.unsigned_abs());
+    signed(q, r, d.unsigned_abs(), (n < 0) != (d < 0), rounding).expect("a quotient within 128 bits")
 }
 
 /// `a * b / d` with a 256-bit product and one rounding. `None` when the result leaves `i128`.
 pub fn mul_div(a: i128, b: i128, d: i128, rounding: Rounding) -> Option<i128> {
-    if let Some(product) = a.checked_mul(b) {
-        // i128::MIN / -1 is the one quotient that does not fit.
-        return (product != i128::MIN || d != -1).then(|| div_rounded(product, d, rounding));
-    }
     let negative = (a < 0) ^ (b < 0) ^ (d < 0);
-    let (hi, lo) = wide_mul(a.unsigned_abs(), b.unsigned_abs());
-    let (q, r) = wide_div(hi, lo, d.unsigned_abs())?;
-    let q = i128::try_from(q).ok()?;
-    let away = match rounding {
-        _ if r == 0 => false,
-        Rounding::Down => false,
-        Rounding::Up => true,
-        Rounding::Floor => negative,
-        Rounding::Ceil => !negative,
-        Rounding::HalfEven => {
-            let rest = d.unsigned_abs() - r;
-            r > rest || (r == rest && q % 2 != 0)
+    let (a, b, d) = (a.unsigned_abs(), b.unsigned_abs(), d.unsigned_abs());
+    let (q, r) = match a.checked_mul(b) {
+        Some(product) => div_rem(product, d),
+        None => {
+            let (hi, lo) = wide_mul(a, b);
+            wide_div(hi, lo, d)?
         }
     };
-    let q = if away { q.checked_add(1)? } else { q };
-    Some(if negative { -q } else { q })
+    signed(q, r, d, negative, rounding)
+}
+
+/// Quotient and remainder. Without signs, and in 64 bits where that is enough: a division of 128 bits is the most
+/// expensive thing here.
+#[inline]
+fn div_rem(n: u128, d: u128) -> (u128, u128) {
+    if (n | d) >> 64 == 0 {
+        let (n, d) = (n as u64, d as u64);
+        return (u128::from(n / d), u128::from(n % d));
+    }
+    let q = n / d;
+    (q, n.wrapping_sub(q.wrapping_mul(d)))
+}
+
+/// The rounded quotient with its sign, from those of the magnitudes.
+#[inline]
+fn signed(q: u128, r: u128, d: u128, negative: bool, rounding: Rounding) -> Option<i128> {
+    let away = r != 0
+        && match rounding {
+            Rounding::Down => false,
+            Rounding::Up => true,
+            Rounding::Floor => negative,
+            Rounding::Ceil => !negative,
+            Rounding::HalfEven => {
+                let rest = d - r;
+                r > rest || (r == rest && !q.is_multiple_of(2))
+            }
+        };
+    let q = q.checked_add(u128::from(away))?;
+    if negative { 0i128.checked_sub_unsigned(q) } else { i128::try_from(q).ok() }
 }
 
 fn wide_mul(a: u128, b: u128) -> (u128, u128) {
@@ -240,12 +248,9 @@ fn wide_div(hi: u128, lo: u128, d: u128) -> Option<(u128, u128)> {
     }
     // Every product of decimals divides by 10^18, which fits one limb: two plain divisions, since hi < d < 2^64.
     if d >> 64 == 0 {
-        // The remainder by multiplication: a division of 128 bits is the most expensive thing here.
-        let upper = (hi << 64) | (lo >> 64);
-        let high = upper / d;
-        let lower = ((upper - high * d) << 64) | (lo & u128::from(u64::MAX));
-        let low = lower / d;
-        return Some(((high << 64) | low, lower - low * d));
+        let (high, rest) = div_rem((hi << 64) | (lo >> 64), d);
+        let (low, rest) = div_rem((rest << 64) | (lo & u128::from(u64::MAX)), d);
+        return Some(((high << 64) | low, rest));
     }
     // Long division in limbs of 64 bits; with the divisor's top bit set, a guessed digit is at most two too large.
     let shift = d.leading_zeros();
@@ -457,7 +462,39 @@ mod tests {
         assert_eq!(d("1").div(Decimal::ZERO, Rounding::Up), Err(NumberError::DivisionByZero));
     }
 
+    #[test]
+    fn the_ends_of_the_range() {
+        let (max, min) = (i128::MAX, i128::MIN);
+        assert_eq!((div_rounded(min, 1, Rounding::Up), div_rounded(max, -1, Rounding::Up)), (min, -max));
+        assert_eq!(mul_div(min, 1, -1, Rounding::Down), None);
+        assert_eq!(mul_div(min, -1, -1, Rounding::Down), Some(min));
+        assert_eq!(mul_div(max, 3, 2, Rounding::Down), None);
+        assert_eq!(mul_div(max, 3, -4, Rounding::HalfEven), Some(-127_605_887_595_351_923_798_765_477_786_913_079_295));
+    }
+
     proptest! {
+        // Against the signed division of the language, in 64 bits and beyond.
+        #[test]
+        fn rounded_quotients(n in prop_oneof![any::<i128>(), any::<i64>().prop_map(i128::from)],
+                             d in prop_oneof![any::<i128>(), any::<i64>().prop_map(i128::from), -9i128..10]) {
+            prop_assume!(d != 0 && n.checked_div(d).is_some());
+            let (q, exact, negative) = (n / d, n % d == 0, (n < 0) != (d < 0));
+            let beyond = if negative { q.checked_sub(1) } else { q.checked_add(1) };
+            for (mode, away) in [
+                (Rounding::Down, false),
+                (Rounding::Up, true),
+                (Rounding::Floor, negative),
+                (Rounding::Ceil, !negative),
+            ] {
+                let want = if exact || !away { q } else { beyond.unwrap() };
+                prop_assert_eq!(div_rounded(n, d, mode), want);
+            }
+            let nearest = div_rounded(n, d, Rounding::HalfEven);
+            let (below, rest) = (q, (n % d).unsigned_abs());
+            let other = d.unsigned_abs() - rest;
+            prop_assert_eq!(nearest == below, rest < other || (rest == other && below % 2 == 0), "{} / {}", n, d);
+        }
+
         #[test]
         fn text_round_trip(atoms in any::<i128>()) {
             let value = Decimal::from_atoms(atoms.max(-i128::MAX));

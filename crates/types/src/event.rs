@@ -119,28 +119,32 @@ impl From<Control> for EventBuf {
 impl EventBuf {
     #[inline]
     pub fn as_event(&self) -> Event<'_> {
-        let market = |instrument, ts_event, data| Event::Market(Market { instrument, ts_event, data });
+        // Each is written where it is to be: one value that all of them pass through would be copied once more.
         match &self.kind {
-            EventKind::Quote { instrument, ts_event, quote, update_id } => {
-                market(*instrument, *ts_event, MarketData::Quote { quote: *quote, update_id: *update_id })
+            &EventKind::Quote { instrument, ts_event, quote, update_id } => {
+                Event::Market(Market { instrument, ts_event, data: MarketData::Quote { quote, update_id } })
             }
-            EventKind::Trade { instrument, ts_event, trade } => {
-                market(*instrument, *ts_event, MarketData::Trade(*trade))
+            &EventKind::Trade { instrument, ts_event, trade } => {
+                Event::Market(Market { instrument, ts_event, data: MarketData::Trade(trade) })
             }
-            EventKind::Depth { instrument, ts_event, bids, snapshot, update_id } => {
-                let (bids, asks) = self.levels.split_at(*bids);
-                market(
-                    *instrument,
-                    *ts_event,
-                    MarketData::Depth { bids, asks, snapshot: *snapshot, update_id: *update_id },
-                )
+            &EventKind::Depth { instrument, ts_event, bids, snapshot, update_id } => {
+                let (bids, asks) = self.levels.split_at(bids);
+                let data = MarketData::Depth { bids, asks, snapshot, update_id };
+                Event::Market(Market { instrument, ts_event, data })
             }
-            EventKind::Bar { instrument, ts_event, bar } => market(*instrument, *ts_event, MarketData::Bar(*bar)),
-            EventKind::Mark { instrument, ts_event, mark } => market(*instrument, *ts_event, MarketData::Mark(mark)),
+            &EventKind::Bar { instrument, ts_event, bar } => {
+                Event::Market(Market { instrument, ts_event, data: MarketData::Bar(bar) })
+            }
+            EventKind::Mark { instrument, ts_event, mark } => {
+                Event::Market(Market { instrument: *instrument, ts_event: *ts_event, data: MarketData::Mark(mark) })
+            }
             EventKind::Funding { instrument, ts_event, funding } => {
-                market(*instrument, *ts_event, MarketData::Funding(funding))
+                let data = MarketData::Funding(funding);
+                Event::Market(Market { instrument: *instrument, ts_event: *ts_event, data })
             }
-            EventKind::Gap { instrument, ts_event } => market(*instrument, *ts_event, MarketData::Gap),
+            &EventKind::Gap { instrument, ts_event } => {
+                Event::Market(Market { instrument, ts_event, data: MarketData::Gap })
+            }
             EventKind::Report(report) => Event::Report(report),
             EventKind::Account(event) => Event::Account(event),
             EventKind::Rules { instrument, rules } => Event::Rules { instrument: *instrument, rules },

@@ -257,7 +257,15 @@ impl Instrument {
 
     /// Signed worth in settlement currency of holding `qty` (signed) at `px`: what profit is the difference of.
     /// Linear and spot: exact. Inverse: `-qty * unit / px`, rounded half-even to 18 places.
+    #[inline]
     pub fn value(&self, px: Price, qty: Qty) -> Result<Decimal, NumberError> {
+        match self.plain_value(px, qty) {
+            Some(value) => Ok(value),
+            None => self.scaled_value(px, qty),
+        }
+    }
+
+    fn scaled_value(&self, px: Price, qty: Qty) -> Result<Decimal, NumberError> {
         if self.is_inverse() {
             return self.value_at(self.price_decimal(px), qty);
         }
@@ -265,11 +273,7 @@ impl Instrument {
         let product = px.0 as i128 * qty.0 as i128;
         let scale = pow10(18 - self.price_decimals - self.qty_decimals);
         let overflow = || NumberError::Overflow(format!("{} * {}", self.price_text(px), self.qty_text(qty)));
-        // Two factors of 64 bits are one multiplication, and nearly every position is one of those.
-        let atoms = match i64::try_from(product) {
-            Ok(small) => i128::from(small) * scale,
-            Err(_) => product.checked_mul(scale).ok_or_else(overflow)?,
-        };
+        let atoms = product.checked_mul(scale).ok_or_else(overflow)?;
         let plain = Decimal::from_atoms(atoms);
         let unit = self.unit()?;
         if unit == Decimal::ONE { Ok(plain) } else { plain.mul(unit, Rounding::HalfEven) }
@@ -279,11 +283,16 @@ impl Instrument {
     /// `None` says nothing but to ask there.
     #[inline]
     pub fn plain_value(&self, px: Price, qty: Qty) -> Option<Decimal> {
-        if self.is_inverse() || self.contract_value != Decimal::ONE || self.multiplier != Decimal::ONE {
-            return None;
-        }
-        let product = px.0.checked_mul(qty.0)?;
-        Some(Decimal::from_atoms(i128::from(product) * pow10(18 - self.price_decimals - self.qty_decimals)))
+        let scale = self.plain_scale()?;
+        Some(Decimal::from_atoms(i128::from(px.0.checked_mul(qty.0)?) * i128::from(scale)))
+    }
+
+    /// Atoms of a price and a size of one, for [`Instrument::plain_value`]; `None` where the value is more than a
+    /// product.
+    #[inline]
+    pub fn plain_scale(&self) -> Option<i64> {
+        let plain = !self.is_inverse() && self.contract_value == Decimal::ONE && self.multiplier == Decimal::ONE;
+        plain.then(|| pow10(18 - self.price_decimals - self.qty_decimals) as i64)
     }
 
     /// What `qty` stands for: base coins (linear) or quote currency (inverse).

@@ -40,7 +40,8 @@ impl Position {
         };
         let realized = (-instrument.value(px, closing)?).checked_sub(share)?;
         let opened = Qty(signed - closing.0);
-        self.cost = self.cost.checked_sub(share)?.checked_add(instrument.value(px, opened)?)?;
+        let left = self.cost.checked_sub(share)?;
+        self.cost = if opened.0 == 0 { left } else { left.checked_add(instrument.value(px, opened)?)? };
         self.qty = Qty(after);
         Ok(realized)
     }
