@@ -128,10 +128,23 @@ impl Account {
 
     pub fn cash(&mut self, currency: Currency) -> &mut Balance {
         self.calm.clear();
-        let at = self.cash.binary_search_by_key(&currency, |(c, _)| *c).unwrap_or_else(|at| {
-            self.cash.insert(at, (currency, Balance::default()));
-            at
-        });
+        self.entry(currency)
+    }
+
+    /// Changes what is held of a currency. What is held still counts against the maintenance margin, so calm remains.
+    pub fn add_hold(&mut self, currency: Currency, change: Decimal) {
+        self.entry(currency).hold += change;
+    }
+
+    fn entry(&mut self, currency: Currency) -> &mut Balance {
+        let at = match self.cash.first() {
+            // The only currency, or the first of a few, is the usual one.
+            Some((first, _)) if *first == currency => 0,
+            _ => self.cash.binary_search_by_key(&currency, |(c, _)| *c).unwrap_or_else(|at| {
+                self.cash.insert(at, (currency, Balance::default()));
+                at
+            }),
+        };
         &mut self.cash[at].1
     }
 

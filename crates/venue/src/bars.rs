@@ -21,7 +21,8 @@ use crate::market::crosses;
 use crate::orders::{Order, Stage};
 use crate::triggers::{follow, level, reached};
 use ctos_types::{
-    Bar, CancelReason, Decimal, Instrument, Liquidity, Price, Qty, Rounding, Side, TimeInForce, TriggerBy, UnixNanos,
+    Bar, CancelReason, Decimal, Instrument, InstrumentId, Liquidity, Price, Qty, Rounding, Side, TimeInForce,
+    TriggerBy, UnixNanos,
 };
 
 /// A bar on its way.
@@ -47,22 +48,26 @@ enum Meeting {
 
 /// Whether the numbers can be a bar's.
 fn is_sound(bar: &Bar) -> bool {
-    let (low, high) = (bar.low, bar.high);
-    low.0 > 0 && (low..=high).contains(&bar.open) && (low..=high).contains(&bar.close) && bar.volume.0 >= 0
+    let (low, high) = (bar.open.min(bar.close), bar.open.max(bar.close));
+    bar.low.0 > 0 && bar.low <= low && high <= bar.high && bar.volume.0 >= 0
 }
 
 impl Core {
     /// Walks a bar. An impossible one is ignored.
-    pub fn on_bar(&mut self, cx: &mut Cx<'_>, i: &Instrument, bar: &Bar) {
-        if !is_sound(bar) || !self.market_mut(i.id).see_bar(bar.interval) {
+    #[inline]
+    pub fn on_bar(&mut self, cx: &mut Cx<'_>, id: InstrumentId, bar: &Bar) {
+        let market = self.market_mut(id);
+        if !is_sound(bar) || !market.see_bar(bar.interval) {
             return;
         }
-        let market = self.market_mut(i.id);
-        let idle = !market.has_orders();
         // Without an order only margins matter, and those that hold at both ends of the bar hold on the way.
-        if idle && self.calm_between(i.id, bar.low, bar.high) {
-            return self.market_mut(i.id).set_last(bar.close);
+        if !market.has_orders() && self.calm_between(id, bar.low, bar.high) {
+            return self.market_mut(id).set_last(bar.close);
         }
+        self.trade_on_bar(cx, cx.all.get(id), bar);
+    }
+
+    fn trade_on_bar(&mut self, cx: &mut Cx<'_>, i: &Instrument, bar: &Bar) {
         let volume = if bar.volume.0 > 0 { bar.volume.0 } else { i64::MAX };
         let share = range_share(i, bar, self.rules.bar_slippage_range_pct);
         let slip = i64::from(self.rules.bar_slippage_ticks).saturating_mul(i.tick.0).saturating_add(share);
@@ -80,7 +85,10 @@ impl Core {
         if !self.market(i.id).has_orders() && self.calm_between(i.id, bar.low, bar.high) {
             return self.market_mut(i.id).set_last(bar.close);
         }
-        for (from, to) in [(bar.open, first), (first, second), (second, bar.close)] {
+        // Where nothing rests or waits for a price, the way from the open to the close meets only margins.
+        let meets = self.market(i.id).meets_prices() || !self.calm_between(i.id, bar.low, bar.high);
+        let parts = [(bar.open, first), (first, second), (second, bar.close)];
+        for (from, to) in parts.into_iter().filter(|_| meets) {
             self.along(cx, walk, from, to);
             self.market_mut(i.id).set_last(to);
             self.check_margins(cx, i.id);
@@ -109,12 +117,18 @@ impl Core {
         }
         let market = self.market(walk.i.id);
         let resting = market.bids.iter().chain(market.asks.iter()).map(|o| o.slot);
-        let all = market.pending.iter().copied().chain(resting).map(|slot| (self.orders[slot].seq, slot));
         let mut waiting = std::mem::take(&mut walk.waiting);
-        waiting.extend(all);
-        waiting.sort_unstable();
+        for slot in market.pending.iter().copied().chain(resting) {
+            let order = &self.orders[slot];
+            if order.arrived <= walk.until {
+                waiting.push((order.seq, slot));
+            }
+        }
+        if waiting.len() > 1 {
+            waiting.sort_unstable();
+        }
         for (seq, slot) in waiting.drain(..) {
-            if self.orders.find(slot, seq).is_some_and(|o| o.arrived <= walk.until) {
+            if self.orders.find(slot, seq).is_some() {
                 self.take_on_bar(cx, walk, slot, px);
             }
         }

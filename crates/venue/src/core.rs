@@ -177,9 +177,10 @@ impl Core {
 
     /// Takes the order out of whatever it waits in.
     pub fn withdraw(&mut self, slot: u32) {
-        let order = self.orders[slot];
-        let market = self.market_mut(order.instrument());
-        match order.stage {
+        let order = &mut self.orders[slot];
+        let stage = std::mem::replace(&mut order.stage, Stage::Active);
+        let market = &mut self.markets[order.instrument().index()];
+        match stage {
             Stage::Active => {}
             Stage::Resting => {
                 if let Some(price) = order.limit() {
@@ -189,15 +190,13 @@ impl Core {
             Stage::Waiting => market.triggers.retain(|s| *s != slot),
             Stage::Pending => market.pending.retain(|s| *s != slot),
         }
-        self.orders[slot].stage = Stage::Active;
     }
 
     /// Closes the order: off every list, its hold released.
     pub fn close(&mut self, slot: u32) -> Order {
         self.withdraw(slot);
         self.set_hold(slot, Decimal::ZERO);
-        let order = self.orders[slot];
-        self.orders.remove(slot);
+        let order = self.orders.remove(slot);
         if order.foreign {
             return order;
         }
@@ -263,9 +262,13 @@ impl Core {
         }
         self.touched.margins = margins;
         let mut touched = std::mem::take(&mut self.touched);
-        touched.cash.sort_unstable();
-        touched.cash.dedup();
-        touched.positions.sort_unstable();
+        // Each is there once.
+        if touched.cash.len() > 1 {
+            touched.cash.sort_unstable();
+        }
+        if touched.positions.len() > 1 {
+            touched.positions.sort_unstable();
+        }
         for (account, instrument, leg) in touched.positions.drain(..) {
             let a = self.account(account);
             let (id, qty) = (a.config.id, a.position(instrument, leg).qty);

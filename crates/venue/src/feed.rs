@@ -5,28 +5,26 @@ use crate::core::{Core, Cx};
 use ctos_types::{InstrumentId, Market, MarketData, Trade, UnixNanos};
 
 impl Core {
+    #[inline]
     pub fn on_market(&mut self, cx: &mut Cx<'_>, event: &Market<'_>) {
         let id = event.instrument;
         let model = self.rules.queue;
         let market = self.market_mut(id);
-        match event.data {
+        match &event.data {
             MarketData::Quote { quote, update_id } => {
-                market.apply_quote(&quote, update_id, model);
+                market.apply_quote(quote, *update_id, model);
                 self.after_book(cx, id);
             }
             MarketData::Depth { bids, asks, snapshot, update_id } => {
                 let before = market.ambient.quote();
-                market.apply_depth(bids, asks, snapshot, update_id, model);
+                market.apply_depth(bids, asks, *snapshot, *update_id, model);
                 // Most updates are behind the best prices: they move queues, but nothing trades and no mark changes.
                 if market.stirred || market.ambient.quote() != before {
                     self.after_book(cx, id);
                 }
             }
-            MarketData::Trade(trade) => self.on_trade(cx, id, &trade),
-            MarketData::Bar(bar) => {
-                let i = cx.all.get(id);
-                self.on_bar(cx, i, &bar);
-            }
+            MarketData::Trade(trade) => self.on_trade(cx, id, trade),
+            MarketData::Bar(bar) => self.on_bar(cx, id, bar),
             MarketData::Mark(mark) => {
                 if mark.mark.is_positive() {
                     market.mark_feed = Some(mark.mark);
@@ -63,14 +61,12 @@ impl Core {
         self.after_price(cx, id);
     }
 
+    #[inline]
     fn after_price(&mut self, cx: &mut Cx<'_>, id: InstrumentId) {
-        let market = self.market(id);
-        if !market.triggers.is_empty() {
+        if !self.market(id).triggers.is_empty() {
             self.check_triggers(cx, id);
         }
-        if self.market(id).holders > 0 {
-            self.check_margins(cx, id);
-        }
+        self.check_margins(cx, id);
         self.market_mut(id).stirred = false;
     }
 
@@ -94,7 +90,11 @@ impl Core {
     /// Does everything due up to `cx.now`, each at its own time.
     #[inline]
     pub fn advance(&mut self, cx: &mut Cx<'_>) {
-        if self.next_deadline().is_some_and(|at| at <= cx.now) {
+        let reached = |at: &UnixNanos| *at <= cx.now;
+        let due = self.interest_due.as_ref().is_some_and(reached)
+            || self.deliveries.last().is_some_and(|(at, _)| reached(at))
+            || (!self.expiries.is_empty() && self.expiries.first().is_some_and(|(at, ..)| reached(at)));
+        if due {
             self.do_due(cx);
         }
         self.now = cx.now;

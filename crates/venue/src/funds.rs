@@ -13,10 +13,10 @@ use ctos_types::{
 /// The margin part of a contract position or order, rounded up.
 fn initial_margin(a: &Account, i: &Instrument, value: Decimal) -> Result<Decimal, NumberError> {
     let leverage = a.leverage(i);
-    let one = Decimal::ONE.atoms();
-    match i64::try_from(leverage.atoms() / one) {
+    let (whole, rest) = leverage.parts();
+    match i64::try_from(whole) {
         // Whole leverages are the rule, and dividing by one needs no 256 bits.
-        Ok(whole) if leverage.atoms() % one == 0 => value.abs().mul_ratio(1, whole, Rounding::Up),
+        Ok(whole) if rest == 0 => value.abs().mul_ratio(1, whole, Rounding::Up),
         _ => value.abs().div(leverage, Rounding::Up),
     }
 }
@@ -32,7 +32,7 @@ impl Core {
             return;
         }
         order.hold = hold;
-        self.account_mut(account).cash(currency).hold += change;
+        self.account_mut(account).add_hold(currency, change);
         self.touch_cash(account, currency);
     }
 
@@ -99,6 +99,10 @@ impl Core {
             if open.instrument != i.id {
                 continue;
             }
+            let quoted = match self.orders[open.slot].quoted {
+                Some(_) => self.orders[open.slot].quoted.take(),
+                None => None,
+            };
             // Looked at where it lies: most orders of a long list are as they were.
             let o = &self.orders[open.slot];
             let mut opening = match (o.amount_left, o.hold_px) {
@@ -118,7 +122,11 @@ impl Core {
                 continue;
             }
             // It fitted when it was accepted; a smaller size cannot overflow later.
-            if let Ok(hold) = self.margin_hold(i, o, opening) {
+            let hold = match quoted {
+                Some((size, hold)) if size == opening => Ok(hold),
+                _ => self.margin_hold(i, o, opening),
+            };
+            if let Ok(hold) = hold {
                 self.set_hold(open.slot, hold);
                 self.orders[open.slot].held_for = opening;
             }

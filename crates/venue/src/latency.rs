@@ -90,7 +90,15 @@ impl Latency {
     }
 
     /// The next delay.
+    #[inline]
     pub fn sample(&mut self) -> Nanos {
+        match self.model {
+            LatencyModel::Constant(delay) => delay,
+            _ => self.draw(),
+        }
+    }
+
+    fn draw(&mut self) -> Nanos {
         match self.model {
             LatencyModel::Constant(delay) => delay,
             LatencyModel::Uniform { min, max } => {

@@ -10,7 +10,7 @@ use ctos_types::{
 };
 
 impl Core {
-    /// Books one fill of `order` and reports it. On overflow nothing has changed.
+    /// Books one fill of `order` and reports it. Returns its notional. On overflow nothing has changed.
     pub fn book(
         &mut self,
         cx: &mut Cx<'_>,
@@ -18,7 +18,7 @@ impl Core {
         price: Price,
         qty: Qty,
         liquidity: Liquidity,
-    ) -> Result<(), NumberError> {
+    ) -> Result<Decimal, NumberError> {
         let i = cx.all.get(order.instrument());
         let (account, side, leg) = (order.account, order.side(), order.leg());
         let value = i.value(price, qty)?.abs();
@@ -58,7 +58,7 @@ impl Core {
         let exec_id = ExecId::from_u64(self.next_exec_id());
         let fill = Fill { exec_id, side, leg, last_px: price, last_qty: qty, liquidity, fee, fee_currency };
         self.report(cx, order, ReportBody::Fill(fill));
-        Ok(())
+        Ok(notional)
     }
 
     /// Funding on every position of a contract: longs pay shorts a share `rate` of the value at `mark`, rounded half-even

@@ -1,7 +1,7 @@
 //! Maintenance margin, liquidation, and the settlement of dated futures.
 //! Never: new risk. What the venue closes is reported as fills without a client order id.
 
-use crate::account::{Account, Range};
+use crate::account::Range;
 use crate::config::FeeRates;
 use crate::core::{Core, Cx};
 use crate::ledger::closing_side;
@@ -15,16 +15,18 @@ use ctos_types::{
 impl Core {
     /// Liquidates every account with a position in the instrument whose equity is below its maintenance margin.
     /// Looks only when the mark or a position here has changed.
+    #[inline]
     pub fn check_margins(&mut self, cx: &mut Cx<'_>, instrument: InstrumentId) {
-        let i = cx.all.get(instrument);
         let market = self.market(instrument);
-        if market.holders == 0 {
-            return;
-        }
         // The usual case first: the mark is a price of the grid and nobody is near the edge.
-        if market.mark_price().is_some_and(|px| self.calm_between(instrument, px, px)) {
-            return;
+        let calm = || market.mark_price().is_some_and(|px| self.calm_between(instrument, px, px));
+        if market.holders > 0 && !calm() {
+            self.look_at_margins(cx, instrument);
         }
+    }
+
+    fn look_at_margins(&mut self, cx: &mut Cx<'_>, instrument: InstrumentId) {
+        let (i, market) = (cx.all.get(instrument), self.market(instrument));
         let Some(mark) = market.mark(i).filter(|mark| market.margin_checked != Some(*mark)) else { return };
         for account in 0..self.accounts.len() as u16 {
             let a = self.account(account);
@@ -42,16 +44,24 @@ impl Core {
 
     /// Whether no account can miss its maintenance margin while the mark, in the absence of a mark feed, stays within
     /// `low` and `high`. `false` where that is not known.
-    #[inline]
+    #[inline(always)]
     pub fn calm_between(&self, instrument: InstrumentId, low: Price, high: Price) -> bool {
         let market = self.market(instrument);
-        // Asked in this order because the first answer is nearly always yes.
-        let calm = |a: &Account| a.calm.holds_between(instrument, low, high) || !a.holds(instrument);
-        market.holders == 0 || (market.mark_feed.is_none() && self.accounts.iter().all(calm))
+        if market.holders == 0 || market.mark_feed.is_some() {
+            return market.holders == 0;
+        }
+        for account in &self.accounts {
+            // Asked in this order because the first answer is nearly always yes.
+            if !account.calm.holds_between(instrument, low, high) && account.holds(instrument) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Shares `slack` (what equity is above the maintenance margin) out to the instruments that settle in `settle`, as
-    /// ranges of their marks. A mark that moves by x takes at most |qty| * unit * (1 + maintenance) * x from it.
+    /// ranges of their marks. A mark that moves by x takes at most |qty| * unit * (1 + maintenance) * x from it, which is
+    /// less than twice that without maintenance: its rate is at most one.
     fn note_calm(&mut self, all: &Instruments, account: u16, settle: Currency, slack: Decimal) {
         // Each value is rounded by less than this.
         let Ok(slack) = slack.checked_sub(Decimal::new(1, 12)) else { return };
@@ -61,7 +71,7 @@ impl Core {
         let held = self.account(account).held().iter().filter(|h| all.get(h.instrument).settle() == settle);
         let (count, _) =
             held.fold((0, None), |(n, last), h| (n + i128::from(last != Some(h.instrument)), Some(h.instrument)));
-        let share = slack.atoms() / count.max(1);
+        let share = if count > 1 { slack.atoms() / count } else { slack.atoms() };
         let mut at = 0;
         while let Some(first) = self.account(account).held().get(at) {
             let i = all.get(first.instrument);
@@ -86,11 +96,10 @@ impl Core {
     fn calm_range(&self, i: &Instrument, qty: Qty, share: i128) -> Option<Range> {
         let market = self.market(i.id);
         let mark = market.mark(i).filter(|m| m.is_positive() && !i.is_inverse())?;
-        let per_unit = i.value(Price(1), qty).ok()?;
-        let rate = per_unit.mul(Decimal::ONE.checked_add(i.maintenance_margin).ok()?, Rounding::Up).ok()?;
+        let rate = i.value(Price(1), qty).ok()?.atoms().checked_mul(2)?;
         // In steps of the price's last decimal. Where no price could miss it, the ends are out of reach rather than out
         // of range.
-        let steps = (share / rate.atoms().max(1)).min(1 << 60) as i64;
+        let steps = (share / rate.max(1)).min(1 << 60) as i64;
         let far = i.price_decimal(Price(steps));
         // A mark that is not positive counts as none.
         let low = mark.checked_sub(far).ok()?.max(Decimal::from_atoms(1));
@@ -184,6 +193,7 @@ impl Core {
             hold: Decimal::ZERO,
             hold_currency: i.settle(),
             held_for: -1,
+            quoted: None,
             hold_px: None,
             rates,
             reduce: true,

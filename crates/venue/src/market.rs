@@ -115,7 +115,12 @@ impl MarketState {
 
     /// Whether any event here can touch an order.
     pub fn has_orders(&self) -> bool {
-        !(self.bids.is_empty() && self.asks.is_empty() && self.triggers.is_empty() && self.pending.is_empty())
+        self.meets_prices() || !self.pending.is_empty()
+    }
+
+    /// Whether an order here rests or waits for a price, rather than for the next bar.
+    pub fn meets_prices(&self) -> bool {
+        !(self.bids.is_empty() && self.asks.is_empty() && self.triggers.is_empty())
     }
 
     /// Whether orders wait for bars rather than trade with a book.
@@ -215,14 +220,15 @@ impl MarketState {
             self.replace(bids, asks, stale);
             return;
         }
-        self.apply_side(Side::Buy, bids, stale, model);
-        self.apply_side(Side::Sell, asks, stale, model);
+        if !bids.is_empty() {
+            self.apply_side(Side::Buy, bids, stale, model);
+        }
+        if !asks.is_empty() {
+            self.apply_side(Side::Sell, asks, stale, model);
+        }
     }
 
     fn apply_side(&mut self, side: Side, levels: &[Level], stale: bool, model: QueueModel) {
-        if levels.is_empty() {
-            return;
-        }
         let quoted = self.quoted(side);
         if quoted.is_none() {
             // The newer quote knows of no order on this side; or newer depth knows better than it.

@@ -148,9 +148,7 @@ impl Core {
     pub fn fill(&mut self, cx: &mut Cx<'_>, slot: u32, price: Price, qty: Qty, liquidity: Liquidity) -> bool {
         let order = self.orders[slot];
         let i = cx.all.get(order.instrument());
-        let notional = i.notional(price, qty);
-        let booked = self.book(cx, &order, price, qty, liquidity);
-        let (Ok(()), Ok(notional)) = (booked, notional) else {
+        let Ok(notional) = self.book(cx, &order, price, qty, liquidity) else {
             self.cancel(cx, slot, CancelReason::Venue);
             return false;
         };

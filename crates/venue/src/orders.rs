@@ -53,6 +53,9 @@ pub(crate) struct Order {
     pub hold_currency: Currency,
     /// The opening size a contract order's hold was worked out for; -1: not worked out.
     pub held_for: i64,
+    /// An opening size and what must be held for it, as it was worked out within this call.
+    #[serde(skip)]
+    pub quoted: Option<(i64, Decimal)>,
     /// Price at which its hold is worked out; `None`: nothing is held.
     pub hold_px: Option<Price>,
     /// Rates of the moment it was accepted.
@@ -118,11 +121,9 @@ impl Slab {
         self.slots.len() as u32 - 1
     }
 
-    pub fn remove(&mut self, slot: u32) -> Option<Order> {
-        let order = self.slots[slot as usize].take();
-        if order.is_some() {
-            self.free.push(slot);
-        }
+    pub fn remove(&mut self, slot: u32) -> Order {
+        let order = self.slots[slot as usize].take().expect("a listed slot holds an order");
+        self.free.push(slot);
         order
     }
 

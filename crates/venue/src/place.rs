@@ -194,7 +194,7 @@ impl Core {
     }
 
     /// What the order needs in its hold currency; `None`: nothing to check.
-    fn needed(&self, i: &Instrument, o: &Order, sweep: Option<Sweep>) -> Result<Option<Decimal>, NumberError> {
+    fn needed(&self, i: &Instrument, o: &mut Order, sweep: Option<Sweep>) -> Result<Option<Decimal>, NumberError> {
         let Some(sweep) = sweep.filter(|_| o.limit().is_none()) else {
             if i.is_spot() {
                 return self.spot_hold(i, o).map(Some);
@@ -205,7 +205,9 @@ impl Core {
                 (_, Some(_), None) => 0,
                 (_, None, _) => self.opening_part(o.account, i, o.leg(), o.side(), o.leaves(), u64::MAX),
             };
-            return self.margin_hold(i, o, opening).map(Some);
+            let hold = self.margin_hold(i, o, opening)?;
+            o.quoted = Some((opening, hold));
+            return Ok(Some(hold));
         };
         let Some(worst) = sweep.worst else { return Ok(None) };
         let rate = o.rates.taker;
@@ -290,6 +292,7 @@ fn new_order(account: u16, request: &NewOrder, rates: FeeRates, i: &Instrument, 
         hold: Decimal::ZERO,
         hold_currency,
         held_for: -1,
+        quoted: None,
         hold_px: None,
         rates,
         reduce,

@@ -98,12 +98,12 @@ impl Core {
         if old.stage == Stage::Resting && moves && new.request.post_only && self.would_take(&new) {
             return Err(RejectReason::PostOnlyWouldTake);
         }
-        self.check_amended_funds(cx, &old, &new)?;
+        self.check_amended_funds(cx, &old, &mut new)?;
         self.apply_amend(cx, slot, new, moves);
         Ok(())
     }
 
-    fn check_amended_funds(&self, cx: &Cx<'_>, old: &Order, new: &Order) -> Result<(), RejectReason> {
+    fn check_amended_funds(&self, cx: &Cx<'_>, old: &Order, new: &mut Order) -> Result<(), RejectReason> {
         let i = cx.all.get(new.instrument());
         let overflow = |_| RejectReason::BadQty;
         let hold = if i.is_spot() {
@@ -112,7 +112,9 @@ impl Core {
             return Ok(());
         } else {
             let opening = self.opening_part(new.account, i, new.leg(), new.side(), new.leaves(), new.seq);
-            self.margin_hold(i, new, opening).map_err(overflow)?
+            let hold = self.margin_hold(i, new, opening).map_err(overflow)?;
+            new.quoted = Some((opening, hold));
+            hold
         };
         let more = hold - old.hold;
         let fits = if !more.is_positive() {
@@ -120,7 +122,7 @@ impl Core {
         } else if i.is_spot() {
             self.can_hold(cx, new.account, new.hold_currency, more).unwrap_or(false)
         } else {
-            self.margin(cx.all, new.account, i.settle()).is_ok_and(|m| more <= m.free)
+            self.free_margin(cx.all, new.account, i.settle()).is_ok_and(|free| more <= free)
         };
         if fits { Ok(()) } else { Err(RejectReason::InsufficientBalance) }
     }

@@ -163,17 +163,29 @@ impl Tape {
     }
 
     /// Moves behind an entry of `words` words.
-    #[inline]
     fn advance(&mut self, words: usize) {
         let tape = &*self.recording;
+        let rest = tape.words.blocks.get(self.block).and_then(|block| block.get(self.at + words..));
+        let due = rest.and_then(|rest| venue_time(rest, tape.offset));
+        self.go_on(words, due);
+    }
+
+    /// [`Tape::advance`], where what comes next in the block is known already.
+    #[inline]
+    fn go_on(&mut self, words: usize, due: Option<UnixNanos>) {
         self.next += 1;
         self.at += words;
-        let rest = tape.words.blocks.get(self.block).and_then(|block| block.get(self.at..)).unwrap_or_default();
-        self.due = venue_time(rest, tape.offset);
-        if self.due.is_none() {
-            (self.block, self.at) = (self.block + 1, 0);
-            self.due = tape.words.blocks.get(self.block).and_then(|block| venue_time(block, tape.offset));
+        self.due = due;
+        if due.is_none() {
+            self.begin_block();
         }
+    }
+
+    #[cold]
+    fn begin_block(&mut self) {
+        let tape = &*self.recording;
+        (self.block, self.at) = (self.block + 1, 0);
+        self.due = tape.words.blocks.get(self.block).and_then(|block| venue_time(block, tape.offset));
     }
 }
 
@@ -193,7 +205,8 @@ impl MarketSource for Tape {
         let words = &tape.words.blocks[self.block][self.at..];
         let (recv, _) = entry::times(words)?;
         let len = entry::read(words, &tape.intervals, out);
-        self.advance(len);
+        let due = words.get(len..).and_then(|rest| venue_time(rest, tape.offset));
+        self.go_on(len, due);
         Some(SourceTimes { venue, recv })
     }
 
