@@ -5,7 +5,7 @@ mod queue;
 
 use crate::queue::TimedQueue;
 use ctos_kernel::Approved;
-use ctos_types::{AccountId, Command, Event, EventBuf, InstrumentId, Instruments, Rules, UnixNanos};
+use ctos_types::{AccountId, Command, Event, EventBuf, EventKind, InstrumentId, Instruments, Rules, UnixNanos};
 use ctos_venue::{Exchange, Latency, MarketSource, Private};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,11 +37,11 @@ pub struct PaperDriver {
     feed: TimedQueue,
     answers: TimedQueue,
     entries: TimedQueue<Command>,
-    incoming: Box<EventBuf>,
     /// When the source's next event happens, once it was asked: the end of time where there is none.
     market_due: Option<UnixNanos>,
-    /// What the venue does next, until anything there changes.
-    upcoming: Option<(UnixNanos, VenueEvent)>,
+    /// When the venue has something to do that is not the market's: its own deadline, or a command that arrives. The end
+    /// of time where there is nothing.
+    others_due: UnixNanos,
     /// Emptied buffers. Every event under way takes one and gives it back, so a steady stream settles into no
     /// allocation and the pool is as large as what was ever under way at once.
     #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
@@ -98,6 +98,7 @@ impl PaperDriver {
         accounts: Vec<AccountId>,
         latencies: Latencies,
     ) -> PaperDriver {
+        let others_due = exchange.next_deadline().unwrap_or(UnixNanos::MAX);
         PaperDriver {
             source,
             exchange,
@@ -107,9 +108,8 @@ impl PaperDriver {
             feed: TimedQueue::default(),
             answers: TimedQueue::default(),
             entries: TimedQueue::default(),
-            incoming: Box::default(),
             market_due: None,
-            upcoming: None,
+            others_due,
             spare: Vec::new(),
             private: Vec::new(),
             market_events: 0,
@@ -147,7 +147,7 @@ impl PaperDriver {
         let at = now.after(self.latencies.entry.sample());
         // One session: a command never overtakes the one before it.
         self.entries.push_in_order(at, *command.get());
-        self.upcoming = None;
+        self.look_at_others();
     }
 
     /// When the source's next event happens: what a run without a clock starts at.
@@ -156,27 +156,28 @@ impl PaperDriver {
     }
 
     /// Moves the next event for the kernel that arrives not later than `until` into `out` and says when it arrives.
-    /// The old contents of `out` are kept as storage.
+    /// The old contents of `out` are only storage, and where nothing arrives so are the new.
     ///
     /// `None`: nothing arrives until then, and the venue has lived up to `until` (or to its next delivery).
     pub fn poll(&mut self, until: UnixNanos, out: &mut Box<EventBuf>) -> Option<UnixNanos> {
         loop {
             let (feed, answer) = (self.feed.due(), self.answers.due());
-            let (due, (at, event)) = (feed.min(answer), self.next_venue_event());
+            let due = feed.min(answer);
+            let market = self.market_due();
+            let at = market.min(self.others_due);
             if at <= due && at <= until && at < UnixNanos::MAX {
-                if event != VenueEvent::Market {
-                    self.venue_step(at, event);
+                if self.others_due < market {
+                    self.venue_step(at);
                     continue;
                 }
-                let Some(recv) = self.market_step(at) else { continue };
+                let Some(recv) = self.market_step(at, out) else { continue };
                 // Most often nothing comes in between, and the event need not wait in the queue.
-                let first = feed == UnixNanos::MAX && recv <= until && recv <= self.answers.due();
-                if first && recv < self.next_venue_event().0 {
-                    std::mem::swap(out, &mut self.incoming);
+                let next = self.market_due().min(self.others_due);
+                if feed == UnixNanos::MAX && recv <= until && recv <= self.answers.due() && recv < next {
                     return Some(recv);
                 }
                 let next = self.spare.pop().unwrap_or_default();
-                self.feed.push_sorted(recv, std::mem::replace(&mut self.incoming, next));
+                self.feed.push_sorted(recv, std::mem::replace(out, next));
             } else if due <= until {
                 // Of what arrives at one moment, market data comes before answers.
                 let queue = if feed <= answer { &mut self.feed } else { &mut self.answers };
@@ -192,7 +193,7 @@ impl PaperDriver {
     /// The source has more than it had when it was asked last: it is asked again. Only for a market that comes in as it
     /// happens; no other source changes behind our back.
     pub fn market_grew(&mut self) {
-        (self.market_due, self.upcoming) = (None, None);
+        self.market_due = None;
     }
 
     /// The venue changes what it takes for an instrument. Rules that make no definition change nothing.
@@ -210,77 +211,70 @@ impl PaperDriver {
         self.feed.is_empty() && self.answers.is_empty() && self.entries.is_empty() && self.source.peek().is_none()
     }
 
-    /// What the venue does next, and when: the end of time where there is nothing.
+    /// When the source's next event happens: the end of time where there is none.
     #[inline]
-    fn next_venue_event(&mut self) -> (UnixNanos, VenueEvent) {
-        if let Some(upcoming) = self.upcoming {
-            return upcoming;
-        }
-        let market = match self.market_due {
+    fn market_due(&mut self) -> UnixNanos {
+        match self.market_due {
             Some(due) => due,
             None => *self.market_due.insert(self.source.peek().unwrap_or(UnixNanos::MAX)),
-        };
-        let deadline = self.exchange.next_deadline().unwrap_or(UnixNanos::MAX);
-        let entry = self.entries.due();
-        let upcoming = if market <= deadline && market <= entry {
-            (market, VenueEvent::Market)
-        } else if deadline <= entry {
-            (deadline, VenueEvent::Deadline)
-        } else {
-            (entry, VenueEvent::Entry)
-        };
-        *self.upcoming.insert(upcoming)
+        }
     }
 
-    /// The source's next event happens, in `incoming`. Returns when it reaches the kernel.
+    /// After whatever may have changed it.
     #[inline]
-    fn market_step(&mut self, at: UnixNanos) -> Option<UnixNanos> {
+    fn look_at_others(&mut self) {
+        self.others_due = self.exchange.next_deadline().unwrap_or(UnixNanos::MAX).min(self.entries.due());
+    }
+
+    /// The source's next event happens, in `out`. Returns when it reaches the kernel.
+    #[inline]
+    fn market_step(&mut self, at: UnixNanos, out: &mut EventBuf) -> Option<UnixNanos> {
         self.venue_now = self.venue_now.max(at);
         let now = self.venue_now;
-        (self.market_due, self.upcoming) = (None, None);
-        let times = self.source.next(&mut self.incoming)?;
+        self.market_due = None;
+        let times = self.source.next(out)?;
         self.market_events += 1;
-        if let Event::Market(market) = self.incoming.as_event() {
+        if let Event::Market(market) = out.as_event() {
             self.exchange.on_market(now, &market, &mut self.private);
         }
+        self.look_at_others();
         if !self.private.is_empty() {
             self.send_answers(now);
         }
         Some(times.recv.max(now).after(self.latencies.feed.sample()))
     }
 
-    fn venue_step(&mut self, at: UnixNanos, event: VenueEvent) {
+    /// The venue's own deadline passes, or a command arrives; the deadline first where both are due.
+    fn venue_step(&mut self, at: UnixNanos) {
         // A deadline that was set in the past happens now.
         self.venue_now = self.venue_now.max(at);
         let now = self.venue_now;
-        self.upcoming = None;
-        match event {
-            VenueEvent::Market => {}
-            VenueEvent::Deadline => self.exchange.on_time(now, &mut self.private),
-            VenueEvent::Entry => {
-                if let Some((_, command)) = self.entries.pop() {
-                    self.exchange.on_command(now, &command, &mut self.private);
-                }
-            }
+        if self.exchange.next_deadline().is_some_and(|deadline| deadline <= self.entries.due()) {
+            self.exchange.on_time(now, &mut self.private);
+        } else if let Some((_, command)) = self.entries.pop() {
+            self.exchange.on_command(now, &command, &mut self.private);
         }
+        self.look_at_others();
         self.send_answers(now);
     }
 
     fn send_answers(&mut self, now: UnixNanos) {
         let mut private = std::mem::take(&mut self.private);
-        for answer in private.drain(..) {
+        for answer in &private {
             let at = now.after(self.latencies.response.sample());
-            self.answer(at, &answer);
+            self.answer(at, answer);
         }
+        private.clear();
         self.private = private;
     }
 
     fn answer(&mut self, at: UnixNanos, answer: &Private) {
         let mut event = self.spare.pop().unwrap_or_default();
-        event.set(match answer {
-            Private::Report(report) => Event::Report(report),
-            Private::Account(account) => Event::Account(account),
-        });
+        event.levels.clear();
+        event.kind = match answer {
+            Private::Report(report) => EventKind::Report(*report),
+            Private::Account(account) => EventKind::Account(*account),
+        };
         self.answers.push_in_order(at, event);
     }
 
@@ -288,12 +282,12 @@ impl PaperDriver {
     /// on their way to it. For a watchdog whose kernel no longer answers. Returns how many orders remain open.
     pub fn cancel_everything(&mut self) -> usize {
         self.entries.clear();
-        self.upcoming = None;
         for account in &self.accounts {
             let command = Command::CancelAll { account: *account, instrument: None::<InstrumentId> };
             self.exchange.on_command(self.venue_now, &command, &mut self.private);
         }
         self.private.clear();
+        self.look_at_others();
         self.accounts.iter().map(|a| self.exchange.open_orders(*a).count()).sum()
     }
 
@@ -315,23 +309,16 @@ impl PaperDriver {
     pub fn restore(&mut self, state: &Value) -> Result<(), String> {
         let saved = SavedDriver::deserialize(&state["driver"]).map_err(|e| format!("paper venue: {e}"))?;
         self.source.restore(&state["source"])?;
-        (self.market_due, self.upcoming) = (None, None);
+        self.market_due = None;
         self.exchange = saved.exchange.into_owned();
         self.latencies = saved.latencies.into_owned();
         self.venue_now = saved.venue_now;
         (self.feed, self.answers) = (saved.feed.into_owned(), saved.answers.into_owned());
         self.entries = saved.entries.into_owned();
         (self.market_events, self.taken) = (saved.market_events, saved.taken);
+        self.look_at_others();
         Ok(())
     }
-}
-
-/// What the venue does next by itself, in the order in which ties are resolved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum VenueEvent {
-    Market,
-    Deadline,
-    Entry,
 }
 
 #[cfg(test)]

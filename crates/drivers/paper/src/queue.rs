@@ -35,6 +35,7 @@ impl<T> Default for TimedQueue<T> {
 
 impl<T> TimedQueue<T> {
     /// When the first arrives; the end of time when there is none.
+    #[inline]
     pub fn due(&self) -> UnixNanos {
         self.due
     }
@@ -62,18 +63,16 @@ impl<T> TimedQueue<T> {
     /// For a stream whose parts overtake each other, as recorded feeds do.
     pub fn push_sorted(&mut self, at: UnixNanos, item: T) {
         // Recordings are nearly sorted: the place is at or near the end.
-        let mut place = self.items.len();
-        while place > 0 && self.items[place - 1].0 > at {
-            place -= 1;
-        }
-        if place == self.items.len() {
+        let behind = self.items.iter().rev().take_while(|(other, _)| *other > at).count();
+        if behind == 0 {
             self.items.push_back((at, item));
         } else {
-            self.items.insert(place, (at, item));
+            self.items.insert(self.items.len() - behind, (at, item));
         }
         self.due = self.due.min(at);
     }
 
+    #[inline]
     pub fn pop(&mut self) -> Option<(UnixNanos, T)> {
         let first = self.items.pop_front();
         self.look();
