@@ -2,10 +2,12 @@
 //! Never: parses a venue's wire format, knows a face.
 
 pub mod alerts;
+pub mod brake;
 pub mod config;
 pub mod instance;
 pub mod live;
 pub mod market;
+pub mod oneshot;
 pub mod record;
 pub mod replay;
 pub mod runs;

@@ -294,7 +294,7 @@ fn new_tag(created: i64) -> InstanceTag {
     sha.update(std::process::id().to_le_bytes());
     let digest = sha.finalize();
     let n = u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]]);
-    InstanceTag(n % InstanceTag::END)
+    InstanceTag(n % InstanceTag::ONE_SHOT.0)
 }
 
 fn abandon(home: &Home) -> Result<(), RunError> {

@@ -46,6 +46,8 @@ pub struct InstanceTag(pub u32);
 impl InstanceTag {
     /// One above the largest tag that prints in six digits.
     pub const END: u32 = 36u32.pow(6);
+    /// Of orders that a person placed one at a time: no run has it, and no second instance is behind them.
+    pub const ONE_SHOT: InstanceTag = InstanceTag(InstanceTag::END - 1);
 }
 
 /// Our id of an order (FIX ClOrdID): the run's tag and a sequence that never repeats.

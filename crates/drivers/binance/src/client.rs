@@ -10,6 +10,7 @@ mod marks;
 mod orders;
 mod probe;
 mod sweep;
+mod ticks;
 
 pub use accounts::{CloseMode, closing_order};
 pub use blocking::Blocking;
@@ -19,6 +20,7 @@ pub use marks::Book;
 pub use orders::OrderName;
 pub use probe::{Finding, Probe, Severity, Stakes};
 pub use sweep::{Sweep, SweepConfig};
+pub use ticks::Tick;
 
 use crate::decode::DecodeError;
 use crate::errors::{self, Verdict};

@@ -1,0 +1,181 @@
+//! Syscalls one at a time: what they are, over which connection they go, and their answers as JSON.
+//! Never: an order without a written intent, or past a halt that somebody latched.
+
+mod args;
+mod check;
+mod intents;
+mod live;
+mod orders;
+mod shapes;
+mod syscalls;
+mod ticks;
+
+pub use args::Args;
+pub use check::{AccountReport, check};
+pub use intents::{IntentLog, Intents};
+pub use live::{Bounds, run};
+pub use syscalls::{Param, SYSCALLS, Syscall, find};
+
+use crate::UserError;
+use crate::config::{Settings, VenueAccount};
+use crate::runs::NamedLatches;
+use crate::secrets;
+use ctos_driver_binance::Credentials;
+use ctos_driver_binance::client::{Access, Blocking, CallError, Client, ClientConfig, Direct, Failure};
+use ctos_link::{LinkTime, Time};
+use ctos_storage::home::{Home, HomeError};
+use ctos_types::{AccountId, KillState, Nanos, UnixNanos};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How long a call may wait for room in the budget.
+const PATIENCE: Nanos = Nanos::from_secs(20);
+
+/// What happened, for people.
+impl From<Failure> for UserError {
+    fn from(failure: Failure) -> UserError {
+        UserError::new(failure.to_string(), failure.hint())
+    }
+}
+
+/// A group of the rate limit that an earlier process of this home found closed, and until when on the wall clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedUntil {
+    pub group: String,
+    pub until: UnixNanos,
+    pub banned: bool,
+}
+
+/// Where and with which key an account is reached. `keys`: `None` for public questions.
+pub fn access(name: &str, account: &VenueAccount, keys: Option<Credentials>) -> Result<Access, UserError> {
+    let extra_roots = match &account.extra_ca {
+        None => Vec::new(),
+        Some(path) => std::fs::read(path).map_err(|e| {
+            let message = format!("cannot read the certificates {}: {e}", path.display());
+            UserError::new(message, format!("check extra_ca of the account {name}"))
+        })?,
+    };
+    Ok(Access {
+        name: name.into(),
+        profile: account.profile.into(),
+        rest: account.hosts()?.rest,
+        sapi: account.sapi(),
+        keys: keys.map(Arc::new),
+        recv_window_ms: u32::try_from(account.recv_window.0 / 1_000_000).ok(),
+        proxy: account.proxy.as_ref().map(|p| p.proxy().clone()),
+        extra_roots,
+        patience: PATIENCE,
+    })
+}
+
+/// Whether a key is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    None,
+    /// It makes the answer fuller.
+    IfThere,
+    Needed,
+}
+
+/// A client over connections of its own. `account` is the position in the settings; it must be at a venue.
+pub fn connect(
+    settings: &Settings,
+    account: usize,
+    keys: Keys,
+    closed: &[ClosedUntil],
+    time: Arc<dyn Time>,
+) -> Result<Blocking, UserError> {
+    let of = &settings.accounts[account];
+    let venue = at_venue(settings, account)?;
+    let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let keys = match keys {
+        Keys::None => None,
+        Keys::Needed => Some(secrets::credentials(&settings.secrets, venue, env)?),
+        Keys::IfThere => {
+            let env: Vec<(String, String)> = env.collect();
+            match secrets::find(&settings.secrets, &venue.key, env.clone())? {
+                Some(_) => Some(secrets::credentials(&settings.secrets, venue, env)?),
+                None => None,
+            }
+        }
+    };
+    let direct = direct(access(&of.id, venue, keys)?, closed, time)?;
+    let client = Client::new(Arc::new(direct), venue.profile.into(), AccountId(account as u16), of.hedge_mode)
+        .with_config(ClientConfig { recv_window: venue.recv_window, ..ClientConfig::default() });
+    Ok(Blocking::new(client)?)
+}
+
+/// The account's place at a venue, or that it has none.
+pub fn at_venue(settings: &Settings, account: usize) -> Result<&VenueAccount, UserError> {
+    let of = &settings.accounts[account];
+    of.venue.as_ref().ok_or_else(|| {
+        UserError::new(
+            format!("the account {} is on the simulated exchange", of.id),
+            "set its venue and profile (docs/accounts.md), or name another one with --account",
+        )
+    })
+}
+
+pub(crate) fn direct(access: Access, closed: &[ClosedUntil], time: Arc<dyn Time>) -> Result<Direct, UserError> {
+    let (now, wall) = (time.now(), time.wall());
+    let direct = Direct::new(access, time).map_err(|e| match e {
+        CallError::NotSent { why, hint, .. } => UserError::new(why, hint),
+        CallError::Unknown { why } => UserError::new(why, "check the account's settings"),
+    })?;
+    for c in closed.iter().filter(|c| c.until > wall) {
+        direct.resume_closure(&c.group, now.after(c.until - wall), c.banned);
+    }
+    Ok(direct)
+}
+
+/// One syscall over a connection of its own, in this machine's time. `line` takes each line of a stream and says
+/// whether more are wanted; then there is no value.
+pub fn call(
+    settings: &Settings,
+    account: usize,
+    keys: Keys,
+    args: &Args,
+    bounds: &Bounds<'_>,
+    intents: &mut dyn Intents,
+    line: &mut (dyn FnMut(&Value) -> bool + Send),
+) -> Result<Option<Value>, UserError> {
+    let time: Arc<dyn Time> = Arc::new(LinkTime::start());
+    let mut client = connect(settings, account, keys, &[], time.clone())?;
+    if args.syscall.name == "subscribe_ticks" {
+        return ticks::subscribe(settings, account, &mut client, args, time, line).map(|()| None);
+    }
+    client.with(async |client| run(client, args, bounds, intents).await).map(Some)
+}
+
+/// As [`check`], in this machine's time.
+pub fn check_now(settings: &Settings, account: usize) -> Result<AccountReport, UserError> {
+    check(settings, account, &[], Arc::new(LinkTime::start()))
+}
+
+/// Why no new risk may be taken on: a halt that was latched in this home, of everything or of the account.
+pub fn halted(home: &Path, account: &str) -> Result<Option<UserError>, UserError> {
+    let failed = |e: HomeError| {
+        let hint = e.hint().unwrap_or_else(|| "ask `ctos doctor`".into());
+        UserError::new(format!("whether trading is halted cannot be read: {e}"), hint)
+    };
+    let home = match Home::read_only(home) {
+        Ok(home) => home,
+        Err(HomeError::Missing { .. }) => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let latches: NamedLatches = home.read_latches().map_err(failed)?.unwrap_or_default();
+    let scopes = ["system".to_owned(), format!("account:{account}")];
+    let found = scopes.iter().find_map(|scope| {
+        latches.get(scope).filter(|latch| latch.state != KillState::Active).map(|latch| (scope, latch))
+    });
+    Ok(found.map(|(scope, latch)| {
+        UserError::new(
+            format!("the kill switch is pulled on {scope}: {}", latch.reason),
+            format!("cancels and closing pass; release it with `ctos resume {scope}`"),
+        )
+    }))
+}
+
+#[cfg(test)]
+mod tests;

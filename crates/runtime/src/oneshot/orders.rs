@@ -1,0 +1,123 @@
+//! From arguments to an order: types, options, sizes on the grid.
+//! Never: rounds an order; what is off the grid is refused with the nearest size or price that is on it.
+
+use super::Args;
+use crate::UserError;
+use ctos_types::{
+    AccountId, ClientOrderId, Decimal, Instrument, Leg, NewOrder, NumberError, OrderKind, OrderQty, PositionEffect,
+    Price, Qty, Rounding, Side, StrategyId, TimeInForce, TriggerBy,
+};
+
+/// What `place_order` asks for. Account and id are the caller's to fill in.
+pub fn new_order(args: &Args, i: &Instrument) -> Result<NewOrder, UserError> {
+    let side =
+        args.word("side", &[("buy", Side::Buy), ("sell", Side::Sell), ("bid", Side::Buy), ("ask", Side::Sell)])?;
+    let side = side.ok_or_else(|| args.wrong("place_order needs side"))?;
+    let price = args.positive("price")?.map(|px| price(args, i, "price", px)).transpose()?;
+    let trigger = args.positive("trigger")?.map(|px| self::price(args, i, "trigger", px)).transpose()?;
+    let word = args.required("order_type")?.to_lowercase();
+    let (kind, is_post_only) = kind(args, &word, price, trigger)?;
+    let post_only = args.truth("post_only", false)? || is_post_only;
+    let tif =
+        args.word("time_in_force", &[("GTC", TimeInForce::Gtc), ("IOC", TimeInForce::Ioc), ("FOK", TimeInForce::Fok)])?;
+    if post_only && !matches!(kind, OrderKind::Limit { .. }) {
+        return Err(args.wrong(format!("a {word} order cannot be post-only")));
+    }
+    let reduce_only = args.truth("reduce_only", false)?;
+    let leg = args.word("leg", &[("long", Leg::Long), ("short", Leg::Short)])?.unwrap_or_default();
+    Ok(NewOrder {
+        account: AccountId(0),
+        strategy: StrategyId::EXTERNAL,
+        cl_ord_id: ClientOrderId { tag: ctos_types::InstanceTag(0), seq: 0 },
+        instrument: i.id,
+        side,
+        kind,
+        qty: quantity(args, i, kind)?,
+        tif: tif.unwrap_or_default(),
+        post_only,
+        reduce_only,
+        position_effect: if reduce_only && leg != Leg::Net { PositionEffect::Close } else { PositionEffect::Auto },
+        leg,
+        trigger_by: args
+            .word("trigger_by", &[("last", TriggerBy::Last), ("mark", TriggerBy::Mark)])?
+            .unwrap_or_default(),
+    })
+}
+
+fn kind(args: &Args, word: &str, price: Option<Price>, trigger: Option<Price>) -> Result<(OrderKind, bool), UserError> {
+    let need = |px: Option<Price>, what: &str| px.ok_or_else(|| args.wrong(format!("a {word} order needs {what}")));
+    let none = |px: Option<Price>, what: &str| match px {
+        Some(_) => Err(args.wrong(format!("a {word} order has no {what}"))),
+        None => Ok(()),
+    };
+    let callback = args.opt::<u32>("callback_bps", "a whole number of hundredths of a percent")?;
+    if callback.is_some() && word != "trailing_stop" {
+        return Err(args.wrong(format!("a {word} order has no callback_bps")));
+    }
+    Ok(match word {
+        "market" => {
+            none(price, "price")?;
+            none(trigger, "trigger")?;
+            (OrderKind::Market, false)
+        }
+        "limit" | "post_only" => {
+            none(trigger, "trigger")?;
+            (OrderKind::Limit { price: need(price, "price")? }, word == "post_only")
+        }
+        "stop_market" => {
+            none(price, "price")?;
+            (OrderKind::StopMarket { trigger: need(trigger, "trigger")? }, false)
+        }
+        "take_profit_market" => {
+            none(price, "price")?;
+            (OrderKind::TakeProfitMarket { trigger: need(trigger, "trigger")? }, false)
+        }
+        "stop_limit" => {
+            (OrderKind::StopLimit { trigger: need(trigger, "trigger")?, price: need(price, "price")? }, false)
+        }
+        "take_profit_limit" => {
+            (OrderKind::TakeProfitLimit { trigger: need(trigger, "trigger")?, price: need(price, "price")? }, false)
+        }
+        "trailing_stop" => {
+            none(price, "price")?;
+            let callback_bps = callback.ok_or_else(|| args.wrong("a trailing_stop order needs callback_bps"))?;
+            (OrderKind::TrailingStop { callback_bps, activation: trigger }, false)
+        }
+        _ => {
+            return Err(args.wrong(format!(
+                "order_type is market, limit, post_only, stop_market, stop_limit, take_profit_market, take_profit_limit or \
+                 trailing_stop, not {word:?}"
+            )));
+        }
+    })
+}
+
+fn quantity(args: &Args, i: &Instrument, kind: OrderKind) -> Result<OrderQty, UserError> {
+    match (args.positive("size")?, args.positive("quote")?) {
+        (Some(size), None) => Ok(OrderQty::Size(size_of(args, i, size)?)),
+        (None, Some(amount)) if kind == OrderKind::Market => Ok(OrderQty::Quote(amount)),
+        (None, Some(_)) => Err(args.wrong("only market orders take an amount of quote currency")),
+        (None, None) => Err(args.wrong("place_order needs size")),
+        (Some(_), Some(_)) => Err(args.wrong("give size or quote, not both")),
+    }
+}
+
+/// A size that is on the lot grid.
+pub fn size_of(args: &Args, i: &Instrument, size: Decimal) -> Result<Qty, UserError> {
+    i.qty(size).map_err(|e| match i.qty_down(size) {
+        Ok(below) if below.0 > 0 => off_grid(&e, "size", i.qty_text(below), i.qty_text(i.lot)),
+        _ => args.wrong(format!("size: {e}; the least is {}", i.qty_text(i.min_qty))),
+    })
+}
+
+/// A price that is on the tick grid.
+pub fn price(args: &Args, i: &Instrument, name: &str, px: Decimal) -> Result<Price, UserError> {
+    i.price(px).map_err(|e| match i.price_rounded(px, Rounding::HalfEven) {
+        Ok(near) if near.0 > 0 => off_grid(&e, name, i.price_text(near), i.price_text(i.tick)),
+        _ => args.wrong(format!("{name}: {e}")),
+    })
+}
+
+fn off_grid(e: &NumberError, name: &str, near: String, step: String) -> UserError {
+    UserError::new(format!("{name}: {e}"), format!("the step is {step}: write for example {name}={near}"))
+}
