@@ -9,8 +9,13 @@
 //! ```
 //! Never: a socket, a clock, or a venue's word: time is an argument, words are the parts' and [`VenueWords`]'s.
 
+mod deeds;
+mod frame;
 mod outbox;
+mod requests;
 
+pub use deeds::{Deeds, GuestNo, Outgoing, SocketKey};
+pub use frame::{ClockState, Gateway, NO_ACCOUNT, refusal};
 pub use outbox::{Outbox, Record, SocketDeed};
 
 use crate::http::HttpRequest;

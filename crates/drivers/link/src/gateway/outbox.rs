@@ -67,6 +67,20 @@ impl Outbox {
         self.settled.push((tag, told));
     }
 
+    /// Nothing but events is in it.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.asks.is_empty()
+            && self.permits.is_empty()
+            && self.sockets.is_empty()
+            && self.notices.is_empty()
+            && self.records.is_empty()
+            && self.settled.is_empty()
+    }
+
+    pub fn has_settled(&self) -> bool {
+        !self.settled.is_empty()
+    }
+
     pub fn take_settled(&mut self) -> std::vec::Drain<'_, (u64, Vec<Budget>)> {
         self.settled.drain(..)
     }

@@ -179,7 +179,15 @@ impl Limiter {
     }
 
     /// Venue time minus ours, and how wrong that may be.
+    ///
+    /// An offset that is another one than was thought moves nothing that was used out of its window: until the next
+    /// turn everything counts.
     pub fn set_clock(&mut self, offset: Nanos, uncertainty: Nanos) {
+        let by = Nanos(offset.0.saturating_sub(self.offset.0));
+        if by.0.abs() > self.guard.0 {
+            self.meters.iter_mut().flat_map(|m| &mut m.windows).for_each(|w| w.realign(by));
+            self.under_way.values_mut().for_each(|request| request.sent = request.sent.after(by));
+        }
         self.offset = offset;
         self.guard = uncertainty.max(self.config.guard);
     }
@@ -338,6 +346,11 @@ impl Limiter {
             group.closed_until = Some(group.closed_until.map_or(until, |u| u.max(until)));
             group.banned |= banned;
         }
+    }
+
+    /// How long a group that `cost` touches stays closed; `None`: none of them is.
+    pub fn shut_for(&self, now: UnixNanos, cost: &Cost) -> Option<Nanos> {
+        self.closed_until(cost).filter(|until| *until > now).map(|until| until - now)
     }
 
     pub fn usage(&self) -> impl Iterator<Item = Usage> + '_ {

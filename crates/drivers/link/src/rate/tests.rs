@@ -263,6 +263,29 @@ async fn waiting_callers_are_let_go_in_turn() {
     assert_eq!(times, [0, 0, 1, 1, 2, 2]);
 }
 
+#[test]
+fn a_corrected_clock_forgets_nothing() {
+    for offset in [-50, -20, 20, 50, 3_600] {
+        let mut bench = bench();
+        let mut verdicts = Vec::new();
+        let ticket = bench.ask(at(5_000), Lane::Reduce, 60);
+        bench.limiter.poll(at(5_000), &mut verdicts);
+        bench.limiter.observe(at(5_100), ticket, bench.weight, MINUTE, 90);
+        bench.limiter.settle(at(5_100), ticket, Settled::Sent);
+        bench.limiter.set_clock(Nanos::from_secs(offset), Nanos::from_millis(10));
+        let waits = bench.ask(at(5_200), Lane::Reduce, 10);
+        let (due, _) = bench.limiter.deadline().unwrap();
+        assert!(due > at(5_200));
+        verdicts.clear();
+        bench.limiter.poll(at(5_200), &mut verdicts);
+        assert_eq!(verdicts, [], "{offset}");
+        // The venue's next minute, and not the one after.
+        let turn = at(5_200).after(Nanos::from_secs(offset)).floor(MINUTE).after(MINUTE) - Nanos::from_secs(offset);
+        bench.limiter.poll(turn.after(Nanos::from_millis(300)), &mut verdicts);
+        assert_eq!(verdicts, [Verdict::Go(waits)], "{offset}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_goes_away_takes_nothing_with_it() {
     let (handle, meter, group) = shared(1);

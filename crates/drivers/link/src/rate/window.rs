@@ -53,6 +53,8 @@ enum Kind {
         late: u64,
         /// Since when this window is ours: an answer to something sent before speaks of the window before.
         since: UnixNanos,
+        /// The clock was corrected: `end` is to be found anew.
+        moved: bool,
     },
     /// Settled amounts, oldest first.
     Sliding(VecDeque<(UnixNanos, u64)>),
@@ -61,7 +63,7 @@ enum Kind {
 impl Window {
     pub fn new(spec: WindowSpec) -> Window {
         let kind = match spec.shape {
-            Shape::Aligned => Kind::Aligned { end: UnixNanos::MIN, late: 0, since: UnixNanos::MIN },
+            Shape::Aligned => Kind::Aligned { end: UnixNanos::MIN, late: 0, since: UnixNanos::MIN, moved: false },
             Shape::Sliding => Kind::Sliding(VecDeque::new()),
         };
         Window { spec, used: 0, under_way: 0, kind }
@@ -76,9 +78,10 @@ impl Window {
     pub fn advance(&mut self, now: UnixNanos, guard: Nanos) {
         let (period, guard) = (self.spec.period, self.guard(guard));
         match &mut self.kind {
-            Kind::Aligned { end, late, since } => {
-                if *end == UnixNanos::MIN {
+            Kind::Aligned { end, late, since, moved } => {
+                if *end == UnixNanos::MIN || *moved {
                     *end = now.floor(period).after(period);
+                    *moved = false;
                 }
                 if now < end.after(guard) {
                     return;
@@ -98,6 +101,21 @@ impl Window {
                     self.used -= amount;
                 }
             }
+        }
+    }
+
+    /// The venue's clock is `by` ahead of what was thought: nothing of what was used is forgotten for it.
+    pub fn realign(&mut self, by: Nanos) {
+        match &mut self.kind {
+            Kind::Aligned { end, since, moved, .. } => {
+                // The true turn is found with the next look at the time; until then the latest it can be.
+                if *end != UnixNanos::MIN {
+                    *end = end.after(by).floor(self.spec.period).after(self.spec.period);
+                    *moved = true;
+                }
+                *since = since.after(by);
+            }
+            Kind::Sliding(settled) => settled.iter_mut().for_each(|(at, _)| *at = at.after(by)),
         }
     }
 
