@@ -196,7 +196,7 @@ pub enum ConfigCommand {
 /// Flags of `run`; each is a layer over file and environment.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// `synthetic`, `replay:PATH` for a recorded file, `catalog:DIR` for a data catalog
+    /// `synthetic`, `replay:PATH` for a recorded file, `catalog:DIR` for a data catalog, `binance` for its live market
     #[arg(long, value_name = "MARKET")]
     pub market: Option<String>,
     /// What to trade, with commas between
@@ -223,9 +223,18 @@ pub struct RunArgs {
     /// A limit, for example max_leverage=3; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub risk: Vec<String>,
-    /// Whether money is real: paper
+    /// Whether money is real: `paper`, or `live`
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,
+    /// Where the venue answers, for example a twin: of the live market, or with --mode live of the first account
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// Where the venue's streams are, if not at --base-url
+    #[arg(long, value_name = "URL")]
+    pub ws_url: Option<String>,
+    /// With --mode live: go on without asking
+    #[arg(long)]
+    pub yes: bool,
     /// Any other setting by its path, for example venue.queue=proportional; repeatable
     #[arg(long, value_name = "PATH=VALUE")]
     pub conf: Vec<String>,

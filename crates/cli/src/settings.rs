@@ -46,7 +46,11 @@ pub fn home(global: &Global) -> Result<PathBuf, CliError> {
 /// The settings of `run`. `matches` are the command's own, for the order in which flags came.
 pub fn for_run(global: &Global, args: &RunArgs, matches: &ArgMatches) -> Result<Settings, CliError> {
     let mut layers = base(global)?;
+    let place = if args.mode.as_deref() == Some("live") { "accounts.0" } else { "feed" };
+    let (base_url, ws_url) = (format!("{place}.base_url"), format!("{place}.ws_url"));
     let plain = [
+        ("--base-url", base_url.as_str(), &args.base_url),
+        ("--ws-url", ws_url.as_str(), &args.ws_url),
         ("--market", "market", &args.market),
         ("--symbols", "symbols", &args.symbols),
         ("--speed", "speed", &args.speed),

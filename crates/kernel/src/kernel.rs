@@ -478,6 +478,14 @@ impl Kernel {
     pub fn reference(&self, id: InstrumentId) -> Option<Decimal> {
         self.core.reference(id)
     }
+    /// What marks the orders of this run.
+    pub fn tag(&self) -> InstanceTag {
+        self.core.tag
+    }
+    /// The highest sequence that an order of this run has had.
+    pub fn orders_placed(&self) -> u64 {
+        self.core.s.orders.last_seq()
+    }
     pub fn command_hash(&self) -> String {
         self.core.s.hash.hex()
     }

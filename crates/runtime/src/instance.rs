@@ -1,8 +1,12 @@
 //! A running instance: one thread that paces the shard by the wall clock, takes requests, and ends the run in order.
 //! Never: decides about trading. How fast the loop turns changes nothing in what the run decides.
 
+mod links;
+
+use self::links::Rising;
 use crate::alerts::Alerts;
 use crate::config::{Settings, Speed};
+use crate::live::{AccountLock, Brake, ClosureStatus};
 use crate::runs::{RunDir, RunRecord};
 use crate::shard::{Shard, ShardError};
 use crate::summary::{RunFacts, Summary};
@@ -16,7 +20,7 @@ use ctos_types::{Control, HaltScope, Nanos, UnixNanos};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -115,6 +119,10 @@ pub(crate) struct Start {
     pub alerts: Alerts,
     /// Called by the watchdog when it had to act; the kernel's thread does not come back.
     pub on_hang: Box<dyn FnOnce(Intervention) + Send>,
+    /// The way to a real venue past the kernel's thread.
+    pub brake: Option<Box<dyn Brake>>,
+    /// Nobody else trades on these accounts while the run lives.
+    pub locks: Vec<AccountLock>,
 }
 
 /// Runs the shard on its own thread, with a watchdog beside it.
@@ -123,9 +131,14 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     let stop = Arc::<OnceLock<String>>::default();
     let view = ViewCell::default();
     let stop_watchdog = Arc::new(AtomicBool::new(false));
+    let brake: Box<dyn Brake> = match (start.brake, shard.driver()) {
+        (Some(brake), _) => brake,
+        (None, driver) => Box::new(driver.expect("a run without a brake simulates its venue").clone()),
+    };
+    let brake = Arc::new(Mutex::new(brake));
     let watched = Watched {
         progress: shard.kernel().progress(),
-        driver: shard.driver().expect("a run shares its venue").clone(),
+        brake: brake.clone(),
         journal: shard.journal().expect("a run has a journal").clone(),
         market_time: shard.clock().clone(),
         home: start.home.clone(),
@@ -136,8 +149,14 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     let (run_id, notices) = (start.record.run_id.clone(), start.notices);
     let speed = start.settings.speed;
     let end = start.settings.duration.map(|d| start.record.start.after(d));
+    let rising = shard.is_live().then(|| Rising::new(&shard));
     let turning = Loop {
         shard,
+        alerts: start.alerts.clone(),
+        brake,
+        rising,
+        never_known: false,
+        closures: Vec::new(),
         facts: start.facts,
         inbox,
         view: view.clone(),
@@ -150,14 +169,14 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
         stop: None,
         next_view: Instant::now(),
     };
-    let (dir, record, home) = (start.dir, start.record, start.home);
+    let (dir, record, home, locks) = (start.dir, start.record, start.home, start.locks);
     let body = move || {
         let result = turning.run();
         stop_watchdog.store(true, Ordering::Release);
         dog.thread().unpark();
         let _ = dog.join();
         recorder.finish();
-        let summary = result?;
+        let (summary, error) = result?;
         let record = record.finished();
         dir.write_summary(&summary)?;
         // A store that fails costs only itself, and is done before the run's own record says that all is.
@@ -165,7 +184,8 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
             tracing::error!(%error, "the end of the run is not in the store: rebuild it with `ctos doctor --rebuild-store`");
         }
         dir.write_run(&record)?;
-        Ok(summary)
+        drop(locks);
+        error.map_or(Ok(summary), |error| Err(RunError::User(error)))
     };
     let thread =
         std::thread::Builder::new().name("shard-0".into()).spawn(body).expect("the operating system starts a thread");
@@ -194,6 +214,14 @@ impl Pace {
 
 struct Loop {
     shard: Shard,
+    alerts: Alerts,
+    brake: Arc<Mutex<Box<dyn Brake>>>,
+    /// Until the venue's word and ours agree for the first time.
+    rising: Option<Rising>,
+    /// That never came: the run ends before it has begun.
+    never_known: bool,
+    /// What venues told us to keep away from, as it was last written.
+    closures: Vec<ClosureStatus>,
     facts: RunFacts,
     inbox: Receiver<Request>,
     view: ViewCell,
@@ -209,7 +237,8 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self) -> Result<Summary, RunError> {
+    /// How it ended, and what the user should mend.
+    fn run(mut self) -> Result<(Summary, Option<UserError>), RunError> {
         self.publish();
         if self.shard.stats().stopping.is_none() {
             self.trade().map_err(RunError::internal)?;
@@ -217,7 +246,11 @@ impl Loop {
             let at = if reason == DURATION { self.end.unwrap_or(UnixNanos::MIN) } else { self.shard.kernel().now() };
             self.shard.control(at, &Control::Stop { reason }).map_err(RunError::internal)?;
         }
-        let left = self.shard.settle().map_err(RunError::internal)?;
+        let left = if self.shard.is_live() { self.leave() } else { self.shard.settle() };
+        let left = left.map_err(RunError::internal)?;
+        if let Some(gateway) = self.shard.gateway() {
+            gateway.stop(links::LEAVE_WITHIN);
+        }
         if left > 0 {
             tracing::warn!(left, "orders are still open after the run was settled");
         }
@@ -226,8 +259,22 @@ impl Loop {
         let summary = Summary::of(&self.shard, &self.facts, &ended);
         self.shard.close(&json!({ "end": summary })).map_err(RunError::internal)?;
         self.publish();
+        if self.never_known {
+            let error = UserError::new(
+                "the venue's accounts could not be taken in: nothing was traded",
+                "the log says what failed; `ctos account check` tells what is wrong with keys, clock and settings",
+            );
+            return Ok((summary, Some(error)));
+        }
         match self.shard.degraded() {
-            None => Ok(summary),
+            None if left > 0 && self.shard.is_live() => {
+                let error = UserError::new(
+                    format!("the run ended, but {left} orders may still be open at the venue"),
+                    "look at the venue's own page, and cancel them there or with `ctos call cancel_all`",
+                );
+                Ok((summary, Some(error)))
+            }
+            None => Ok((summary, None)),
             Some(why) => Err(RunError::User(UserError::new(
                 format!(
                     "the journal could not be written ({why}): trading was halted, {} open orders left",
@@ -241,10 +288,11 @@ impl Loop {
     /// Until something ends the run.
     fn trade(&mut self) -> Result<(), ShardError> {
         while self.stop.is_none() {
-            let limit = self.pace.limit(Instant::now(), self.shard.kernel().now());
+            let limit = self.limit();
             let until = self.end.map_or(limit, |end| limit.min(end));
             let idle = self.turn(until)?;
             self.keep_latches();
+            self.look_after_links(limit)?;
             if Instant::now() >= self.next_view {
                 self.publish();
             }
@@ -256,7 +304,8 @@ impl Loop {
                 self.stop = Some(if self.gave_up() { "journal failed" } else { "end of data" }.into());
             } else {
                 self.shard.flush()?;
-                self.requests(NAP, limit)?;
+                let wait = self.nap();
+                self.requests(wait, limit)?;
             }
         }
         Ok(())
@@ -302,8 +351,11 @@ impl Loop {
     }
 
     fn publish(&mut self) {
+        self.keep_closures();
         self.next_view = Instant::now() + VIEW_EVERY;
-        self.view.publish(View::of(&self.shard, &self.facts));
+        let mut view = View::of(&self.shard, &self.facts);
+        view.live = self.shard.gateway().map(|gateway| gateway.status());
+        self.view.publish(view);
     }
 
     /// Carries latches over to the next run of this home.

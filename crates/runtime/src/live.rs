@@ -1,14 +1,29 @@
 //! The way to real venues: what a run needs of a gateway, and the market that comes in as it happens.
 //! Never: a venue's word, a socket (the gateway's shell has them), a decision about trading.
 
+mod binance;
+mod held;
 mod inlet;
+mod locks;
+mod shell;
+mod survey;
 
+pub use binance::Binance;
+pub use held::holdings;
 pub use inlet::{Inlet, LiveMarket};
+pub use locks::AccountLock;
+pub use survey::{AccountSurvey, survey};
 
+use crate::UserError;
+use crate::config::Settings;
+use crate::shard::lock;
+use ctos_driver_paper::PaperDriver;
+use ctos_link::desk::Holdings;
 use ctos_link::gateway::Notice;
-use ctos_types::{Command, EventBuf, UnixNanos};
+use ctos_types::{Command, EventBuf, InstanceTag, Instruments, UnixNanos};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Sockets, clocks, budgets and desks of one or more venues behind one handle, for the shard's thread.
@@ -41,6 +56,52 @@ pub trait Gateway: Send + Debug {
 
     /// Leaves quietly: what is on its way to the venue goes out, dead-man switches are disarmed, sockets close.
     fn stop(&mut self, within: Duration);
+}
+
+/// Cancels everything at the venue past a kernel that may not answer any more, over a way of its own.
+pub trait Brake: Send + Debug {
+    /// Returns how many orders are open after that, by the venue's own word.
+    ///
+    /// # Errors
+    /// It is not known: orders may be open.
+    fn cancel_everything(&mut self) -> Result<usize, UserError>;
+}
+
+impl Brake for Arc<Mutex<PaperDriver>> {
+    fn cancel_everything(&mut self) -> Result<usize, UserError> {
+        Ok(lock(self).cancel_everything())
+    }
+}
+
+/// What opens the way to the venues: the venues' own driver, or a test's.
+pub trait Opener {
+    /// What is traded, by the venue's word now. For a new run.
+    fn instruments(&mut self, settings: &Settings) -> Result<Instruments, UserError>;
+
+    /// Connects. Returns at once; how it goes is told by the gateway.
+    fn open(&mut self, settings: &Settings, way: Way<'_>) -> Result<Opened, UserError>;
+}
+
+/// What a gateway begins with.
+#[derive(Debug)]
+pub struct Way<'a> {
+    pub instruments: &'a Instruments,
+    /// Of the run.
+    pub tag: InstanceTag,
+    /// What the kernel holds of each account; `None` where the venue is simulated and only its market comes in.
+    pub holdings: Option<Vec<Holdings>>,
+    /// The run's clock has come so far: it must not go back.
+    pub not_before: UnixNanos,
+    /// What earlier processes of this home were told to keep away from.
+    pub closures: Vec<ClosureStatus>,
+}
+
+/// An open way.
+#[derive(Debug)]
+pub struct Opened {
+    pub gateway: Box<dyn Gateway>,
+    /// Where the venue is real.
+    pub brake: Option<Box<dyn Brake>>,
 }
 
 /// The gateway's queue has no room.
@@ -87,8 +148,10 @@ pub struct BudgetStatus {
 pub struct ClosureStatus {
     /// What is closed, by a name that outlives the process.
     pub group: String,
+    /// On the machine's clock.
     pub until: UnixNanos,
-    pub why: String,
+    /// The venue said so in its strongest words: whoever goes on asking is kept out for longer.
+    pub banned: bool,
 }
 
 /// What is known of an account.

@@ -42,6 +42,10 @@ pub fn open(settings: &Settings) -> Result<Opened, UserError> {
         MarketSetting::Catalog(dir) => {
             catalog(dir, &Selection { symbols: settings.symbols.clone(), ..Selection::default() })
         }
+        MarketSetting::Binance(_) => Err(UserError::new(
+            format!("{} has no past: it comes in as it happens", settings.market),
+            "use `ctos run`, or a catalog that `ctos data` has filled",
+        )),
     }
 }
 

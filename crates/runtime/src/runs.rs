@@ -1,9 +1,12 @@
 //! Runs in a home: start a new one, or go on with one that was cut off.
 //! Never: silently mixes two runs. A cut-off run with other settings must be finished or given up by name.
 
+mod live;
+
 use crate::alerts::Alerts;
 use crate::config::{Mode, Settings, Speed, SyncSetting};
 use crate::instance::{Instance, Names, Start, launch};
+use crate::live::Opener;
 use crate::record::Recorder;
 use crate::shard::recover::{Inputs, read_body};
 use crate::shard::{Durable, Keep, Parts, RecoverError, Recovery, Shard};
@@ -116,12 +119,14 @@ pub struct StartOptions {
     pub catalog: Catalog,
     /// Called when the watchdog had to act. The process should end.
     pub on_hang: Box<dyn FnOnce(Intervention) + Send>,
+    /// What opens the way to live venues; the venues' own drivers where it is not said.
+    pub opener: Option<Box<dyn Opener>>,
 }
 
 impl StartOptions {
     /// Built-in strategies; a cut-off run is continued.
     pub fn new(on_hang: impl FnOnce(Intervention) + Send + 'static) -> StartOptions {
-        StartOptions { fresh: false, catalog: Catalog::BUILT_IN, on_hang: Box::new(on_hang) }
+        StartOptions { fresh: false, catalog: Catalog::BUILT_IN, on_hang: Box::new(on_hang), opener: None }
     }
 }
 
@@ -133,27 +138,10 @@ impl std::fmt::Debug for StartOptions {
 
 /// Starts a run in `settings.home`, or continues the one that was cut off there.
 pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc<Home>), RunError> {
-    if settings.mode == Mode::Live {
-        let message = "live runs are not wired up in this version";
-        return Err(UserError::new(message, "write mode: paper; `ctos call` and `ctos account check` work live").into());
+    if settings.mode == Mode::Live || settings.market.is_live() {
+        return live::start(settings, options);
     }
-    // What is wrong with the settings or the market is found before anything is made on disk.
-    let latest = match Home::read_only(&settings.home) {
-        Ok(home) => home.latest_run()?,
-        Err(HomeError::Missing { .. }) => None,
-        Err(e) => return Err(e.into()),
-    };
-    let cut_off = latest.map(|dir| record_of(&dir)).transpose()?.filter(|r| r.status == RunStatus::Running);
-    let resume = cut_off.filter(|_| !options.fresh);
-    if let Some(record) = &resume {
-        same_settings(record, &settings)?;
-    }
-    let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-    let names = Names::of(&settings);
-    let (tag, latches) = match &resume {
-        Some(record) => (record.tag, record.latches.clone()),
-        None => (new_tag(created), read_latches(&settings.home, &names)?),
-    };
+    let Prepared { resume, created, names, tag, latches } = prepare(&settings, options.fresh)?;
     let world = world::build(&settings, options.catalog, tag, names.scopes(&latches))?;
 
     let home = Arc::new(Home::open(&settings.home)?);
@@ -163,7 +151,10 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
     let alerts = Alerts::new(settings.alerts.webhook.clone());
     let (dir, record) = match resume {
         Some(record) => (home.run(&record.run_id)?, record),
-        None => new_run(&home, &settings, &world, tag, latches, created)?,
+        None => {
+            let instruments = world.kernel.instruments();
+            new_run(&home, &settings, world.start, instruments, tag, latches, created)?
+        }
     };
     let facts = RunFacts {
         run_id: record.run_id.clone(),
@@ -180,8 +171,41 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
     let recorder = Recorder::start(&home, &record, &settings, options.catalog, alerts.clone())?;
     let mut shard = open_shard(&settings, &dir, &record, world, &recorder, &mut notices)?;
     hold_latches(&mut shard, &home, &names)?;
-    let start = Start { settings, home: home.clone(), dir, record, facts, notices, alerts, on_hang: options.on_hang };
+    let (on_hang, brake, locks) = (options.on_hang, None, Vec::new());
+    let start = Start { settings, home: home.clone(), dir, record, facts, notices, alerts, on_hang, brake, locks };
     Ok((launch(shard, start, recorder), home))
+}
+
+/// What is known before anything is made on disk.
+struct Prepared {
+    /// The run to continue.
+    resume: Option<RunRecord>,
+    /// Real time, nanoseconds.
+    created: i64,
+    names: Names,
+    tag: InstanceTag,
+    latches: NamedLatches,
+}
+
+fn prepare(settings: &Settings, fresh: bool) -> Result<Prepared, RunError> {
+    // What is wrong with the settings or the market is found before anything is made on disk.
+    let latest = match Home::read_only(&settings.home) {
+        Ok(home) => home.latest_run()?,
+        Err(HomeError::Missing { .. }) => None,
+        Err(e) => return Err(e.into()),
+    };
+    let cut_off = latest.map(|dir| record_of(&dir)).transpose()?.filter(|r| r.status == RunStatus::Running);
+    let resume = cut_off.filter(|_| !fresh);
+    if let Some(record) = &resume {
+        same_settings(record, settings)?;
+    }
+    let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
+    let names = Names::of(settings);
+    let (tag, latches) = match &resume {
+        Some(record) => (record.tag, record.latches.clone()),
+        None => (new_tag(created), read_latches(&settings.home, &names)?),
+    };
+    Ok(Prepared { resume, created, names, tag, latches })
 }
 
 fn open_shard(
@@ -263,7 +287,8 @@ fn keep(settings: &Settings, store: SnapshotStore, journal_dir: &Path) -> Keep {
 fn new_run(
     home: &Home,
     settings: &Settings,
-    world: &World,
+    start: UnixNanos,
+    instruments: &Instruments,
     tag: InstanceTag,
     latches: NamedLatches,
     created: i64,
@@ -278,10 +303,10 @@ fn new_run(
         status: RunStatus::Running,
         created: created.to_string(),
         tag,
-        start: world.start,
+        start,
         version: env!("CARGO_PKG_VERSION").into(),
         settings: settings.clone(),
-        instruments: world.kernel.instruments().clone(),
+        instruments: instruments.clone(),
         latches,
     };
     Ok((home.create_run(&record.run_id, &record)?, record))
@@ -312,7 +337,7 @@ fn same_settings(record: &RunRecord, settings: &Settings) -> Result<(), RunError
     let deciding = |s: &Settings| {
         let mut value = serde_json::to_value(s).unwrap_or_default();
         if let Some(map) = value.as_object_mut() {
-            for free in ["speed", "duration", "home", "journal", "api", "watchdog", "alerts", "log"] {
+            for free in ["speed", "duration", "home", "journal", "api", "watchdog", "alerts", "log", "feed"] {
                 map.remove(free);
             }
         }

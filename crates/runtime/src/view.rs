@@ -1,5 +1,6 @@
 //! The replica that faces read: a picture of the shard, taken on its own thread and handed out whole.
 
+use crate::live::GatewayStatus;
 use crate::shard::{Shard, lock};
 use crate::summary::{PositionSummary, RunFacts, Summary, positions};
 use ctos_kernel::kill::Latch;
@@ -66,6 +67,9 @@ pub struct View {
     pub markets: Vec<MarketView>,
     /// Why the journal is not written any more, if it is not.
     pub degraded: Option<String>,
+    /// How the links to venues are, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<GatewayStatus>,
 }
 
 /// Where the newest view is found.
@@ -97,6 +101,7 @@ impl View {
             latches: kernel.kill().latches().iter().map(|(s, l)| LatchView { scope: *s, latch: l.clone() }).collect(),
             markets: markets(shard),
             degraded: shard.degraded().map(String::from),
+            live: None,
         }
     }
 }

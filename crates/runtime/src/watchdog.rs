@@ -3,9 +3,9 @@
 //! Never: waits for the kernel's thread, which may not come back.
 
 use crate::alerts::Alerts;
+use crate::live::Brake;
 use crate::runs::NamedLatches;
 use crate::shard::lock;
-use ctos_driver_paper::PaperDriver;
 use ctos_kernel::Progress;
 use ctos_kernel::kill::Latch;
 use ctos_storage::home::{Home, HomeError};
@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Watched {
     pub progress: Arc<Progress>,
-    pub driver: Arc<Mutex<PaperDriver>>,
+    /// The way to the venue past the kernel's thread.
+    pub brake: Arc<Mutex<Box<dyn Brake>>>,
     pub journal: Arc<Mutex<Journal>>,
     /// Market time of the input in work: what is journaled behind it must not be earlier.
     pub market_time: Arc<AtomicI64>,
@@ -36,6 +37,8 @@ pub struct Intervention {
     pub strategy: Option<StrategyId>,
     /// Orders the venue still has open: zero when the cancelling worked.
     pub open_orders: usize,
+    /// Why it is not known whether orders are open, where it is not.
+    pub not_cancelled: Option<String>,
     pub journaled: bool,
 }
 
@@ -95,10 +98,16 @@ fn intervene(watched: &Watched, seq: u64, strategy: Option<StrategyId>) -> Inter
     if let Err(error) = latch_system(&watched.home, latch) {
         tracing::error!(%error, "the latch file could not be written");
     }
-    let open_orders = lock(&watched.driver).cancel_everything();
     watched.alerts.send("watchdog", &reason);
+    let (open_orders, not_cancelled) = match lock(&watched.brake).cancel_everything() {
+        Ok(left) => (left, None),
+        Err(error) => {
+            watched.alerts.send("watchdog", &format!("{}; {}", error.message, error.hint));
+            (0, Some(error.message))
+        }
+    };
     watched.alerts.drain(Duration::from_secs(2));
-    Intervention { seq, strategy, open_orders, journaled }
+    Intervention { seq, strategy, open_orders, not_cancelled, journaled }
 }
 
 /// Adds the system latch to what the latch file holds. A file that cannot be read is replaced: a halt must not fail.

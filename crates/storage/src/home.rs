@@ -20,13 +20,30 @@ use std::path::{Path, PathBuf};
 /// A home directory, open for writing (one process at a time) or for reading.
 ///
 /// ```text
-/// lock  api-token  api.json  latches.json  projection.sqlite  runs/<run_id>/{run.json,summary.json,journal/,snapshots/}
+/// lock  api-token  api.json  latches.json  closures.json  projection.sqlite  runs/<run_id>/{run.json,summary.json,journal/,snapshots/}
 /// ```
 #[derive(Debug)]
 pub struct Home {
     path: PathBuf,
     /// Held as long as this lives; the system releases it when the process ends, however it ends.
     lock: Option<lock::Lock>,
+}
+
+/// The lock of a directory that is no home: a resource that only one process may use at a time.
+#[derive(Debug)]
+pub struct DirLock {
+    _lock: lock::Lock,
+}
+
+impl DirLock {
+    /// Takes it, making the directory where it is missing, and keeps it until dropped.
+    ///
+    /// # Errors
+    /// [`HomeError::Busy`] when another process (or another handle in this one) has it.
+    pub fn take(dir: &Path) -> Result<DirLock> {
+        create_dir_durably(&RealFs, dir).map_err(|e| HomeError::io("create", dir, e))?;
+        Ok(DirLock { _lock: lock::Lock::take(dir)? })
+    }
 }
 
 /// Where the running instance listens.
@@ -199,6 +216,16 @@ impl Home {
     /// The latches as last written; `None` when none ever were. A damaged file is an error: it must not release one.
     pub fn read_latches<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         self.read_json("latches.json")
+    }
+
+    /// Replaces what venues told this home to keep away from; durable when this returns.
+    pub fn write_closures<T: Serialize>(&self, closures: &T) -> Result<()> {
+        self.write_json("closures.json", closures)
+    }
+
+    /// The closures as last written; `None` when none ever were.
+    pub fn read_closures<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        self.read_json("closures.json")
     }
 
     fn require_writable(&self) -> Result<()> {

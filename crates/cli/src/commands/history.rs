@@ -60,6 +60,9 @@ impl HistoryArgs {
     /// A path that is no text.
     pub(super) fn run_flags<'a>(&self, strategies: impl IntoIterator<Item = &'a String>) -> Result<RunArgs, CliError> {
         Ok(RunArgs {
+            base_url: None,
+            ws_url: None,
+            yes: false,
             market: self.market()?,
             symbols: self.symbols.clone(),
             speed: None,

@@ -4,6 +4,7 @@ pub mod backtest;
 pub mod bench;
 pub mod completions;
 pub mod config;
+pub mod confirm;
 pub mod data;
 pub mod doctor;
 pub mod history;

@@ -1,14 +1,14 @@
 //! `run`: starts or continues a run, shows it live or logs it, and ends it in order.
 //! Never: decides about trading.
 
-use super::summary;
+use super::{confirm, summary};
 use crate::args::{Global, RunArgs};
 use crate::error::{CliError, tell};
 use crate::live::{self, Watching};
 use crate::logging::{self, Tail};
 use crate::{out, settings};
 use clap::ArgMatches;
-use ctos_runtime::config::Settings;
+use ctos_runtime::config::{Mode, Settings};
 use ctos_runtime::instance::{Handle, Instance};
 use ctos_runtime::runs::{self, StartOptions};
 use ctos_runtime::summary::Summary;
@@ -31,7 +31,8 @@ pub fn run(global: &Global, catalog: Catalog, args: &RunArgs, matches: &ArgMatch
     let on_screen = !args.plain && !global.json && live::is_possible();
     let tail = on_screen.then(Tail::default);
     logging::start(&settings.log, global.verbose, global.quiet, tail.clone());
-    let result = run_with(&settings, catalog, args.fresh, tail.clone());
+    let confirmed = if settings.mode == Mode::Live { confirm::live(&settings, args.yes) } else { Ok(()) };
+    let result = confirmed.and_then(|()| run_with(&settings, catalog, args.fresh, tail.clone()));
     if result.is_err() {
         // What the live view would have shown explains the error.
         for line in tail.iter().flat_map(|t| t.last(20)) {
@@ -144,6 +145,7 @@ fn give_up(what: &Intervention, strategies: &[String]) {
         None => format!("the kernel did not finish input {}", what.seq),
     };
     let orders = match what.open_orders {
+        _ if what.not_cancelled.is_some() => "and it is NOT KNOWN whether orders are open at the venue".to_owned(),
         0 => "all orders are cancelled".to_owned(),
         n => format!("{n} orders are STILL OPEN"),
     };

@@ -7,6 +7,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ("strategies.*", STRATEGY),
     ("venue", VENUE),
     ("venue.latency", LATENCY),
+    ("feed", FEED),
     ("risk", RISK),
     ("journal", JOURNAL),
     ("api", API),
@@ -29,6 +30,7 @@ pub(super) const TOP: &[&str] = &[
     "accounts",
     "strategies",
     "venue",
+    "feed",
     "risk",
     "journal",
     "api",
@@ -78,6 +80,7 @@ pub(super) const STRATEGY: &[&str] = &["name", "id", "account", "params"];
 pub(super) const VENUE: &[&str] =
     &["queue", "latency", "stp", "bar_slippage_ticks", "bar_slippage_range_pct", "bar_touch_fills", "bar_taker_fees"];
 pub(super) const LATENCY: &[&str] = &["feed", "order", "response"];
+pub(super) const FEED: &[&str] = &["base_url", "ws_url", "environment", "proxy", "extra_ca"];
 pub(super) const JOURNAL: &[&str] = &["sync", "segment_mb", "keep_snapshots", "snapshot_every", "max_mb"];
 pub(super) const API: &[&str] = &["enabled", "bind"];
 pub(super) const WATCHDOG: &[&str] = &["timeout"];

@@ -6,6 +6,7 @@
 
 mod keys;
 mod layers;
+mod live;
 mod node;
 mod resolve;
 mod risk;
@@ -18,6 +19,7 @@ mod yaml;
 pub use keys::SECTIONS;
 pub(crate) use keys::nearest;
 pub use layers::{Layers, read_file};
+pub(crate) use live::product_of;
 pub use node::Origin;
 pub(crate) use node::{Node, Raw};
 pub use risk::{LossLimit, RiskLimits, RiskSettings};

@@ -6,7 +6,7 @@ use super::node::{Node, Origin, Raw, quoted};
 use super::section::{Section, Trace, join, note, text, value};
 use super::settings::*;
 use super::values::*;
-use super::{ConfigError, keys, risk, venue_account};
+use super::{ConfigError, keys, live, risk, venue_account};
 use ctos_types::{Currency, Decimal, Nanos};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +32,8 @@ impl Settings {
 
 fn resolve(s: &Section) -> Result<Settings, ConfigError> {
     let mode = s.read("mode", Mode::Paper, str::parse)?;
-    let market = s.read("market", MarketSetting::Synthetic, str::parse)?;
+    let usual = if mode == Mode::Live { MarketSetting::Binance(None) } else { MarketSetting::Synthetic };
+    let market = s.read("market", usual, str::parse)?;
     let symbols = symbols(s, &market)?;
     let speed = s.read("speed", Speed::Factor(Decimal::ONE), str::parse)?;
     let duration = s.read_opt("duration", span(Nanos(1), Nanos::from_secs(10 * 365 * 86_400)))?;
@@ -42,6 +43,8 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
     if mode == Mode::Live {
         all_at_venues(s, &accounts)?;
     }
+    let feed = live::feed(s, mode, &market)?;
+    live::check(s, mode, &market, &symbols, speed, &accounts, feed.as_ref())?;
     let account_ids: Vec<&str> = accounts.iter().map(|a| a.id.as_str()).collect();
     let strategies = strategies(s, &account_ids)?;
     let owners: Vec<(&str, &str)> = strategies.iter().map(|s| (s.id.as_str(), s.account.as_str())).collect();
@@ -54,6 +57,7 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
         seed,
         home,
         venue: venue(s)?,
+        feed,
         risk: risk::resolve(s, &account_ids, &owners)?,
         journal: journal(s)?,
         api: api(s)?,

@@ -5,7 +5,7 @@ use super::ConfigError;
 use super::risk::RiskSettings;
 use super::section::Explained;
 use super::values::{Expected, LatencySetting, Show, Speed, as_opt_span, as_span, expected, serde_as_text};
-use super::venue_account::VenueAccount;
+use super::venue_account::{ProfileName, VenueAccount};
 use ctos_types::{Currency, Decimal, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,6 +35,10 @@ pub struct Settings {
     /// A strategy's position here is its `StrategyId`.
     pub strategies: Vec<StrategySettings>,
     pub venue: VenueSettings,
+    /// How public market data is reached that a run on paper trades on; `None` where it comes from elsewhere. What it is
+    /// asked for with is in here as an account without a key.
+    #[serde(default)]
+    pub feed: Option<VenueAccount>,
     pub risk: RiskSettings,
     pub journal: JournalSettings,
     pub api: ApiSettings,
@@ -83,7 +87,7 @@ impl Settings {
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name { $($(#[$vmeta])* $variant),+ }
 
         impl FromStr for $name {
@@ -169,7 +173,8 @@ words! {
     }
 }
 
-/// Where the market comes from: `synthetic`, `replay:PATH`, or `catalog:DIR`.
+/// Where the market comes from: `synthetic`, `replay:PATH`, `catalog:DIR`, or live: `binance`, `binance:spot`,
+/// `binance:usdm`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MarketSetting {
     /// The seeded market inside the program.
@@ -178,6 +183,15 @@ pub enum MarketSetting {
     Replay(PathBuf),
     /// A data catalog; relative paths are relative to the working directory.
     Catalog(PathBuf),
+    /// What Binance tells everybody, as it happens. Without a product, the symbols say of which.
+    Binance(Option<ProfileName>),
+}
+
+impl MarketSetting {
+    /// Whether it comes in as it happens.
+    pub fn is_live(&self) -> bool {
+        matches!(self, MarketSetting::Binance(_))
+    }
 }
 
 impl FromStr for MarketSetting {
@@ -185,9 +199,15 @@ impl FromStr for MarketSetting {
     fn from_str(text: &str) -> Result<Self, Expected> {
         match text.split_once(':') {
             None if text == "synthetic" => Ok(MarketSetting::Synthetic),
+            None if text == "binance" => Ok(MarketSetting::Binance(None)),
+            Some(("binance", "spot")) => Ok(MarketSetting::Binance(Some(ProfileName::Spot))),
+            Some(("binance", "usdm")) => Ok(MarketSetting::Binance(Some(ProfileName::UsdM))),
             Some(("replay", path)) if !path.is_empty() => Ok(MarketSetting::Replay(path.into())),
             Some(("catalog", path)) if !path.is_empty() => Ok(MarketSetting::Catalog(path.into())),
-            _ => Err(expected("synthetic, replay:PATH or catalog:DIR", "replay:capture.jsonl.gz")),
+            _ => Err(expected(
+                "synthetic, replay:PATH, catalog:DIR, binance, binance:spot or binance:usdm",
+                "replay:capture.jsonl.gz",
+            )),
         }
     }
 }
@@ -198,6 +218,8 @@ impl fmt::Display for MarketSetting {
             MarketSetting::Synthetic => f.write_str("synthetic"),
             MarketSetting::Replay(path) => write!(f, "replay:{}", path.display()),
             MarketSetting::Catalog(path) => write!(f, "catalog:{}", path.display()),
+            MarketSetting::Binance(None) => f.write_str("binance"),
+            MarketSetting::Binance(Some(product)) => write!(f, "binance:{product}"),
         }
     }
 }

@@ -301,7 +301,7 @@ fn at_binance(s: &Section, id: &str) -> Result<VenueAccount, ConfigError> {
     Ok(account)
 }
 
-fn proxy(s: &Section) -> Result<Option<ProxyAddress>, ConfigError> {
+pub(super) fn proxy(s: &Section) -> Result<Option<ProxyAddress>, ConfigError> {
     s.read_opt("proxy", str::parse).map_err(|error| match s.node("proxy") {
         // The address may hold a password even where it is not a valid one.
         Some(node) => {

@@ -1,0 +1,230 @@
+//! Opens the way to Binance: markets of every product that is traded, and a desk for each account.
+//! Never: a venue's word of its own (the driver has them), or a key in a message.
+
+use super::{ClosureStatus, Opened, Opener, Way, shell};
+use crate::config::{Mode, ProfileName, Settings, Speed, VenueAccount, product_of};
+use crate::oneshot::{self, ClosedUntil};
+use crate::{UserError, brake::EmergencyBrake, secrets};
+use ctos_driver_binance::client::{Blocking, Client};
+use ctos_driver_binance::desk_words::{BinanceDesk, BinanceDeskConfig};
+use ctos_driver_binance::feed_words::BinanceFeed;
+use ctos_driver_binance::limits::BinanceWords;
+use ctos_driver_binance::{Credentials, Hosts, Product, Profile};
+use ctos_link::desk::{Desk, DeskConfig, Holdings};
+use ctos_link::feed::{Feed, FeedConfig, Want};
+use ctos_link::gateway::Part;
+use ctos_link::tracker::TrackerConfig;
+use ctos_link::{LinkTime, Time};
+use ctos_types::{AccountId, Instrument, Instruments, Nanos, UnixNanos};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an order may stay invisible at the venue beyond the time its request stays valid.
+const VISIBILITY: Nanos = Nanos::from_secs(5);
+/// How long the emergency brake tries.
+const BRAKE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Binance, as the settings say where it is.
+#[derive(Debug, Default)]
+pub struct Binance;
+
+/// Where a product's public side is asked, and how.
+fn sources(settings: &Settings) -> BTreeMap<ProfileName, VenueAccount> {
+    let mut sources = BTreeMap::new();
+    for symbol in &settings.symbols {
+        let product = product_of(symbol);
+        let of = match (settings.mode, &settings.feed) {
+            (Mode::Paper, Some(feed)) => Some(VenueAccount { profile: product, ..feed.clone() }),
+            _ => settings.accounts.iter().filter_map(|a| a.venue.as_ref()).find(|v| public_side(v) == product).cloned(),
+        };
+        if let Some(of) = of {
+            sources.entry(product).or_insert(of);
+        }
+    }
+    sources
+}
+
+/// Margin accounts trade on spot's markets.
+fn public_side(account: &VenueAccount) -> ProfileName {
+    match account.profile {
+        ProfileName::UsdM => ProfileName::UsdM,
+        ProfileName::Spot | ProfileName::Margin => ProfileName::Spot,
+    }
+}
+
+impl Opener for Binance {
+    fn instruments(&mut self, settings: &Settings) -> Result<Instruments, UserError> {
+        let sources = sources(settings);
+        let mut clients: BTreeMap<ProfileName, Blocking> = BTreeMap::new();
+        let mut list: Vec<Instrument> = Vec::new();
+        for symbol in &settings.symbols {
+            let product = product_of(symbol);
+            let client = match clients.entry(product) {
+                std::collections::btree_map::Entry::Occupied(o) => o.into_mut(),
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    let source = sources.get(&product).ok_or_else(|| no_account(symbol, product))?;
+                    place.insert(public_client(settings, source, product)?)
+                }
+            };
+            let instrument = client.client.find(symbol)?.clone();
+            if list.iter().any(|i| i.symbol == instrument.symbol) {
+                let hint = "name each symbol once";
+                return Err(UserError::new(format!("{symbol} is named twice, once by another spelling"), hint));
+            }
+            list.push(instrument);
+        }
+        Instruments::new(list).map_err(|e| UserError::new(e.to_string(), "report this as a bug"))
+    }
+
+    fn open(&mut self, settings: &Settings, way: Way<'_>) -> Result<Opened, UserError> {
+        let sources = sources(settings);
+        let time = clock(settings, &sources, way.not_before)?;
+        let mut words = BinanceWords::new();
+        let mut parts: Vec<Box<dyn Part>> = Vec::new();
+        for (product, source) in &sources {
+            parts.push(market(&mut words, *product, source, &way)?);
+        }
+        let mut brakes = Vec::new();
+        if let Some(holdings) = &way.holdings {
+            let closed: Vec<ClosedUntil> = way.closures.iter().map(closed).collect();
+            for (at, held) in holdings.iter().enumerate() {
+                parts.push(desk(&mut words, settings, at, held, &way, time.now())?);
+                brakes.push(EmergencyBrake::new(settings, at, &closed, time.clone())?);
+            }
+        }
+        let source = sources.values().next().ok_or_else(|| no_account("nothing", ProfileName::Spot))?;
+        let gateway = shell::spawn(source, Box::new(words), parts, time, way.closures)?;
+        let brake = (!brakes.is_empty()).then(|| Box::new(Brakes(brakes)) as Box<dyn super::Brake>);
+        Ok(Opened { gateway, brake })
+    }
+}
+
+fn no_account(symbol: &str, product: ProfileName) -> UserError {
+    UserError::new(
+        format!("no account of these settings trades {symbol}: that needs profile {product}"),
+        format!("add an account with venue: binance and profile: {product}, or leave the symbol out"),
+    )
+}
+
+/// Asks what anybody may ask.
+fn public_client(settings: &Settings, source: &VenueAccount, product: ProfileName) -> Result<Blocking, UserError> {
+    let source = VenueAccount { profile: product, ..source.clone() };
+    let direct = oneshot::direct(oneshot::access("public", &source, None)?, &[], Arc::new(LinkTime::start()))?;
+    let mut client = Blocking::new(Client::new(Arc::new(direct), product.into(), AccountId(0), false))?;
+    // One symbol of spot at a time would be a question each; the list is one.
+    let one = settings.symbols.iter().filter(|s| product_of(s) == product).collect::<Vec<_>>();
+    client.load(if let [symbol] = one[..] { Some(symbol) } else { None })?;
+    Ok(client)
+}
+
+/// The run's clock: the machine's, or beside a twin that is sped up the twin's, as fast.
+fn clock(
+    settings: &Settings,
+    sources: &BTreeMap<ProfileName, VenueAccount>,
+    not_before: UnixNanos,
+) -> Result<Arc<dyn Time>, UserError> {
+    let speed = match settings.speed {
+        Speed::Factor(factor) => factor.to_f64() as u32,
+        Speed::Max => 1,
+    };
+    let anchor = match sources.iter().next() {
+        Some((product, source)) if speed > 1 => {
+            let source = VenueAccount { profile: *product, ..source.clone() };
+            let direct = oneshot::direct(oneshot::access("public", &source, None)?, &[], Arc::new(LinkTime::start()))?;
+            let client = Blocking::new(Client::new(Arc::new(direct), (*product).into(), AccountId(0), false))?;
+            client.wait(client.client.venue_time())?
+        }
+        _ => LinkTime::start().now(),
+    };
+    Ok(Arc::new(LinkTime::anchored(anchor.max(not_before), speed)))
+}
+
+fn market(
+    words: &mut BinanceWords,
+    product: ProfileName,
+    source: &VenueAccount,
+    way: &Way<'_>,
+) -> Result<Box<dyn Part>, UserError> {
+    let profile = Profile::from(product);
+    let hosts = VenueAccount { profile: product, ..source.clone() }.hosts()?;
+    let base = words.base(profile.product(), &hosts.rest);
+    let ours: Vec<Instrument> =
+        way.instruments.iter().filter(|i| i.is_spot() == (product == ProfileName::Spot)).cloned().collect();
+    let feed = BinanceFeed::new(profile, &hosts.streams, words.public(base), &ours);
+    let want = Want { book: true, quotes: true, trades: true, marks: product == ProfileName::UsdM, ..Want::default() };
+    let wants = ours.into_iter().map(|i| (i, want.clone())).collect();
+    let config = FeedConfig { seed: u64::from(way.tag.0), ..FeedConfig::default() };
+    Ok(Box::new(Feed::new(feed, wants, config)))
+}
+
+fn desk(
+    words: &mut BinanceWords,
+    settings: &Settings,
+    at: usize,
+    held: &Holdings,
+    way: &Way<'_>,
+    now: UnixNanos,
+) -> Result<Box<dyn Part>, UserError> {
+    let account = &settings.accounts[at];
+    let venue = oneshot::at_venue(settings, at)?;
+    let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let keys: Arc<Credentials> = Arc::new(secrets::credentials(&settings.secrets, venue, env)?);
+    let (profile, hosts): (Profile, Hosts) = (venue.profile.into(), venue.hosts()?);
+    let window_ms = u32::try_from(venue.recv_window.0 / 1_000_000).ok();
+    let base = words.base(profile.product(), &hosts.rest);
+    let route = words.account(&account.id, profile, base, keys.clone(), window_ms);
+    let key_route = match (profile.product(), venue.sapi()) {
+        (Product::Spot, Some(_)) => Some(route.clone()),
+        (Product::UsdM, Some(url)) => {
+            let base = words.base(Product::Spot, &url);
+            Some(words.account(&format!("{} on spot", account.id), Profile::Spot, base, keys, window_ms))
+        }
+        (_, None) => None,
+    };
+    let visibility = Nanos(venue.recv_window.0.saturating_add(VISIBILITY.0));
+    let leverage = (profile == Profile::UsdM).then(|| account.leverage.to_f64() as u32);
+    let desk = BinanceDesk::new(BinanceDeskConfig {
+        name: account.id.clone(),
+        account: AccountId(at as u16),
+        profile,
+        hedge: account.hedge_mode,
+        leverage,
+        hosts,
+        route,
+        key_route,
+        instruments: way.instruments.clone(),
+        dead_man: true,
+        visibility,
+    });
+    let usual = DeskConfig::default();
+    let within = usual.order_within;
+    let tracker = TrackerConfig {
+        tags: vec![way.tag],
+        // A request may wait for room, and then stays valid for a while.
+        visibility: Nanos(visibility.0.saturating_add(within.0)),
+        ..TrackerConfig::default()
+    };
+    let config = DeskConfig { tracker, seed: u64::from(way.tag.0) ^ ((at as u64) << 40), ..usual };
+    Ok(Box::new(Desk::new(config, desk, held, now)))
+}
+
+fn closed(closure: &ClosureStatus) -> ClosedUntil {
+    ClosedUntil { group: closure.group.clone(), until: closure.until, banned: closure.banned }
+}
+
+/// The emergency brakes of all accounts.
+#[derive(Debug)]
+struct Brakes(Vec<EmergencyBrake>);
+
+impl super::Brake for Brakes {
+    fn cancel_everything(&mut self) -> Result<usize, UserError> {
+        // Every account, whatever becomes of the others.
+        let results: Vec<_> = self.0.iter().map(|brake| brake.pull(BRAKE_WITHIN)).collect();
+        match results.into_iter().find_map(Result::err) {
+            Some(error) => Err(error),
+            // The brake looks until nothing is open.
+            None => Ok(0),
+        }
+    }
+}

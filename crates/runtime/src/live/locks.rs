@@ -1,0 +1,54 @@
+//! One instance for each account at a venue: a lock in the user's own directory, whatever home the run is in.
+//! Never: writes a key, or anything that one could be guessed from.
+
+use crate::UserError;
+use crate::config::VenueAccount;
+use ctos_storage::home::{DirLock, HomeError};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+
+/// Held as long as this lives; the system releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct AccountLock {
+    _lock: DirLock,
+}
+
+impl AccountLock {
+    /// Keeps every other instance of this user away from the account. `api_key` tells accounts apart, since two settings
+    /// may call one account by two names.
+    ///
+    /// # Errors
+    /// Another process has it.
+    pub fn take(name: &str, account: &VenueAccount, api_key: &str) -> Result<AccountLock, UserError> {
+        let hosts = account.hosts()?;
+        let mut sha = Sha256::new();
+        for part in ["ctos account lock", &hosts.rest, api_key] {
+            sha.update((part.len() as u64).to_le_bytes());
+            sha.update(part);
+        }
+        let digest = sha.finalize();
+        let id: String = digest[..12].iter().map(|b| format!("{b:02x}")).collect();
+        let dir = state_dir().join("accounts").join(format!("binance-{}-{id}", account.profile));
+        let lock = DirLock::take(&dir).map_err(|e| match e {
+            HomeError::Busy { pid, .. } => {
+                let who = pid.map_or("another ctos process".into(), |pid| format!("ctos process {pid}"));
+                UserError::new(
+                    format!("the account {name} is traded by {who}"),
+                    "two instances on one account would cancel each other's orders: stop the other one first",
+                )
+            }
+            other => UserError::new(
+                format!("the lock of the account {name} cannot be taken: {other}"),
+                "make the directory writable, or set XDG_STATE_HOME to one that is",
+            ),
+        })?;
+        Ok(AccountLock { _lock: lock })
+    }
+}
+
+/// `$XDG_STATE_HOME/ctos`, else `~/.local/state/ctos`, else in the system's directory for such things.
+fn state_dir() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    base.unwrap_or_else(std::env::temp_dir).join("ctos")
+}

@@ -1,0 +1,91 @@
+//! What a person should see before real money moves: accounts, addresses, keys, holdings, limits, and what will trade.
+//! Never: changes anything at the venue.
+
+use crate::config::Settings;
+use crate::{UserError, oneshot};
+use ctos_driver_binance::client::{Severity, Stakes};
+use ctos_link::LinkTime;
+use ctos_types::Currency;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// One account at its venue.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountSurvey {
+    pub account: String,
+    /// `binance usdm`.
+    pub venue: String,
+    pub rest: String,
+    pub streams: String,
+    /// Whether real money is behind it.
+    pub real: bool,
+    /// Owned, by currency: what is not zero.
+    pub balances: Vec<(Currency, String)>,
+    /// Symbol and signed size.
+    pub positions: Vec<(String, String)>,
+    pub open_orders: usize,
+    /// Limits of the settings that are set, `key value`.
+    pub limits: Vec<String>,
+    /// Strategies on it, and what they are called with.
+    pub strategies: Vec<String>,
+    /// What is unwise about key or settings, and what to do about it.
+    pub warnings: Vec<String>,
+}
+
+/// Asks each account's venue. A key that may take money out, and whatever else keeps an account from being traded on,
+/// is an error.
+pub fn survey(settings: &Settings) -> Result<Vec<AccountSurvey>, UserError> {
+    (0..settings.accounts.len()).map(|at| one(settings, at)).collect()
+}
+
+fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
+    let account = &settings.accounts[at];
+    let venue = oneshot::at_venue(settings, at)?;
+    let hosts = venue.hosts()?;
+    let mut client = oneshot::connect(settings, at, oneshot::Keys::Needed, &[], Arc::new(LinkTime::start()))?;
+    client.load(None)?;
+    let stakes = if venue.is_real() { Stakes::Real } else { Stakes::Practice };
+    let probe = client.wait(client.client.probe(stakes, account.hedge_mode, &[]))?;
+    if let Some(refusal) = probe.refusal() {
+        return Err(UserError::new(format!("account {}: {}", account.id, refusal.what), refusal.hint.clone()));
+    }
+    let findings = probe.findings.iter().filter(|f| f.severity == Severity::Warning);
+    let balances = client.wait(client.client.balances())?;
+    let (positions, _) = client.wait(client.client.positions())?;
+    let open = client.wait(client.client.open_orders(None))?;
+    let named = |id| client.client.instruments().get(id);
+    Ok(AccountSurvey {
+        account: account.id.clone(),
+        venue: format!("binance {}", venue.profile),
+        rest: hosts.rest,
+        streams: hosts.streams,
+        real: venue.is_real(),
+        balances: balances
+            .iter()
+            .filter(|b| !b.balance.total.is_zero() || !b.balance.borrowed.is_zero())
+            .map(|b| (b.currency, b.balance.total.to_string()))
+            .collect(),
+        positions: positions
+            .iter()
+            .filter(|p| p.qty.0 != 0)
+            .map(|p| (named(p.instrument).symbol.to_string(), named(p.instrument).qty_text(p.qty)))
+            .collect(),
+        open_orders: open.len(),
+        limits: limits(settings, &account.id),
+        strategies: settings.strategies.iter().filter(|s| s.account == account.id).map(strategy).collect(),
+        warnings: findings.map(|f| format!("{} ({})", f.what, f.hint)).collect(),
+    })
+}
+
+fn strategy(s: &crate::config::StrategySettings) -> String {
+    let params: Vec<String> = s.params.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let name = if s.id == s.name { s.id.clone() } else { format!("{} ({})", s.id, s.name) };
+    if params.is_empty() { name } else { format!("{name} with {}", params.join(" ")) }
+}
+
+fn limits(settings: &Settings, account: &str) -> Vec<String> {
+    let Some(of) = settings.risk.per_account.get(account) else { return Vec::new() };
+    let Ok(serde_json::Value::Object(map)) = serde_json::to_value(of) else { return Vec::new() };
+    let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("{k} {}", text(v))).collect()
+}
