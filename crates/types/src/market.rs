@@ -146,7 +146,10 @@ pub struct Market<'a> {
     pub data: MarketData<'a>,
 }
 
+/// What it was. The tag fills a word: behind a tag of one byte an event would be copied in pieces that lie across the words
+/// it is read in, and each such read waits until the copy has reached the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(u64)]
 pub enum MarketData<'a> {
     /// Top of book. `update_id` orders it against depth of the same venue book; 0: unordered.
     Quote {
