@@ -224,6 +224,38 @@ fn truth(twin: &Twin, market: &str) -> Value {
 }
 
 #[test]
+fn a_script_is_in_force_from_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = |text: &str| {
+        let path = dir.path().join("script.json");
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let path = script(
+        r#"[{"on":"request","named":"GET /api/v3/time","fault":{"kind":"error","text":"html","executed":false}},
+            {"market":"usdm","do":"symbol","symbol":"BTCUSDT","change":{"status":"SETTLING"}},
+            {"do":"skew","ms":3600000}]"#,
+    );
+    let twin = Twin::start(&["--script", &path, "--history", "1m"]);
+    assert_eq!(twin.get("spot", "/api/v3/time").0, 502);
+    let time = |market: &str, path: &str| twin.get(market, path).1["serverTime"].as_i64().unwrap();
+    assert!((time("spot", "/api/v3/time") - time("usdm", "/fapi/v1/time")).abs() < 60_000);
+    let (_, info) = twin.get("usdm", "/fapi/v1/exchangeInfo");
+    let btc = info["symbols"].as_array().unwrap().iter().find(|s| s["symbol"] == "BTCUSDT").unwrap();
+    assert_eq!(btc["status"], "SETTLING");
+    for (text, what) in
+        [(r#"[{"do":"fly"}]"#, "fly"), (r#"[{"market":"moon","do":"behave"}]"#, "usdm"), ("{}", "fault rules")]
+    {
+        let out = Command::new(env!("CARGO_BIN_EXE_ctos"))
+            .args(["twin", "binance", "--history", "1m", "--script", &script(text)])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(1) && said.contains(what) && said.contains("hint:"), "{said}");
+    }
+}
+
+#[test]
 fn a_killed_twin_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");

@@ -232,7 +232,10 @@ impl Twin {
             ReportBody::Amended { price, qty } => self.on_amended(n, price, qty),
             ReportBody::Canceled { reason } => {
                 let (status, exec, expiry) = match reason {
-                    CancelReason::Requested | CancelReason::Venue => (Status::Canceled, "CANCELED", "0"),
+                    CancelReason::Requested | CancelReason::Venue => match self.ending {
+                        Some(why) => (Status::Expired, "EXPIRED", why),
+                        None => (Status::Canceled, "CANCELED", "0"),
+                    },
                     CancelReason::NoLiquidity => {
                         let market = self.orders.list[n].kind == OrderType::Market;
                         (Status::Expired, "EXPIRED", if market { "9" } else { "2" })

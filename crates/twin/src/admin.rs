@@ -26,6 +26,16 @@ pub enum Deed {
     Skew {
         ms: i64,
     },
+    /// The venue's clock goes wrong by so many millionths.
+    Drift {
+        ppm: i64,
+    },
+    /// Another deed, so much later, and again if it says how often.
+    Later {
+        ms: i64,
+        every_ms: Option<i64>,
+        deed: Value,
+    },
     /// New orders cannot be queried for so long.
     Invisible {
         ms: i64,
@@ -68,6 +78,22 @@ pub enum Deed {
         side: String,
         quantity: Decimal,
         price: Option<Decimal>,
+    },
+    /// The market trades at a resting order's price until it is filled, or so much of it.
+    Fill {
+        account: String,
+        order_id: i64,
+        quantity: Option<Decimal>,
+    },
+    /// Trading of a symbol ends; its row stays with another status, or goes.
+    Delist {
+        symbol: String,
+        #[serde(default)]
+        remove: bool,
+    },
+    /// The warning before a liquidation.
+    MarginCall {
+        account: String,
     },
     /// Fills an order by more than its size.
     Overfill {
@@ -113,6 +139,9 @@ pub enum Deed {
     Behave,
 }
 
+/// Longer is for ever: ten years.
+const LONGEST_SECS: i64 = 10 * 365 * 86_400;
+
 impl Twin {
     /// Does one deed. Errors: what is wrong with it.
     pub fn admin(&mut self, now: UnixNanos, json: &str) -> Result<String, String> {
@@ -129,7 +158,7 @@ impl Twin {
         self.users.by_name(name).ok_or_else(|| format!("no account {name}"))
     }
 
-    fn deed(&mut self, deed: Deed) -> Result<Option<String>, String> {
+    pub(crate) fn deed(&mut self, deed: Deed) -> Result<Option<String>, String> {
         let now = self.now_ms();
         match deed {
             Deed::Rule { rule } => {
@@ -137,12 +166,21 @@ impl Twin {
                 return Ok(Some(Obj::new().int("number", number.into()).done()));
             }
             Deed::RemoveRule { number } => self.faults.remove(number),
-            Deed::Skew { ms } => self.faults.skew_ms = ms,
-            Deed::Invisible { ms } => self.faults.invisible_ms = ms.max(0),
+            Deed::Skew { ms } => (self.faults.skew_ms, self.faults.drift) = (clock(ms), (0, 0)),
+            Deed::Drift { ppm } => {
+                // What it went wrong by so far stays.
+                self.faults.skew_ms = self.server_ms() - now;
+                self.faults.drift = (ppm.clamp(-1_000_000, 1_000_000), now);
+            }
+            Deed::Later { ms, every_ms, deed } => self.put_off(ms, every_ms, deed)?,
+            Deed::Fill { account, order_id, quantity } => self.fill(&account, order_id, quantity)?,
+            Deed::Delist { symbol, remove } => self.delist(&symbol, remove)?,
+            Deed::MarginCall { account } => self.margin_call(&account)?,
+            Deed::Invisible { ms } => self.faults.invisible_ms = ms.clamp(0, LONGEST_SECS * 1_000),
             Deed::Stall { on } => self.faults.stalled = on,
-            Deed::SnapshotAge { ms } => self.faults.snapshot_age_ms = ms.max(0),
-            Deed::Life { ms } => self.faults.life_ms = ms.max(1_000),
-            Deed::Ban { secs } => self.limits.ban(None, now, secs.max(0) * 1_000),
+            Deed::SnapshotAge { ms } => self.faults.snapshot_age_ms = ms.clamp(0, LONGEST_SECS * 1_000),
+            Deed::Life { ms } => self.faults.life_ms = ms.clamp(1_000, LONGEST_SECS * 1_000),
+            Deed::Ban { secs } => self.limits.ban(None, now, secs.clamp(0, LONGEST_SECS) * 1_000),
             Deed::Unban => self.limits.ban(None, now, 0),
             Deed::Close { code } => self.close_all(code),
             Deed::Shutdown => {
@@ -206,6 +244,7 @@ impl Twin {
             Deed::Behave => {
                 self.faults.remove(None);
                 let f = &mut self.faults;
+                (f.drift, f.later) = ((0, 0), Vec::new());
                 (f.skew_ms, f.invisible_ms, f.stalled, f.snapshot_age_ms) = (0, 0, false, 0);
                 f.life_ms = 24 * 3_600_000;
                 self.limits.ban(None, now, 0);
@@ -217,4 +256,10 @@ impl Twin {
     pub(crate) fn traded(&self, symbol: &str) -> Result<InstrumentId, String> {
         self.symbols.traded(symbol).map(|s| s.1).map_err(|e| e.msg)
     }
+}
+
+/// Milliseconds a clock can be off without leaving the times there are: a hundred years.
+fn clock(ms: i64) -> i64 {
+    const MOST: i64 = 100 * 365 * 86_400_000;
+    ms.clamp(-MOST, MOST)
 }

@@ -1,6 +1,8 @@
 //! Misbehaviour on command: which request, user event or market frame is treated how. Seeded: the same script and seed
 //! give the same faults. Never: does anything by itself.
 
+use crate::acts::Later;
+use ctos_types::Decimal;
 use rand_core::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -82,11 +84,24 @@ pub enum Fault {
     },
     /// A reply of 200 with a list that leaves everything out.
     EmptyList,
+    /// A reply that leaves out what is about this symbol or asset.
+    Omit {
+        name: String,
+    },
+    /// The order that is asked about is filled, or so much of it, just before the request is executed.
+    FillFirst {
+        #[serde(default)]
+        quantity: Option<Decimal>,
+    },
+    /// The first half of a replacement is done, the second refused.
+    HalfDone,
 
     Drop,
     Duplicate,
     /// The same fill again under another trade id.
     NewTradeId,
+    /// Without its commission.
+    NoFee,
     /// Sent so much later; what follows passes it.
     Hold {
         ms: u32,
@@ -168,6 +183,10 @@ pub(crate) struct Faults {
     rng: Xoshiro256PlusPlus,
     /// How far the venue's clock is off its own market's time.
     pub skew_ms: i64,
+    /// By how many millionths the venue's clock goes wrong, and since when.
+    pub drift: (i64, i64),
+    /// Deeds that wait.
+    pub later: Vec<Later>,
     /// How long a new order cannot be queried.
     pub invisible_ms: i64,
     /// Market data stops while pings go on.
@@ -185,6 +204,8 @@ impl Faults {
             next: 1,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x6661_756c_7473),
             skew_ms: 0,
+            drift: (0, 0),
+            later: Vec::new(),
             invisible_ms: 0,
             stalled: false,
             snapshot_age_ms: 0,

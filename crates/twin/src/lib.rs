@@ -6,6 +6,7 @@
 //! Never: a real venue, an address other than loopback unless asked, a driver's code.
 
 mod absorb;
+mod acts;
 mod admin;
 mod algo;
 mod config;

@@ -1,9 +1,11 @@
 //! HTTP: finds the endpoint, checks the caller in the venue's order, counts, and answers; faults act on the way.
 //! Never: what an endpoint does.
 
+use crate::acts::without;
 use crate::config::Product;
 use crate::error::ApiError;
 use crate::faults::{Fault, Place};
+use crate::orders::Order;
 use crate::params::{Params, instant};
 use crate::sign::{bad_signature, rest_payload};
 use crate::twin::Twin;
@@ -83,6 +85,7 @@ impl Twin {
         self.advance(now);
         let name = format!("{} {}", request.method, request.path);
         let fault = self.faults.pick(Place::Request, &name);
+        self.prepare(&fault, request);
         let mut reply = match self.refuse_by(&fault, request.from) {
             Some(reply) => reply,
             None => self.answer(request),
@@ -97,6 +100,7 @@ impl Twin {
             Some(Fault::ReplyLost) => reply.manner = Manner::Nothing,
             Some(Fault::HalfReply) => reply.manner = Manner::Half,
             Some(Fault::Delay { after_ms, .. }) => reply.delay_ms = after_ms.into(),
+            Some(Fault::Omit { name }) => reply.body = without(&reply.body, &name),
             Some(Fault::EmptyList) if reply.status == 200 => reply.body = "[]".into(),
             Some(Fault::Error { text, executed: true }) => {
                 (reply.status, reply.body) = text.reply();
@@ -104,8 +108,32 @@ impl Twin {
             }
             _ => {}
         }
+        self.half = false;
         self.settle();
         reply
+    }
+
+    fn prepare(&mut self, fault: &Option<Fault>, request: &Request<'_>) {
+        let Some(Fault::FillFirst { .. } | Fault::HalfDone) = fault else { return };
+        let params = Params::parse(request.query, request.body).unwrap_or_default();
+        self.prepare_with(fault, &params);
+    }
+
+    /// What a fault does before the request.
+    pub(crate) fn prepare_with(&mut self, fault: &Option<Fault>, params: &Params) {
+        match fault {
+            Some(Fault::HalfDone) => self.half = true,
+            Some(Fault::FillFirst { quantity }) => {
+                let any = |names: [&str; 2]| names.iter().find_map(|n| params.raw(n)).map(str::to_string);
+                let id = any(["orderId", "cancelOrderId"]);
+                let name = any(["origClientOrderId", "cancelOrigClientOrderId"]);
+                let of = |o: &Order| {
+                    id.as_ref().is_some_and(|i| *i == o.id.to_string()) || Some(&o.client_id) == name.as_ref()
+                };
+                self.fill_first(of, *quantity);
+            }
+            _ => {}
+        }
     }
 
     /// The reply of a fault that keeps the request from being executed.

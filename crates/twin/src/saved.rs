@@ -81,6 +81,9 @@ enum Done {
         user: usize,
         api_key: String,
         params: Vec<(String, String)>,
+        /// A fault let it fail half way.
+        #[serde(default)]
+        half: bool,
         /// Digest of the reply.
         reply: u64,
     },
@@ -145,6 +148,7 @@ impl Twin {
             user: call.user,
             api_key: call.api_key.clone(),
             params: params.map(|(n, v)| (n.into(), v.into())).collect(),
+            half: self.half,
             reply: digest(reply),
         };
         record.entries.push(Entry { at: self.now, done });
@@ -198,6 +202,7 @@ impl Twin {
         twin.take(state)?;
         let before = twin.now;
         twin.quiet = true;
+        twin.hurry();
         for entry in recorded {
             twin.again(entry)?;
         }
@@ -241,11 +246,13 @@ impl Twin {
         self.show_dirty();
         let differs = || unfit("something that was done comes out differently");
         match &entry.done {
-            Done::Call { method, path, ip, user, api_key, params, reply } => {
+            Done::Call { method, path, ip, user, api_key, params, half, reply } => {
                 let e = endpoints(self.product).find(|e| e.method == method && e.path == path).ok_or_else(differs)?;
                 let params = Params::from_pairs(params.clone());
                 let call = Call { params, user: *user, api_key: api_key.clone() };
+                self.half = *half;
                 let got = self.execute(e, &call, *ip);
+                self.half = false;
                 let text = got.unwrap_or_else(|e| e.body());
                 if digest(&text) != *reply {
                     return Err(differs());
@@ -263,6 +270,7 @@ impl Twin {
             }
         }
         self.settle();
+        self.hurry();
         Ok(())
     }
 }

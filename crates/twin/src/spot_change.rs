@@ -145,7 +145,12 @@ pub(crate) fn cancel_replace(t: &mut Twin, c: &Call) -> Result<String, ApiError>
     let gone = t.cancel_spot(c, ("cancelOrderId", "cancelOrigClientOrderId"), "cancelNewClientOrderId");
     let placed = if gone.is_ok() || go_on {
         let (user, id, name) = (order.user, order.instrument, order.client_id.clone());
-        Some(t.free_name(user, id, name).and_then(|_| t.place_spot(order)).map(|n| t.spot_reply(n, how)))
+        let refused = t.half.then(|| ApiError::new(-2010, "Account has insufficient balance for requested action."));
+        let placed = match refused {
+            Some(e) => Err(e),
+            None => t.free_name(user, id, name).and_then(|_| t.place_spot(order)),
+        };
+        Some(placed.map(|n| t.spot_reply(n, how)))
     } else {
         None
     };

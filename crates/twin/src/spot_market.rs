@@ -100,7 +100,7 @@ impl Twin {
             Some(assets) => o.raw("assets", &assets.to_string()),
             None => o,
         };
-        o.raw("symbols", &array(rows.iter().map(|s| s.row.to_string()))).done()
+        o.raw("symbols", &array(rows.iter().filter(|s| s.is_listed()).map(|s| s.row.to_string()))).done()
     }
 
     /// One reply for `symbol`, a list for `symbols` or neither.

@@ -15,6 +15,9 @@ const ROWS: &str = include_str!("rows.json");
 pub(crate) const MAX_LEVERAGE: i64 = 125;
 pub(crate) const MAINTENANCE: (i64, u8) = (4, 3);
 
+/// Marks a row that is not shown any more.
+const DELISTED: &str = "_delisted";
+
 /// One row with what is read from it.
 #[derive(Clone, Debug)]
 pub(crate) struct Symbol {
@@ -116,7 +119,7 @@ impl Symbols {
 
     /// By the name in a request. Errors: none such.
     pub fn find(&self, name: &str) -> Result<&Symbol, ApiError> {
-        self.by_name.get(name).map(|n| &self.list[*n]).ok_or_else(ApiError::symbol)
+        self.by_name.get(name).map(|n| &self.list[*n]).filter(|s| s.is_listed()).ok_or_else(ApiError::symbol)
     }
 
     /// A symbol that has a market, with its instrument.
@@ -135,7 +138,7 @@ impl Symbols {
 
     /// Those with a market.
     pub fn live(&self) -> impl Iterator<Item = (&Symbol, InstrumentId)> {
-        self.list.iter().filter_map(|s| s.id.map(|id| (s, id)))
+        self.list.iter().filter(|s| s.is_listed()).filter_map(|s| s.id.map(|id| (s, id)))
     }
 
     /// Changes a row as the venue would: `status`, or one filter's values. Errors: what is wrong with the change.
@@ -145,6 +148,9 @@ impl Symbols {
         let mut row = old.row.clone();
         if let Some(status) = change.get("status") {
             row["status"] = Value::String(status.as_str().ok_or("status is a text")?.into());
+        }
+        if change.get("delisted").and_then(Value::as_bool) == Some(true) {
+            row[DELISTED] = Value::Bool(true);
         }
         if let Some(filter) = change.get("filter").and_then(Value::as_object) {
             let kind = filter.get("filterType").and_then(Value::as_str).ok_or("filter needs its filterType")?;
@@ -198,6 +204,10 @@ impl Symbol {
         let dated = matches!(i.kind, InstrumentKind::Future { .. });
         let base = if i.base.as_str() == ALIAS.0 { ALIAS.1 } else { i.base.as_str() };
         kind && !dated && base == self.base.as_str() && i.quote == self.quote
+    }
+
+    pub fn is_listed(&self) -> bool {
+        self.row.get(DELISTED).is_none()
     }
 
     pub fn may_trade(&self) -> bool {

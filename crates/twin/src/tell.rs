@@ -2,6 +2,7 @@
 //! Never: decides what happened.
 
 use crate::absorb::Touched;
+use crate::acts::without_fee;
 use crate::config::Product;
 use crate::conns::{Kind, envelope};
 use crate::faults::{Fault, Place};
@@ -63,7 +64,9 @@ impl Twin {
         }
         let fault = if frames.is_empty() { None } else { self.faults.pick(Place::User, kind) };
         for (conn, text) in frames {
-            if fault == Some(Fault::NewTradeId) {
+            if fault == Some(Fault::NoFee) {
+                self.send_with(conn, without_fee(&text), None);
+            } else if fault == Some(Fault::NewTradeId) {
                 self.send_with(conn, text.clone(), None);
                 self.send_with(conn, another_trade_id(&text), None);
             } else {

@@ -4,6 +4,7 @@
 //! Calling contract: one input at a time (`rest`, `ws_*`, `admin`), with a time that does not go back; then `drain` all
 //! frames, and `advance` again at `deadline`.
 
+use crate::acts::Ending;
 use crate::algo::Algos;
 use crate::config::{Product, TwinConfig, TwinError};
 use crate::conns::{Conns, Outgoing};
@@ -63,6 +64,10 @@ pub struct Twin {
     pub(crate) executions: i64,
     /// What the amendment under way is called when its owner is told of it.
     pub(crate) announce: Option<&'static str>,
+    /// Why orders are ended right now.
+    pub(crate) ending: Ending,
+    /// The replacement under way is to fail half way.
+    pub(crate) half: bool,
     /// Books to be shown anew.
     pub(crate) dirty: BTreeSet<InstrumentId>,
     /// History is being made: nobody looks.
@@ -155,6 +160,8 @@ impl Twin {
             shared_id,
             executions: 1,
             announce: None,
+            ending: None,
+            half: false,
             dirty: BTreeSet::new(),
             warming: true,
             quiet: false,
@@ -191,7 +198,8 @@ impl Twin {
 
     /// What the venue's clock says, which a fault may have put off.
     pub(crate) fn server_ms(&self) -> i64 {
-        self.now_ms() + self.faults.skew_ms
+        let (now, (ppm, since)) = (self.now_ms(), self.faults.drift);
+        now + self.faults.skew_ms + (now - since).saturating_mul(ppm) / 1_000_000
     }
 
     pub(crate) fn instrument(&self, id: InstrumentId) -> &Instrument {
@@ -239,9 +247,17 @@ impl Twin {
             } else {
                 self.next_tick = first.after(if self.quiet { QUIET_TICK } else { TICK });
                 self.tick();
+                self.hurry();
             }
         }
         self.now = self.now.max(now);
+    }
+
+    /// While nobody looks the beat is slow, but not for what has an hour of its own.
+    pub(crate) fn hurry(&mut self) {
+        if self.quiet {
+            self.next_tick = self.next_tick.min(self.house_due().max(self.now.floor(TICK).after(TICK)));
+        }
     }
 
     /// Frames whose time has come.

@@ -1,6 +1,7 @@
 //! The WebSocket API: the same calls as REST under other names, sessions, and on spot the user data.
 //! Never: what a call does.
 
+use crate::acts::without;
 use crate::config::Product;
 use crate::conns::{ApiSession, Kind};
 use crate::error::ApiError;
@@ -67,6 +68,13 @@ const USDM: &[(&str, &str, &str)] = &[
     ("userDataStream.stop", "DELETE", "/fapi/v1/listenKey"),
 ];
 
+/// Names of all methods that are calls.
+#[cfg(test)]
+pub(crate) fn methods(product: Product) -> Vec<&'static str> {
+    let table = if product == Product::Spot { SPOT } else { USDM };
+    table.iter().map(|(name, ..)| *name).collect()
+}
+
 /// What a method gives: JSON of the result.
 type Answer = Result<String, ApiError>;
 
@@ -95,6 +103,7 @@ impl Twin {
         };
         let name = table.iter().find(|(m, ..)| *m == plain).map(|(_, verb, path)| format!("{verb} {path}"));
         let fault = name.as_deref().and_then(|n| self.faults.pick(Place::Request, n));
+        self.prepare_with(&fault, &params);
         let answer = match &fault {
             Some(Fault::Lost) => {
                 self.end_or_send(conn, Frame::Cut);
@@ -106,8 +115,11 @@ impl Twin {
                 e.retry_after = Some((*retry_after).into());
                 Err(e)
             }
+            Some(Fault::Omit { name }) => self.api_call(conn, plain, params).map(|json| without(&json, name)),
+            Some(Fault::EmptyList) => self.api_call(conn, plain, params).map(|_| "[]".into()),
             _ => self.api_call(conn, plain, params),
         };
+        self.half = false;
         let reply = match &fault {
             Some(Fault::ReplyLost | Fault::HalfReply) => {
                 self.end_or_send(conn, Frame::Cut);

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use ctos_runtime::config::{Layers, Settings, parse_span};
 use ctos_runtime::market;
 use ctos_twin::server::{AUTHORITY, Clock, Found, Meta, Server, ServerConfig, StateDir, SystemClock, Tls};
-use ctos_twin::{AccountSetting, LimitSettings, Market, Product, Rule, Twin, TwinConfig, TwinError};
+use ctos_twin::{AccountSetting, LimitSettings, Market, Product, Twin, TwinConfig, TwinError};
 use ctos_types::Nanos;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ pub struct BinanceArgs {
     /// JSON list of accounts with balances and keys, in place of the test account
     #[arg(long, value_name = "FILE")]
     pub accounts: Option<PathBuf>,
-    /// JSON list of fault rules that are in force from the start
+    /// JSON list of fault rules and deeds that are in force from the start
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
     /// Request weight a minute and address, in place of the venue's own limits
@@ -97,7 +97,7 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
         signal_hook::flag::register(signal, stop.clone()).map_err(CliError::internal)?;
     }
     let accounts = args.accounts.as_deref().map(|path| read::<Vec<AccountSetting>>(path, "accounts")).transpose()?;
-    let script = args.script.as_deref().map(|path| read::<Vec<Rule>>(path, "fault rules")).transpose()?;
+    let script = args.script.as_deref().map(|path| read::<Vec<Value>>(path, "fault rules")).transpose()?;
     let state = args.state.as_deref().map(StateDir::open).transpose().map_err(told)?;
     let old = state.as_ref().map(StateDir::meta).transpose().map_err(told)?.flatten();
     let made = made_of(args, accounts, old.as_ref())?;
@@ -111,13 +111,9 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
         };
         twins.push(open(args, product, &made, found, clock.as_ref())?);
     }
-    // The rules of a twin that goes on are kept with it.
-    for rule in script.iter().flatten().filter(|_| old.is_none()) {
-        for t in &mut twins {
-            let now = t.now();
-            let deed = json!({ "do": "rule", "rule": rule }).to_string();
-            t.admin(now, &deed).map_err(|why| CliError::user(format!("fault rule: {why}"), "see docs/twin.md"))?;
-        }
+    // The script of a twin that goes on is kept with it.
+    for entry in script.into_iter().flatten().filter(|_| old.is_none()) {
+        scripted(&mut twins, entry)?;
     }
     let secure = if args.tls { Some(certificate(state.as_ref())?) } else { None };
     let mut config = ServerConfig { admin_port: args.admin_port, state: state.clone(), ..ServerConfig::new(clock) };
@@ -141,6 +137,25 @@ pub fn twin(global: &Global, args: &TwinArgs) -> Result<(), CliError> {
         std::thread::sleep(Duration::from_millis(50));
     }
     drop(server);
+    Ok(())
+}
+
+/// A rule or a deed from the start on: for the market it names, or for both.
+fn scripted(twins: &mut [Twin], entry: Value) -> Result<(), CliError> {
+    let wrong = |why: String| CliError::user(format!("--script: {why}"), "see docs/twin.md for rules and deeds");
+    let mut entry = entry;
+    let market = entry.as_object_mut().and_then(|o| o.remove("market"));
+    let only = match market.as_ref().map(Value::as_str) {
+        None => None,
+        Some(Some("spot")) => Some(Product::Spot),
+        Some(Some("usdm")) => Some(Product::UsdM),
+        Some(_) => return Err(wrong("a market is \"spot\" or \"usdm\"".into())),
+    };
+    let deed = if entry.get("do").is_some() { entry } else { json!({ "do": "rule", "rule": entry }) };
+    for t in twins.iter_mut().filter(|t| only.is_none_or(|o| o == t.product())) {
+        let now = t.now();
+        t.admin(now, &deed.to_string()).map_err(|why| wrong(format!("{deed}: {why}")))?;
+    }
     Ok(())
 }
 

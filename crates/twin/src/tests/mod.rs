@@ -1,5 +1,6 @@
 //! A client without sockets for the twin's tests, and what the twin must do for it.
 
+mod acts;
 mod faults;
 mod fuzz;
 mod margin;
