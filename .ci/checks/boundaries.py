@@ -37,7 +37,7 @@ ROOMS = {
             "ctos-venue",
         ],
     ),
-    "ctos-data": (4, ["ctos-driver-binance", "ctos-storage", "ctos-types", "ctos-venue"]),
+    "ctos-data": (4, ["ctos-driver-binance", "ctos-link", "ctos-storage", "ctos-types", "ctos-venue"]),
     "ctos-twin": (4, ["ctos-types", "ctos-venue"]),
     "ctos-backtest": (
         6,
@@ -56,6 +56,19 @@ ROOMS = {
             "ctos-runtime",
             "ctos-storage",
             "ctos-strategies",
+            "ctos-types",
+            "ctos-venue",
+        ],
+    ),
+    # Drivers judged against their venue's twin: it needs both, and a real kernel with real strategies.
+    "ctos-conformance": (
+        6,
+        [
+            "ctos-driver-binance",
+            "ctos-kernel",
+            "ctos-link",
+            "ctos-strategies",
+            "ctos-twin",
             "ctos-types",
             "ctos-venue",
         ],

@@ -4,7 +4,7 @@
 use super::Tracker;
 use crate::tracker::order::{End, Phase, Tracked};
 use crate::tracker::{Action, Alarm, News, NewsBody, OrderView, PastFill, Reply};
-use ctos_types::{ClientOrderId, OrderReport, RejectReason, ReportBody, Request, UnixNanos};
+use ctos_types::{ClientOrderId, InstanceTag, OrderReport, RejectReason, ReportBody, Request, UnixNanos};
 use std::collections::BTreeSet;
 
 /// Fills of other people's orders that are remembered against repetition.
@@ -162,7 +162,9 @@ impl Tracker {
     /// Whether the id is one of ours; tells once when it is another instance's.
     pub(super) fn is_ours(&mut self, id: ClientOrderId, out: &mut Vec<Action>) -> bool {
         let ours = self.config.tags.contains(&id.tag) || self.orders.contains_key(&id);
-        if !ours && self.foreign_told.insert(id.tag) {
+        // Orders placed one by one by a person are no other instance's.
+        let one_shot = id.tag == InstanceTag::ONE_SHOT;
+        if !ours && !one_shot && self.foreign_told.insert(id.tag) {
             out.push(Action::Alarm(Alarm::ForeignTag { id }));
         }
         ours
