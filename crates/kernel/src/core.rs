@@ -14,8 +14,9 @@ use crate::standing::Opening;
 use crate::strategy::Feeds;
 use crate::worth::{Watermark, Worth, rate_sources};
 use ctos_types::{
-    AccountEvent, AccountId, Bar, Command, Currency, Decimal, Fill, HaltScope, InstanceTag, InstrumentId, Instruments,
-    Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, Rules, StrategyId, UnixNanos,
+    AccountEvent, AccountId, Bar, ClientOrderId, Command, Currency, Decimal, Fill, HaltScope, InstanceTag,
+    InstrumentId, Instruments, Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, Rules, StrategyId,
+    UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -125,6 +126,8 @@ pub(crate) struct Core {
     pub rate_sources: Vec<(AccountId, Currency, InstrumentId)>,
     /// Whether strategies' plots are passed on. Not part of the state: nothing is decided by it.
     pub plots: bool,
+    /// What became of the last order that a person gave. Not part of the state: it is for the asker.
+    pub answer: Option<crate::operator::Answer>,
 }
 
 impl Core {
@@ -180,6 +183,7 @@ impl Core {
             intents,
             rate_sources,
             plots: false,
+            answer: None,
         }
     }
 
@@ -255,8 +259,10 @@ impl Core {
     // ---- venue reports
 
     pub fn on_report(&mut self, report: &OrderReport) {
-        let foreign = report.cl_ord_id.filter(|id| id.tag != self.tag);
-        let report = &OrderReport { cl_ord_id: report.cl_ord_id.filter(|_| foreign.is_none()), ..*report };
+        // An order that a person placed by itself is nobody's instance.
+        let by_hand = |id: &ClientOrderId| id.tag == InstanceTag::ONE_SHOT;
+        let foreign = report.cl_ord_id.filter(|id| id.tag != self.tag && !by_hand(id));
+        let report = &OrderReport { cl_ord_id: report.cl_ord_id.filter(|id| id.tag == self.tag), ..*report };
         if let Some(id) = foreign {
             self.alarm(Alarm::ForeignInstance { id });
             self.halt(

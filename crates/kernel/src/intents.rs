@@ -98,7 +98,8 @@ impl Core {
             size,
             instrument,
             market: &s.markets[order.instrument.index()],
-            limits: &self.limits[order.strategy.0 as usize],
+            // What a person orders is held to the account's own limits.
+            limits: self.limits.get(order.strategy.0 as usize).unwrap_or(&spec.limits),
             kill: s.kill.effective(account, order.strategy),
             journal_ok: s.journal_ok,
             known: self.is_known(account),

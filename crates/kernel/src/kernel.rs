@@ -5,6 +5,7 @@ use crate::core::{Core, Notice};
 use crate::ctx::Ctx;
 use crate::kill::{KillSwitch, Latch};
 use crate::market::{MarketChange, MarketState};
+use crate::operator::Answer;
 use crate::orders::{Order, OrderStore};
 use crate::portfolio::Portfolio;
 use crate::risk::{Approved, Limits};
@@ -414,12 +415,21 @@ impl Kernel {
                 }
                 self.core.halt(HaltScope::System, KillState::Halted, "watchdog: the kernel stopped making progress");
             }
+            Control::Order(order) => self.core.order_by_hand(order),
+            Control::Amend { cl_ord_id, price, qty } => self.core.amend_by_hand(*cl_ord_id, *price, *qty),
+            Control::Cancel { cl_ord_id } => self.core.cancel_by_hand(*cl_ord_id),
+            Control::CancelAll { account, instrument } => self.core.cancel_all_by_hand(*account, *instrument),
             Control::JournalFailed { error } => {
                 self.core.s.journal_ok = false;
                 self.core.alarm(Alarm::JournalFailed { error: error.clone() });
                 self.core.halt(HaltScope::System, KillState::Halted, "the journal cannot be written");
             }
         }
+    }
+
+    /// What became of the order that the last input gave, if a person gave one.
+    pub fn answer(&self) -> Option<&Answer> {
+        self.core.answer.as_ref()
     }
 
     /// Takes a strategy out before re-stepping the input that it hung in. See [`Control::Watchdog`].

@@ -14,6 +14,7 @@ use crate::view::{View, ViewCell};
 use crate::watchdog::{self, Intervention, Watched};
 use crate::{RunError, UserError};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use ctos_kernel::Answer;
 use ctos_kernel::kill::Latch;
 use ctos_storage::home::Home;
 use ctos_types::{Control, HaltScope, Nanos, UnixNanos};
@@ -38,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 struct Request {
     control: Control,
-    reply: Sender<Result<(), String>>,
+    reply: Sender<Result<Option<Answer>, String>>,
 }
 
 /// Asks things of a running instance. Cheap to clone.
@@ -63,6 +64,15 @@ pub enum AskError {
 impl Handle {
     /// Steps a control input and waits until it is durable.
     pub fn control(&self, control: Control) -> Result<(), AskError> {
+        self.ask(control).map(drop)
+    }
+
+    /// Steps what a person orders, changes or cancels, and says what the gates said once it is durable.
+    pub fn order(&self, control: Control) -> Result<Answer, AskError> {
+        Ok(self.ask(control)?.unwrap_or(Answer::Nothing("that is no order")))
+    }
+
+    fn ask(&self, control: Control) -> Result<Option<Answer>, AskError> {
         let (reply, answer) = bounded(1);
         self.requests.send_timeout(Request { control, reply }, PATIENCE).map_err(|e| match e {
             SendTimeoutError::Timeout(_) => AskError::Busy(PATIENCE),
@@ -344,7 +354,8 @@ impl Loop {
             self.keep_latches();
             self.publish();
             let refused = self.shard.degraded().map(|why| format!("not recorded: {why}"));
-            let _ = reply.send(refused.map_or(Ok(()), Err));
+            let answer = if is_by_hand(&control) { self.shard.kernel().answer().cloned() } else { None };
+            let _ = reply.send(refused.map_or(Ok(answer), Err));
             next = self.inbox.try_recv().ok();
         }
         Ok(())
@@ -378,6 +389,11 @@ impl Loop {
 }
 
 const DURATION: &str = "duration";
+
+/// Whether a person orders, changes or cancels.
+fn is_by_hand(control: &Control) -> bool {
+    matches!(control, Control::Order(_) | Control::Amend { .. } | Control::Cancel { .. } | Control::CancelAll { .. })
+}
 
 /// Account and strategy ids as people know them: the latch file outlives the numbering of one run.
 #[derive(Clone, Debug)]

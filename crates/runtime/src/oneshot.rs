@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod instance;
 mod intents;
 mod live;
 mod orders;
@@ -12,6 +13,7 @@ mod ticks;
 
 pub use args::Args;
 pub use check::{AccountReport, check};
+pub use instance::Through;
 pub use intents::{IntentLog, Intents};
 pub use live::{Bounds, run};
 pub use syscalls::{Param, SYSCALLS, Syscall, find};

@@ -1,6 +1,7 @@
 //! The control API of a running instance: HTTP with JSON under `/api/v1`, on a loopback address, with a bearer token.
 //! Never: touches kernel state (it reads the published view and sends requests), listens on a public address.
 
+mod call;
 mod guard;
 mod listen;
 pub mod model;

@@ -187,6 +187,25 @@ pub struct Halts {
     pub halts: Vec<HaltLine>,
 }
 
+/// `POST /call`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallRequest {
+    pub syscall: String,
+    /// Name or number; the first account where it is left out.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// Arguments by name, all as text.
+    #[serde(default)]
+    pub args: BTreeMap<String, String>,
+}
+
+/// Answer to [`CallRequest`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallDone {
+    pub result: serde_json::Value,
+}
+
 /// `POST /halt`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

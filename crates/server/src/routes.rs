@@ -43,8 +43,8 @@ pub(crate) struct App {
     pub slots: Semaphore,
 }
 
-type Answer<T> = Result<Json<T>, ApiError>;
-type Ours = State<Arc<App>>;
+pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
+pub(crate) type Ours = State<Arc<App>>;
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = Router::new()
@@ -59,7 +59,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/halts", get(halts))
         .route("/halt", post(halt))
         .route("/resume", post(resume))
-        .route("/stop", post(stop));
+        .route("/stop", post(stop))
+        .route("/call", post(crate::call::call));
     Router::new()
         .route(HEALTH, get(health))
         .nest("/api/v1", routes)
@@ -315,11 +316,11 @@ fn rows(limit: Option<u32>) -> Result<u32, ApiError> {
     }
 }
 
-fn bad_request(error: String, hint: &str) -> ApiError {
+pub(crate) fn bad_request(error: String, hint: &str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, error, hint)
 }
 
-fn internal(error: String) -> ApiError {
+pub(crate) fn internal(error: String) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error, "look into the log, and ask `ctos doctor`")
 }
 
@@ -327,7 +328,7 @@ fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
     query.map(|Query(q)| q).map_err(|e| ApiError::new(e.status(), e.body_text(), "check the part after the `?`"))
 }
 
-fn given<T: DeserializeOwned>(body: Result<Json<T>, JsonRejection>) -> Result<T, ApiError> {
+pub(crate) fn given<T: DeserializeOwned>(body: Result<Json<T>, JsonRejection>) -> Result<T, ApiError> {
     let hint = "send a JSON object with `Content-Type: application/json`";
     body.map(|Json(b)| b).map_err(|e| ApiError::new(e.status(), e.body_text(), hint))
 }

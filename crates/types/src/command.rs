@@ -126,4 +126,22 @@ pub enum Control {
     JournalFailed {
         error: String,
     },
+    /// A person orders, through every gate with the account's own limits. It belongs to no strategy; its strategy and
+    /// id are given by the kernel, whatever stands here.
+    Order(Box<NewOrder>),
+    /// A person changes an open order, whoever placed it. `None` leaves a field as it is; `qty` is the new total size.
+    Amend {
+        cl_ord_id: ClientOrderId,
+        price: Option<Price>,
+        qty: Option<Qty>,
+    },
+    /// A person cancels an open order, whoever placed it.
+    Cancel {
+        cl_ord_id: ClientOrderId,
+    },
+    /// A person cancels every open order of an account, or of one instrument of it, foreign ones included.
+    CancelAll {
+        account: AccountId,
+        instrument: Option<InstrumentId>,
+    },
 }

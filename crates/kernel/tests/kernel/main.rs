@@ -4,6 +4,7 @@
 mod gates;
 mod isolation;
 mod kill;
+mod operator;
 mod orders;
 mod plots;
 mod portfolio;

@@ -153,13 +153,17 @@ impl Args {
     }
 }
 
-/// `2026-01-31`, `2026-01-31T12:30:00Z`.
-fn moment(text: &str) -> Option<UnixNanos> {
+/// `2026-01-31`, `2026-01-31T12:30:00Z`, `2026-01-31T12:30:00.123Z`.
+pub(super) fn moment(text: &str) -> Option<UnixNanos> {
     let (day, clock) = text.trim_end_matches('Z').split_once(['T', ' ']).unwrap_or((text, "00:00:00"));
     let mut date = day.splitn(3, '-').map(|n| n.parse::<i64>().ok());
     let (y, mo, d) = (date.next()??, date.next()??, date.next()??);
-    let mut parts = clock.splitn(3, ':').map(|n| n.parse::<i64>().ok());
-    let (h, mi) = (parts.next()??, parts.next()??);
-    let s = parts.next().map_or(Some(0), |s| s)?;
-    UnixNanos::from_civil(y, mo, d, h, mi, s, 0)
+    let mut parts = clock.splitn(3, ':');
+    let (h, mi): (i64, i64) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let (s, fraction) = parts.next().map_or(("0", ""), |s| s.split_once('.').unwrap_or((s, "")));
+    if fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let nanos = format!("{fraction:0<9}").parse().ok()?;
+    UnixNanos::from_civil(y, mo, d, h, mi, s.parse().ok()?, nanos)
 }

@@ -224,6 +224,26 @@ pub(super) fn control(w: &mut Writer<'_>, control: &Control) {
             w.u8(7);
             w.str(error);
         }
+        // The rest are commands that a person gave.
+        Control::Order(order) => {
+            w.u8(8);
+            new_order(w, order, true);
+        }
+        Control::Amend { cl_ord_id, price, qty } => {
+            w.u8(9);
+            w.cl_ord_id(*cl_ord_id, true);
+            w.option(*price, Writer::price);
+            w.option(*qty, Writer::qty);
+        }
+        Control::Cancel { cl_ord_id } => {
+            w.u8(10);
+            w.cl_ord_id(*cl_ord_id, true);
+        }
+        Control::CancelAll { account, instrument } => {
+            w.u8(11);
+            w.account(*account);
+            w.option(*instrument, Writer::instrument);
+        }
     }
 }
 
@@ -249,6 +269,17 @@ pub(super) fn read_control(r: &mut Reader<'_>) -> Result<Control> {
             strategy: r.option("watchdog strategy", Reader::strategy)?,
         },
         7 => Control::JournalFailed { error: r.string("journal error")? },
+        8 => Control::Order(Box::new(read_new_order(r)?)),
+        9 => Control::Amend {
+            cl_ord_id: r.cl_ord_id()?,
+            price: r.option("amended price", Reader::price)?,
+            qty: r.option("amended size", Reader::qty)?,
+        },
+        10 => Control::Cancel { cl_ord_id: r.cl_ord_id()? },
+        11 => Control::CancelAll {
+            account: r.account()?,
+            instrument: r.option("instrument of a cancel", Reader::instrument)?,
+        },
         tag => return Err(CodecError::UnknownTag { what: "control", tag }),
     })
 }

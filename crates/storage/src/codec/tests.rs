@@ -128,6 +128,14 @@ fn control() -> impl Strategy<Value = Control> {
         (scope(), ".{0,40}").prop_map(|(scope, reason)| Control::Resume { scope, reason }),
         (any::<u64>(), prop::option::of(strategy())).prop_map(|(seq, strategy)| Control::Watchdog { seq, strategy }),
         ".{0,40}".prop_map(|error| Control::JournalFailed { error }),
+        new_order().prop_map(|order| Control::Order(Box::new(order))),
+        (cid(), prop::option::of(price()), prop::option::of(qty()))
+            .prop_map(|(cl_ord_id, price, qty)| Control::Amend { cl_ord_id, price, qty }),
+        cid().prop_map(|cl_ord_id| Control::Cancel { cl_ord_id }),
+        (any::<u16>(), prop::option::of(any::<u32>())).prop_map(|(account, instrument)| Control::CancelAll {
+            account: AccountId(account),
+            instrument: instrument.map(InstrumentId),
+        }),
     ]
 }
 
