@@ -2,6 +2,7 @@
 //! Never: trades, or hides what is wrong with data.
 
 pub mod defect;
+pub mod download;
 pub mod error;
 pub mod import;
 pub mod ingest;

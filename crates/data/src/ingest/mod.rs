@@ -117,7 +117,7 @@ pub(crate) struct Stream<'a> {
 /// Takes in a source whose identity the caller knows.
 pub(crate) fn ingest(
     stream: Stream<'_>,
-    importer: Box<dyn Importer>,
+    importer: Box<dyn Importer + '_>,
     unchanged: impl FnOnce() -> Result<(), CatalogError>,
 ) -> Result<ImportReport, CatalogError> {
     let _lock = stream.catalog.lock()?;
@@ -127,7 +127,7 @@ pub(crate) fn ingest(
 /// From the first row to the manifest. The caller holds the lock.
 fn staged(
     stream: Stream<'_>,
-    mut importer: Box<dyn Importer>,
+    mut importer: Box<dyn Importer + '_>,
     unchanged: impl FnOnce() -> Result<(), CatalogError>,
 ) -> Result<ImportReport, CatalogError> {
     let Stream { catalog, id, file, options, now, progress } = stream;
