@@ -13,6 +13,7 @@ mod deeds;
 mod frame;
 mod outbox;
 mod requests;
+pub mod shell;
 
 pub use deeds::{Deeds, GuestNo, Outgoing, SocketKey};
 pub use frame::{ClockState, Gateway, NO_ACCOUNT, refusal};

@@ -15,6 +15,8 @@ pub trait Time: Debug + Send + Sync {
     /// What the machine's clock shows, steps and all. Only compared, never scheduled by.
     fn wall(&self) -> UnixNanos;
     fn sleep_until(&self, at: UnixNanos) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// How much real time passes until `at`; at most a day.
+    fn real_until(&self, at: UnixNanos) -> Duration;
 }
 
 /// The wall clock read once, carried on by the monotonic one.
@@ -59,9 +61,11 @@ impl Time for LinkTime {
     fn sleep_until(&self, at: UnixNanos) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         // A timer of tokio has a resolution of a millisecond and fires late, never early. A wait of years is a wait of
         // a day and another look.
-        let span = Nanos(at.0.saturating_sub(self.now().0));
-        let wait = self.real(span).min(Duration::from_secs(86_400));
-        Box::pin(tokio::time::sleep(wait))
+        Box::pin(tokio::time::sleep(self.real_until(at)))
+    }
+
+    fn real_until(&self, at: UnixNanos) -> Duration {
+        self.real(Nanos(at.0.saturating_sub(self.now().0))).min(Duration::from_secs(86_400))
     }
 }
 
