@@ -256,32 +256,31 @@ impl Core {
 
     fn tell_touched(&mut self, cx: &mut Cx<'_>) {
         // Holds may touch more cash, and nothing else.
-        let mut margins = std::mem::take(&mut self.touched.margins);
-        for (account, instrument) in margins.drain(..) {
+        for n in 0..self.touched.margins.len() {
+            let (account, instrument) = self.touched.margins[n];
             self.refresh_margin_holds(account, cx.all.get(instrument));
         }
-        self.touched.margins = margins;
-        let mut touched = std::mem::take(&mut self.touched);
+        self.touched.margins.clear();
         // Each is there once.
-        if touched.cash.len() > 1 {
-            touched.cash.sort_unstable();
+        if self.touched.positions.len() > 1 {
+            self.touched.positions.sort_unstable();
         }
-        if touched.positions.len() > 1 {
-            touched.positions.sort_unstable();
-        }
-        for (account, instrument, leg) in touched.positions.drain(..) {
+        for &(account, instrument, leg) in &self.touched.positions {
             let a = self.account(account);
-            let (id, qty) = (a.config.id, a.position(instrument, leg).qty);
-            self.tell(cx, AccountEvent::Position { account: id, instrument, leg, qty });
+            let qty = a.position(instrument, leg).qty;
+            self.tell(cx, AccountEvent::Position { account: a.config.id, instrument, leg, qty });
         }
-        for (account, currency) in touched.cash.drain(..) {
+        self.touched.positions.clear();
+        if self.touched.cash.len() > 1 {
+            self.touched.cash.sort_unstable();
+        }
+        for n in 0..self.touched.cash.len() {
+            let (account, currency) = self.touched.cash[n];
             self.rebalance(cx, account, currency);
             let a = self.account(account);
-            let (id, balance) = (a.config.id, a.balance(currency));
-            self.tell(cx, AccountEvent::Balance { account: id, currency, balance });
+            self.tell(cx, AccountEvent::Balance { account: a.config.id, currency, balance: a.balance(currency) });
         }
-        // Keeps the storage.
-        self.touched = touched;
+        self.touched.cash.clear();
     }
 }
 
