@@ -57,18 +57,19 @@ impl BarBuilder {
         if complete { self.close() } else { None }
     }
 
-    /// Takes in a closed bar of the very interval, as a venue publishes it; a repetition is left out.
-    pub fn on_own(&mut self, bar: &Bar) -> Option<Bar> {
+    /// Takes in a closed bar of the very interval, as a venue publishes it. `false`: a repetition, to be left out.
+    #[inline]
+    pub fn on_own(&mut self, bar: &Bar) -> bool {
         if bar.open_time < self.closed_until {
             self.late += 1;
-            return None;
+            return false;
         }
         // What was built of the same bucket, or before it, is less than what the venue says.
         if self.open.as_ref().is_some_and(|open| open.open_time <= bar.open_time) {
             self.open = None;
         }
         self.closed_until = bar.close_time();
-        Some(*bar)
+        true
     }
 
     /// Closes the open bar if our time has passed its end and the grace.

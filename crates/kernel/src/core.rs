@@ -14,9 +14,8 @@ use crate::standing::Opening;
 use crate::strategy::Feeds;
 use crate::worth::{Watermark, Worth, rate_sources};
 use ctos_types::{
-    AccountEvent, AccountId, Bar, ClientOrderId, Command, Currency, Decimal, Fill, HaltScope, InstanceTag,
-    InstrumentId, Instruments, Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, Rules, StrategyId,
-    UnixNanos,
+    AccountEvent, AccountId, Bar, Command, Currency, Decimal, Fill, HaltScope, InstanceTag, InstrumentId, Instruments,
+    Interval, KillState, Nanos, NumberError, OrderReport, ReportBody, Rules, StrategyId, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -128,6 +127,8 @@ pub(crate) struct Core {
     pub plots: bool,
     /// What became of the last order that a person gave. Not part of the state: it is for the asker.
     pub answer: Option<crate::operator::Answer>,
+    /// Whether samples of equity, balances and positions are told. No part of the state either.
+    pub followed: bool,
 }
 
 impl Core {
@@ -184,6 +185,7 @@ impl Core {
             rate_sources,
             plots: false,
             answer: None,
+            followed: true,
         }
     }
 
@@ -191,14 +193,23 @@ impl Core {
         self.out.audits.push(audit);
     }
 
-    /// Puts a copy of an order where it can wait to be told.
-    pub fn boxed(&mut self, order: Order) -> Box<Order> {
-        match self.spare.pop() {
+    /// A copy of an order for those who are told of it, from a stock of used ones.
+    pub fn told(spare: &mut Vec<Box<Order>>, order: &Order) -> Box<Order> {
+        match spare.pop() {
             Some(mut place) => {
-                *place = order;
+                *place = order.as_told();
                 place
             }
-            None => Box::new(order),
+            None => Box::new(order.as_told()),
+        }
+    }
+
+    /// Takes back what was told of a step.
+    pub fn take_back(&mut self, audits: &mut Vec<Audit>) {
+        while let Some(audit) = audits.pop() {
+            if let Audit::Order { order, .. } = audit {
+                self.unboxed(order);
+            }
         }
     }
 
@@ -235,6 +246,7 @@ impl Core {
 
     /// Equity may have changed: it is sampled as soon as the last sample is old enough. Without news there is nothing
     /// to sample, so a market of bars is not woken every second.
+    #[inline]
     pub fn arm_monitor(&mut self) {
         if self.s.monitor_due == UnixNanos::MAX && self.s.monitor_next != UnixNanos::MAX {
             self.s.monitor_due = self.s.monitor_next.max(self.s.now);
@@ -259,11 +271,9 @@ impl Core {
     // ---- venue reports
 
     pub fn on_report(&mut self, report: &OrderReport) {
+        let Some(id) = report.cl_ord_id.filter(|id| id.tag != self.tag) else { return self.book_report(report) };
         // An order that a person placed by itself is nobody's instance.
-        let by_hand = |id: &ClientOrderId| id.tag == InstanceTag::ONE_SHOT;
-        let foreign = report.cl_ord_id.filter(|id| id.tag != self.tag && !by_hand(id));
-        let report = &OrderReport { cl_ord_id: report.cl_ord_id.filter(|id| id.tag == self.tag), ..*report };
-        if let Some(id) = foreign {
+        if id.tag != InstanceTag::ONE_SHOT {
             self.alarm(Alarm::ForeignInstance { id });
             self.halt(
                 HaltScope::Account(report.account),
@@ -271,6 +281,10 @@ impl Core {
                 "orders of another ctos instance on this account",
             );
         }
+        self.book_report(&OrderReport { cl_ord_id: None, ..*report });
+    }
+
+    fn book_report(&mut self, report: &OrderReport) {
         let instrument = self.instruments.get(report.instrument);
         let value = match &report.body {
             ReportBody::Fill(fill) => instrument.notional(fill.last_px, fill.last_qty),
@@ -287,10 +301,8 @@ impl Core {
             self.book_fill(report, strategy, &fill);
         }
         if let (Some(order), Some(change)) = (outcome.order.and_then(|id| self.s.orders.get(id)), outcome.change) {
-            let order = order.as_told();
-            let told = self.boxed(order.as_told());
-            self.audit(Audit::Order { order: told, change });
-            let order = self.boxed(order);
+            self.out.audits.push(Audit::Order { order: Core::told(&mut self.spare, order), change });
+            let order = Core::told(&mut self.spare, order);
             self.s.notices.push_back(Notice { strategy, order, change, fill: outcome.fill });
         }
     }
@@ -321,7 +333,9 @@ impl Core {
                     self.s.monitor_next = self.s.now;
                     self.wake_at(self.s.now);
                 }
-                self.audit(Audit::Balance { account, currency, balance });
+                if self.followed {
+                    self.audit(Audit::Balance { account, currency, balance });
+                }
             }
             // The venue's own position is compared, not believed, by reconciliation outside the kernel.
             AccountEvent::Position { .. } => {}

@@ -25,7 +25,7 @@ impl Core {
         match self.check(&order, size, None) {
             Ok(approved) => {
                 let order = Order::new(order, size, self.s.now).caused_by(self.s.next_input - 1);
-                let told = self.boxed(order.as_told());
+                let told = Core::told(&mut self.spare, &order);
                 self.audit(Audit::Order { order: told, change: OrderChange::Sent });
                 self.s.orders.insert(order);
                 self.s.traffic[account.0 as usize].ordered(self.s.now);

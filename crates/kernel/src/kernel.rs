@@ -12,7 +12,7 @@ use crate::risk::{Approved, Limits};
 use crate::strategy::{Feeds, Strategy, Tick};
 use ctos_types::{
     AccountId, Bar, Command, Control, Currency, Decimal, Event, HaltScope, InstanceTag, InstrumentId, Instruments,
-    KillState, Market, MarketData, Stamped, StrategyId, UnixNanos,
+    KillState, Market, MarketData, Stamped, StrategyId, Trade, UnixNanos,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -121,6 +121,11 @@ impl Output {
         self.commands.clear();
         self.audits.clear();
     }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.audits.is_empty()
+    }
 }
 
 pub struct Kernel {
@@ -156,19 +161,21 @@ impl Kernel {
     ///
     /// Panics when inputs are out of order: the caller stamps them, so that would be our bug.
     pub fn step(&mut self, input: &Stamped<Event<'_>>, out: &mut Output) {
-        out.commands.clear();
-        for audit in out.audits.drain(..) {
-            if let Audit::Order { order, .. } = audit {
-                self.core.unboxed(order);
-            }
-        }
-        std::mem::swap(&mut self.core.out, out);
+        self.give_back(std::mem::take(out));
+        self.step_on(input.seq, input.at, &input.event);
+        *out = self.take_output();
+    }
+
+    /// [`Kernel::step`] for an input whose parts lie apart. What it produces stays inside, and must be taken before the
+    /// next one.
+    pub fn step_on(&mut self, seq: u64, at: UnixNanos, event: &Event<'_>) {
+        debug_assert!(self.core.out.is_empty(), "what the last step produced was not taken");
         let s = &mut self.core.s;
-        assert_eq!(input.seq, s.next_input, "inputs come in sequence");
-        assert!(input.at >= s.now, "kernel time never goes back: {} after {}", input.at, s.now);
-        (s.now, s.next_input) = (input.at, input.seq + 1);
-        self.progress.working_on.store(input.seq + 1, Ordering::Release);
-        match &input.event {
+        assert_eq!(seq, s.next_input, "inputs come in sequence");
+        assert!(at >= s.now, "kernel time never goes back: {at} after {}", s.now);
+        (s.now, s.next_input) = (at, seq + 1);
+        self.progress.working_on.store(seq + 1, Ordering::Release);
+        match event {
             Event::Market(market) => self.on_market(market),
             Event::Report(report) => self.core.on_report(report),
             Event::Account(event) => self.core.on_account(event),
@@ -176,7 +183,7 @@ impl Kernel {
             Event::Wake => {}
             Event::Control(control) => self.on_control(control),
         }
-        if !matches!(input.event, Event::Wake) {
+        if !matches!(event, Event::Wake) {
             self.core.arm_monitor();
         }
         if self.core.s.now >= self.core.s.deadline {
@@ -188,9 +195,26 @@ impl Kernel {
         if self.core.s.kill.is_verifying() {
             self.core.verify_halts();
         }
-        self.progress.done.store(input.seq + 1, Ordering::Release);
+        self.progress.done.store(seq + 1, Ordering::Release);
         self.progress.working_on.store(0, Ordering::Release);
-        std::mem::swap(&mut self.core.out, out);
+    }
+
+    /// Whether the last step produced anything.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.core.out.is_empty()
+    }
+
+    /// What the last step produced.
+    pub fn take_output(&mut self) -> Output {
+        std::mem::take(&mut self.core.out)
+    }
+
+    /// Takes back what was looked at: its storage serves the next step.
+    pub fn give_back(&mut self, mut out: Output) {
+        out.commands.clear();
+        self.core.take_back(&mut out.audits);
+        self.core.out = out;
     }
 
     // ---- market data
@@ -199,12 +223,16 @@ impl Kernel {
         let (id, index) = (market.instrument, market.instrument.index());
         let change = self.core.s.markets[index].apply(self.core.s.now, market);
         if !self.core.s.bars[index].is_empty() {
-            self.feed_bars(market);
+            match &market.data {
+                MarketData::Bar(bar) => self.feed_bar(id, bar),
+                MarketData::Trade(trade) => self.feed_trade(market, trade),
+                _ => {}
+            }
         }
         let count = self.core.s.listeners[index].len();
         match change {
-            MarketChange::Quote(quote) => self.tick(index, count, Feeds::QUOTES, id, &Tick::Quote(quote)),
-            MarketChange::Trade(trade) => self.tick(index, count, Feeds::TRADES, id, &Tick::Trade(trade)),
+            MarketChange::Quote(quote) => self.tick(Feeds::QUOTES, id, &Tick::Quote(quote)),
+            MarketChange::Trade(trade) => self.tick(Feeds::TRADES, id, &Tick::Trade(trade)),
             MarketChange::Book { top_moved } => {
                 let quote = self.core.s.markets[index].quote().filter(|_| top_moved);
                 for i in 0..count {
@@ -228,38 +256,61 @@ impl Kernel {
         }
     }
 
-    fn tick(&mut self, index: usize, count: usize, feed: Feeds, id: InstrumentId, tick: &Tick) {
-        for i in 0..count {
-            let (who, feeds) = self.core.s.listeners[index][i];
+    fn tick(&mut self, feed: Feeds, id: InstrumentId, tick: &Tick) {
+        let listeners = &self.core.s.listeners[id.index()];
+        if let [(who, feeds)] = listeners[..] {
+            if feeds.has(feed) {
+                self.call(who, |s, ctx| s.on_tick(ctx, id, tick));
+            }
+            return;
+        }
+        // Whoever begins to listen meanwhile waits for the next one.
+        for i in 0..listeners.len() {
+            let (who, feeds) = self.core.s.listeners[id.index()][i];
             if feeds.has(feed) {
                 self.call(who, |s, ctx| s.on_tick(ctx, id, tick));
             }
         }
     }
 
-    fn feed_bars(&mut self, market: &Market<'_>) {
+    /// The market's own bar, for those who asked for its interval or a multiple.
+    fn feed_bar(&mut self, id: InstrumentId, bar: &Bar) {
+        for at in 0..self.core.s.bars[id.index()].len() {
+            let builder = &mut self.core.s.bars[id.index()][at].builder;
+            if builder.interval() != bar.interval {
+                self.feed_finer(id, at, bar);
+            } else if builder.on_own(bar) {
+                self.deliver_bar(id, at, bar);
+            }
+        }
+    }
+
+    fn feed_finer(&mut self, id: InstrumentId, at: usize, bar: &Bar) {
+        let core = &mut self.core;
+        let feed = &mut core.s.bars[id.index()][at];
+        if feed.builder.interval().secs().is_multiple_of(bar.interval.secs()) {
+            let closed = feed.builder.on_bar(bar);
+            self.after_part(id, at, closed);
+        } else {
+            core.out.audits.extend(feed.cannot_use(id, bar.interval));
+        }
+    }
+
+    fn feed_trade(&mut self, market: &Market<'_>, trade: &Trade) {
         let id = market.instrument;
         for at in 0..self.core.s.bars[id.index()].len() {
-            let core = &mut self.core;
-            let feed = &mut core.s.bars[id.index()][at];
-            let closed = match &market.data {
-                MarketData::Trade(t) => feed.builder.on_trade(market.ts_event, t.price, t.qty),
-                MarketData::Bar(bar) if bar.interval == feed.builder.interval() => feed.builder.on_own(bar),
-                MarketData::Bar(bar) if feed.builder.interval().secs().is_multiple_of(bar.interval.secs()) => {
-                    feed.builder.on_bar(bar)
-                }
-                MarketData::Bar(bar) => {
-                    core.out.audits.extend(feed.cannot_use(id, bar.interval));
-                    continue;
-                }
-                _ => continue,
-            };
-            if let Some(due) = feed.builder.deadline() {
-                core.wake_at(due);
-            }
-            if let Some(bar) = closed {
-                self.deliver_bar(id, at, &bar);
-            }
+            let builder = &mut self.core.s.bars[id.index()][at].builder;
+            let closed = builder.on_trade(market.ts_event, trade.price, trade.qty);
+            self.after_part(id, at, closed);
+        }
+    }
+
+    fn after_part(&mut self, id: InstrumentId, at: usize, closed: Option<Bar>) {
+        if let Some(due) = self.core.s.bars[id.index()][at].builder.deadline() {
+            self.core.wake_at(due);
+        }
+        if let Some(bar) = closed {
+            self.deliver_bar(id, at, &bar);
         }
     }
 
@@ -272,7 +323,12 @@ impl Kernel {
     }
 
     fn deliver_bar(&mut self, id: InstrumentId, at: usize, bar: &Bar) {
-        for i in 0..self.core.s.bars[id.index()][at].listeners.len() {
+        let listeners = &self.core.s.bars[id.index()][at].listeners;
+        if let [who] = listeners[..] {
+            return self.call(who, |s, ctx| s.on_bar(ctx, id, bar));
+        }
+        // Whoever begins to listen meanwhile waits for the next one.
+        for i in 0..listeners.len() {
             let who = self.core.s.bars[id.index()][at].listeners[i];
             self.call(who, |s, ctx| s.on_bar(ctx, id, bar));
         }
@@ -458,6 +514,11 @@ impl Kernel {
     /// for it. Changes no decision and is in no snapshot.
     pub fn set_plots(&mut self, on: bool) {
         self.core.plots = on;
+    }
+    /// Whether somebody follows the course of the run, as at first. If not, the audit stream has only each account's
+    /// first sample of equity, and neither balances nor positions. Changes no decision and is in no snapshot.
+    pub fn set_followed(&mut self, yes: bool) {
+        self.core.followed = yes;
     }
     pub fn accounts(&self) -> &[AccountSpec] {
         &self.core.accounts

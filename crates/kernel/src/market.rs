@@ -59,8 +59,8 @@ pub enum MarketChange {
 impl MarketState {
     #[inline]
     pub fn apply(&mut self, now: UnixNanos, market: &Market<'_>) -> MarketChange {
-        match market.data {
-            MarketData::Quote { quote, update_id } => {
+        match &market.data {
+            &MarketData::Quote { quote, update_id } => {
                 if update_id != 0 && update_id < self.quote_update_id {
                     return MarketChange::None;
                 }
@@ -72,9 +72,9 @@ impl MarketState {
             MarketData::Trade(trade) => {
                 self.updated = now;
                 self.last = Some(trade.price);
-                MarketChange::Trade(trade)
+                MarketChange::Trade(*trade)
             }
-            MarketData::Depth { bids, asks, snapshot, update_id } => self.depth(now, bids, asks, snapshot, update_id),
+            MarketData::Depth { bids, asks, snapshot, update_id } => self.depth(now, bids, asks, *snapshot, *update_id),
             MarketData::Bar(bar) => {
                 self.updated = now;
                 self.next_expected = now.after(bar.interval.as_nanos());
@@ -82,7 +82,7 @@ impl MarketState {
                 MarketChange::None
             }
             MarketData::Mark(mark) => {
-                self.mark = Some(*mark);
+                self.mark = Some(**mark);
                 self.mark_at = now;
                 MarketChange::Mark
             }

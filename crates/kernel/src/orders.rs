@@ -316,6 +316,10 @@ impl OrderStore {
             let outcome = if id.seq <= self.next_seq { Outcome::default() } else { self.external(report) };
             return Outcome { alarm, ..outcome };
         };
+        if matches!(report.body, ReportBody::Accepted) {
+            // An order that was open is open, with the same prices and size.
+            return transition(order, now, report, value);
+        }
         let (before, entry) = (order.claim(), Entry::of(order));
         let outcome = transition(order, now, report, value);
         let after = order.claim();

@@ -89,11 +89,19 @@ impl Portfolio {
         let value = instrument.value(px, qty)?;
         let volume = instrument.notional(px, qty)?;
         // Both sides are worked out before either is written: a sum that overflows must not book half a fill.
-        let mut position = self.position(account, instrument.id, leg);
+        let before = self.position(account, instrument.id, leg);
+        let mut position = before;
         let realized = position.apply(instrument, fill.side, px, qty)?;
         let ledger = self.ledgers.entry((strategy, account, instrument.id, leg));
-        let mut own = ledger.position;
-        let own_realized = ledger.realized.checked_add(own.apply(instrument, fill.side, px, qty)?)?;
+        // Where nobody else trades it on the account, both are the same.
+        let (own, gained) = if ledger.position == before {
+            (position, realized)
+        } else {
+            let mut own = ledger.position;
+            let gained = own.apply(instrument, fill.side, px, qty)?;
+            (own, gained)
+        };
+        let own_realized = ledger.realized.checked_add(gained)?;
         let own_volume = ledger.volume.checked_add(volume)?;
         if !fill.fee.is_zero() {
             let fees = ledger.fees.entry(fill.fee_currency).or_default();

@@ -570,8 +570,7 @@ impl Check<'_> {
 /// Whether `part * times <= whole * most`, where whole numbers say so without a division. `false` may also mean that they
 /// do not.
 fn within(part: Decimal, whole: Decimal, times: Decimal, most: Decimal) -> bool {
-    let one = Decimal::ONE.atoms();
-    let side = |a: Decimal, n: Decimal| a.atoms().checked_mul(n.atoms() / one);
+    let side = |a: Decimal, n: Decimal| a.atoms().checked_mul(n.parts().0);
     // Cutting the fraction of `most` off makes it stricter.
     whole.is_positive() && matches!((side(part, times), side(whole, most)), (Some(a), Some(b)) if a <= b)
 }

@@ -5,7 +5,7 @@ use crate::audit::{Alarm, Audit};
 use crate::core::Core;
 use crate::kernel::AccountSpec;
 use ctos_types::{
-    AccountId, Currency, Decimal, HaltScope, Instrument, InstrumentId, Instruments, KillState, Nanos, Price, Rounding,
+    AccountId, Currency, Decimal, HaltScope, Instrument, InstrumentId, Instruments, KillState, Nanos, Rounding,
     UnixNanos,
 };
 use serde::{Deserialize, Serialize};
@@ -44,8 +44,16 @@ pub(crate) struct Worth {
     plain: bool,
     /// Cash less what the positions cost, in units of 10^-18.
     fixed: i128,
-    /// What a position gains by one step of its price's last decimal, in the same units.
-    steps: Vec<(InstrumentId, i128)>,
+    parts: Vec<Part>,
+}
+
+/// What a position is worth, as a product.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    instrument: InstrumentId,
+    qty: i64,
+    /// Atoms of a price and a size of one.
+    scale: i64,
 }
 
 impl Watermark {
@@ -91,14 +99,17 @@ impl Core {
     }
 
     /// The same as the full one, where `worth` holds and every price is one of the grid.
+    #[inline]
     fn plain_valuation(&self, worth: &Worth) -> Option<Decimal> {
         if !worth.plain || worth.changes != self.s.portfolio.changes() {
             return None;
         }
         let mut sum = worth.fixed;
-        for (id, step) in &worth.steps {
-            let px = self.s.markets[id.index()].grid_reference()?;
-            sum = sum.checked_add(i128::from(px.0).checked_mul(*step)?)?;
+        for part in &worth.parts {
+            let px = self.s.markets[part.instrument.index()].grid_reference()?;
+            let product = px.0.checked_mul(part.qty)?;
+            // Two factors of 64 bits: this is one multiplication and cannot overflow.
+            sum = sum.checked_add(i128::from(product) * i128::from(part.scale))?;
         }
         Some(Decimal::from_atoms(sum))
     }
@@ -111,19 +122,14 @@ impl Core {
             return;
         }
         let mut worth = std::mem::take(&mut self.worths[index]);
-        worth.steps.clear();
+        worth.parts.clear();
         let reporting = self.accounts[index].reporting;
-        let fixed = self.fixed_worth(account, reporting, &mut worth.steps);
+        let fixed = self.fixed_worth(account, reporting, &mut worth.parts);
         (worth.changes, worth.plain, worth.fixed) = (changes, fixed.is_some(), fixed.unwrap_or(0));
         self.worths[index] = worth;
     }
 
-    fn fixed_worth(
-        &self,
-        account: AccountId,
-        reporting: Currency,
-        steps: &mut Vec<(InstrumentId, i128)>,
-    ) -> Option<i128> {
+    fn fixed_worth(&self, account: AccountId, reporting: Currency, parts: &mut Vec<Part>) -> Option<i128> {
         let mut fixed = 0i128;
         for (_, currency, cash) in
             self.s.portfolio.all_cash().filter(|(a, _, cash)| *a == account && !cash.ours.is_zero())
@@ -142,7 +148,7 @@ impl Core {
                 return None;
             }
             fixed = fixed.checked_sub(position.cost.atoms())?;
-            steps.push((id, instrument.plain_value(Price(1), position.qty)?.atoms()));
+            parts.push(Part { instrument: id, qty: position.qty.0, scale: instrument.plain_scale()? });
         }
         Some(fixed)
     }
@@ -220,19 +226,29 @@ impl Core {
         if !self.s.unpriced.is_empty() {
             self.adopt_priced();
         }
+        let day = self.s.now.day();
         for index in 0..self.accounts.len() {
             let account = AccountId(index as u16);
             // Its first sample is what everything is measured from: it waits until the account is told in whole.
             if !self.s.watermarks[index].set && !self.is_known(account) {
                 continue;
             }
-            self.refresh_worth(account);
-            let ((equity, unpriced), day) = (self.valuation(account), self.s.now.day());
+            let (equity, unpriced) = match self.plain_valuation(&self.worths[index]) {
+                Some(equity) => (equity, 0),
+                None => {
+                    self.refresh_worth(account);
+                    self.valuation(account)
+                }
+            };
             let mark = &mut self.s.watermarks[index];
+            let told = self.followed || !mark.set;
             mark.sample(day, equity, unpriced);
-            let known = mark.calm.filter(|c| c.peak == mark.peak && c.day_start == mark.day_start);
-            self.audit(Audit::Equity { account, currency: self.accounts[index].reporting, equity });
-            if known.is_none_or(|c| equity <= c.above) {
+            let calm =
+                mark.calm.is_some_and(|c| equity > c.above && c.peak == mark.peak && c.day_start == mark.day_start);
+            if told {
+                self.audit(Audit::Equity { account, currency: self.accounts[index].reporting, equity });
+            }
+            if !calm {
                 self.breakers(account, equity);
             }
         }

@@ -47,6 +47,7 @@ impl Average {
         if kind == "ema" { Ema::new(period).map(Average::Ema) } else { Sma::new(period).map(Average::Sma) }
     }
 
+    #[inline(always)]
     fn update(&mut self, x: f64) -> Option<f64> {
         match self {
             Average::Sma(a) => a.update(x),
