@@ -11,7 +11,7 @@ use self::venue::{Venue, not_sent};
 use crate::live::{Gateway, Inlet};
 use crate::stats::Stats;
 use ctos_driver_paper::PaperDriver;
-use ctos_kernel::{Approved, Audit, Kernel, Output};
+use ctos_kernel::{Approved, Audit, Kernel};
 use ctos_storage::journal::{Journal, JournalError};
 use ctos_storage::snapshot::{Retention, SnapshotError, SnapshotStore};
 use ctos_types::{AccountEvent, Command, Control, Event, EventBuf, Nanos, RejectReason, Stamped, Text, UnixNanos};
@@ -30,6 +30,11 @@ pub trait Observer: Send + Any {
     /// `kernel` is as it stands after the step.
     fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>, kernel: &Kernel);
 
+    /// Whether it follows the course of the run: equity, balances and positions.
+    fn follows(&self) -> bool {
+        true
+    }
+
     /// The journal behind older snapshots is about to go: what was told so far should not need it any more.
     fn before_retention(&mut self) {}
 }
@@ -37,6 +42,10 @@ pub trait Observer: Send + Any {
 /// For shards nobody watches.
 impl Observer for () {
     fn on_step(&mut self, _: u64, _: UnixNanos, _: &mut Vec<Audit>, _: &Kernel) {}
+
+    fn follows(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +178,6 @@ pub struct Shard {
     /// Steps whose sequence has one of these bits are not timed.
     untimed: u64,
     observer: Box<dyn Observer>,
-    out: Output,
     /// The event in work, kept for its storage.
     current: Option<Box<EventBuf>>,
     /// Inputs that did not come from the driver and must be stepped before anything else.
@@ -200,7 +208,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shard {
-    fn assemble(parts: Assembly, stats: Stats, observer: Box<dyn Observer>) -> Shard {
+    fn assemble(mut parts: Assembly, stats: Stats, observer: Box<dyn Observer>) -> Shard {
+        parts.kernel.set_followed(observer.follows());
         let next = parts.kernel.next_input();
         let disk = parts.durable.map(|Durable { journal, snapshots, sync }| Disk {
             journal: Arc::new(Mutex::new(journal)),
@@ -219,7 +228,6 @@ impl Shard {
             stats,
             latency: Histogram::new(3).expect("three digits is a valid precision"),
             observer,
-            out: Output::default(),
             current: None,
             injected: VecDeque::new(),
             degraded: None,
@@ -275,25 +283,35 @@ impl Shard {
 
     /// Steps the next input that is due not later than `until`. `false` when none is.
     pub fn advance(&mut self, until: UnixNanos) -> Result<bool, ShardError> {
-        if !self.injected.is_empty()
-            && let Some(event) = self.injected.pop_front()
-        {
-            let at = self.kernel.now();
-            self.input(at, event.as_event())?;
-            return Ok(true);
+        if !self.injected.is_empty() {
+            return self.take_injected();
         }
         let deadline = self.kernel.next_deadline().unwrap_or(UnixNanos::MAX);
         let mut current = self.current.take().unwrap_or_default();
         let (polled, finished) = self.venue.poll(until.min(deadline), &mut current);
         let stepped = match polled {
-            Some(at) => self.input(at, current.as_event()).map(|()| true),
+            Some(at) => {
+                self.take_in(at, &current.as_event())?;
+                true
+            }
             // Time ends with the market: timers beyond it would fire for ever.
-            None if finished => Ok(false),
-            None if deadline <= until && deadline < UnixNanos::MAX => self.input(deadline, Event::Wake).map(|()| true),
-            None => Ok(false),
+            None if finished => false,
+            None if deadline <= until && deadline < UnixNanos::MAX => {
+                self.input(deadline, Event::Wake)?;
+                true
+            }
+            None => false,
         };
         self.current = Some(current);
-        stepped
+        Ok(stepped)
+    }
+
+    #[cold]
+    fn take_injected(&mut self) -> Result<bool, ShardError> {
+        let Some(event) = self.injected.pop_front() else { return Ok(false) };
+        let at = self.kernel.now();
+        self.input(at, event.as_event())?;
+        Ok(true)
     }
 
     /// Ends the run: stops the strategies at market time `at` (or the kernel's own if that is later) and lets the venue
@@ -326,18 +344,29 @@ impl Shard {
     }
 
     fn input(&mut self, at: UnixNanos, event: Event<'_>) -> Result<(), ShardError> {
-        let stamp = |kernel: &Kernel| Stamped { seq: kernel.next_input(), at: at.max(kernel.now()), event };
-        let mut input = stamp(&self.kernel);
-        let appended = self.disk().map(|disk| lock(&disk.journal).append_input(&input));
-        if let Some(Err(error)) = appended {
-            self.degrade(&error)?;
-            input = stamp(&self.kernel);
+        self.take_in(at, &event)
+    }
+
+    /// One copy for the loop and one for everything else, each without a call of its own: an input is short.
+    #[inline(always)]
+    fn take_in(&mut self, at: UnixNanos, event: &Event<'_>) -> Result<(), ShardError> {
+        if self.disk.is_some() {
+            self.journal_input(at, event)?;
         }
-        self.step(&input)?;
-        if self.disk().is_some_and(|disk| input.seq + 1 >= disk.next_snapshot) {
+        let (seq, at) = (self.kernel.next_input(), at.max(self.kernel.now()));
+        self.step(seq, at, event)?;
+        if self.disk().is_some_and(|disk| seq + 1 >= disk.next_snapshot) {
             self.snapshot()?;
         }
         Ok(())
+    }
+
+    fn journal_input(&mut self, at: UnixNanos, event: &Event<'_>) -> Result<(), ShardError> {
+        let input = Stamped { seq: self.kernel.next_input(), at: at.max(self.kernel.now()), event: *event };
+        match self.disk().map(|disk| lock(&disk.journal).append_input(&input)) {
+            Some(Err(error)) => self.degrade(&error),
+            _ => Ok(()),
+        }
     }
 
     /// Where the run is kept, while that works.
@@ -345,41 +374,47 @@ impl Shard {
         self.disk.as_ref().filter(|_| self.degraded.is_none())
     }
 
-    #[inline]
-    fn step(&mut self, input: &Stamped<Event<'_>>) -> Result<(), ShardError> {
-        self.clock.store(input.at.0, Ordering::Release);
-        if input.seq & self.untimed == 0 {
-            let begun = Instant::now();
-            self.kernel.step(input, &mut self.out);
+    #[inline(always)]
+    fn step(&mut self, seq: u64, at: UnixNanos, event: &Event<'_>) -> Result<(), ShardError> {
+        self.clock.store(at.0, Ordering::Release);
+        let begun = (seq & self.untimed == 0).then(Instant::now);
+        self.kernel.step_on(seq, at, event);
+        if let Some(begun) = begun {
             let nanos = begun.elapsed().as_nanos() as u64;
             self.latency.saturating_record(nanos.max(1));
-        } else {
-            self.kernel.step(input, &mut self.out);
         }
-        self.stats.on_input(&input.event);
-        self.stats.on_audits(&self.out.audits);
-        if !self.out.commands.is_empty() {
-            // A journal that fails on the way steps the kernel once more, into an output of its own.
-            let mut out = std::mem::take(&mut self.out);
-            self.release(input, &mut out.commands)?;
-            self.out = out;
-        }
-        if !self.out.audits.is_empty() {
-            self.observer.on_step(input.seq, input.at, &mut self.out.audits, &self.kernel);
+        self.stats.on_input(event);
+        if self.kernel.has_output() {
+            self.hand_on(seq, at)?;
         }
         Ok(())
     }
 
+    /// What a step produced goes where it belongs.
+    fn hand_on(&mut self, seq: u64, at: UnixNanos) -> Result<(), ShardError> {
+        let mut out = self.kernel.take_output();
+        self.stats.on_audits(&out.audits);
+        if !out.commands.is_empty() {
+            // A journal that fails on the way steps the kernel once more.
+            self.release(seq, at, &mut out.commands)?;
+        }
+        if !out.audits.is_empty() {
+            self.observer.on_step(seq, at, &mut out.audits, &self.kernel);
+        }
+        self.kernel.give_back(out);
+        Ok(())
+    }
+
     /// Lets commands leave, once their cause is durable.
-    fn release(&mut self, input: &Stamped<Event<'_>>, commands: &mut Vec<Approved<Command>>) -> Result<(), ShardError> {
-        let durable = self.disk().map_or(Ok(()), |disk| disk.append(input.seq, commands));
+    fn release(&mut self, seq: u64, at: UnixNanos, commands: &mut Vec<Approved<Command>>) -> Result<(), ShardError> {
+        let durable = self.disk().map_or(Ok(()), |disk| disk.append(seq, commands));
         if let Err(error) = durable {
             self.withhold(commands, &error);
             self.degrade(&error)?;
         } else if self.degraded.is_some() {
             commands.retain(|c| c.get().only_reduces());
         }
-        self.venue.send(input.at, commands, &mut self.injected);
+        self.venue.send(at, commands, &mut self.injected);
         Ok(())
     }
 
@@ -406,7 +441,7 @@ impl Shard {
         {
             tracing::error!(error = %second, "the halt itself could not be journaled; it holds in memory");
         }
-        self.step(&input)
+        self.step(input.seq, at, &input.event)
     }
 
     /// Writes a snapshot after the last input, starts a new segment and lets go of what is no longer needed.
@@ -495,6 +530,7 @@ impl Shard {
         self.disk.as_ref().map(|disk| &disk.journal)
     }
     pub fn set_observer(&mut self, observer: Box<dyn Observer>) {
+        self.kernel.set_followed(observer.follows());
         self.observer = observer;
     }
     /// Gives back the kernel as it stands, and the observer, for who knows what it is.
