@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ctos_runtime::live::GatewayStatus;
 use ctos_runtime::summary::{PositionSummary, Summary};
 use ctos_runtime::view::{MarketView, OrderView, View};
 use ctos_types::{Decimal, KillState, Leg};
@@ -78,6 +79,9 @@ pub struct Status {
     pub markets: Vec<MarketView>,
     /// Why the journal is not written any more, if it is not.
     pub degraded: Option<String>,
+    /// How the links to venues are; absent where nothing runs, or on a market of the program's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<GatewayStatus>,
     /// All runs of the home, oldest first; only from the store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunLine>,

@@ -140,6 +140,7 @@ async fn status(State(app): Ours) -> Answer<Status> {
         halts: app.halts(&view),
         markets: view.markets.clone(),
         degraded: view.degraded.clone(),
+        live: view.live.clone(),
         runs: Vec::new(),
     }))
 }

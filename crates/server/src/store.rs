@@ -218,6 +218,7 @@ pub fn status(home: &Home) -> Result<Status, RunError> {
         halts: halts(home)?.halts,
         markets: Vec::new(),
         degraded: None,
+        live: None,
         runs,
     })
 }

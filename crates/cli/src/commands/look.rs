@@ -8,6 +8,7 @@ use crate::error::CliError;
 use crate::out::{self, money, or_dash, price, short_time, signed, table};
 use crate::settings;
 use ctos_runtime::RunError;
+use ctos_runtime::live::GatewayStatus;
 use ctos_server::model::{FillLine, Fills, HaltLine, OrderLine, Orders, PositionLine, Positions, Status, StrategyLine};
 use ctos_server::store::{self, StoredRun};
 use std::path::{Path, PathBuf};
@@ -99,6 +100,7 @@ fn status_text(s: &Status) -> String {
         text += &format!("DEGRADED: the journal cannot be written: {why}\n");
     }
     text += &halts_text(&s.halts);
+    text += &s.live.as_ref().map_or(String::new(), links_text);
     match &s.summary {
         Some(summary) => text += &format!("\n{}", summary::text(summary)),
         None if !s.positions.is_empty() => text += &format!("\n{}", positions_table(&s.positions).unwrap_or_default()),
@@ -114,6 +116,31 @@ fn status_text(s: &Status) -> String {
         // The newest are the ones somebody looks for.
         let rows: Vec<_> = s.runs.iter().rev().take(10).map(row).collect();
         text += &format!("\n{}", table(&["run", "state", "started", "market"], &[], &rows));
+    }
+    text
+}
+
+/// How the links to venues are.
+fn links_text(live: &GatewayStatus) -> String {
+    let mut text = String::new();
+    let up = live.links.iter().filter(|l| l.up).count();
+    text += &format!("links: {up} of {} up", live.links.len());
+    if let (Some(offset), Some(doubt)) = (live.clock_offset_ms, live.clock_doubt_ms) {
+        text += &format!("; the venue's clock is {offset:+.0} ms from ours (within {doubt:.0})");
+    }
+    text += "\n";
+    for a in &live.accounts {
+        let known = if a.known { "known" } else { "NOT KNOWN: no new risk" };
+        let doubts = if a.doubts > 0 { format!(", {} in doubt ({})", a.doubts, a.state) } else { String::new() };
+        text += &format!("account {}: {known}{doubts}\n", a.account);
+    }
+    for c in &live.closures {
+        let what = if c.banned { "BANNED" } else { "closed" };
+        text += &format!("{what}: {} until {}\n", c.group, short_time(&c.until.to_string()));
+    }
+    let busy = live.budgets.iter().filter(|b| b.limit > 0 && b.used * 10 >= b.limit * 7);
+    for b in busy {
+        text += &format!("budget {}: {} of {} in {} s\n", b.name, b.used, b.limit, b.window_s);
     }
     text
 }

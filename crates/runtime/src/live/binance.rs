@@ -93,8 +93,11 @@ impl Opener for Binance {
                 brakes.push(EmergencyBrake::new(settings, at, &closed, time.clone())?);
             }
         }
-        let source = sources.values().next().ok_or_else(|| no_account("nothing", ProfileName::Spot))?;
-        let gateway = shell::spawn(source, Box::new(words), parts, time, way.closures)?;
+        let accounts = settings.accounts.iter().filter_map(|a| a.venue.as_ref()).filter(|_| way.holdings.is_some());
+        let places: Vec<&VenueAccount> = sources.values().chain(accounts).collect();
+        let setup =
+            shell::Setup { words: Box::new(words), parts, time, speed: speed(settings), closures: way.closures };
+        let gateway = shell::spawn(&places, setup)?;
         let brake = (!brakes.is_empty()).then(|| Box::new(Brakes(brakes)) as Box<dyn super::Brake>);
         Ok(Opened { gateway, brake })
     }
@@ -118,16 +121,21 @@ fn public_client(settings: &Settings, source: &VenueAccount, product: ProfileNam
     Ok(client)
 }
 
+/// Times as fast as the world.
+fn speed(settings: &Settings) -> u32 {
+    match settings.speed {
+        Speed::Factor(factor) => (factor.to_f64() as u32).max(1),
+        Speed::Max => 1,
+    }
+}
+
 /// The run's clock: the machine's, or beside a twin that is sped up the twin's, as fast.
 fn clock(
     settings: &Settings,
     sources: &BTreeMap<ProfileName, VenueAccount>,
     not_before: UnixNanos,
 ) -> Result<Arc<dyn Time>, UserError> {
-    let speed = match settings.speed {
-        Speed::Factor(factor) => factor.to_f64() as u32,
-        Speed::Max => 1,
-    };
+    let speed = speed(settings);
     let anchor = match sources.iter().next() {
         Some((product, source)) if speed > 1 => {
             let source = VenueAccount { profile: *product, ..source.clone() };
