@@ -194,6 +194,7 @@ impl Core {
     }
 
     /// A copy of an order for those who are told of it, from a stock of used ones.
+    #[expect(clippy::vec_box, reason = "the next copy goes into the same box")]
     pub fn told(spare: &mut Vec<Box<Order>>, order: &Order) -> Box<Order> {
         match spare.pop() {
             Some(mut place) => {
