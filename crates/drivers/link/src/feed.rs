@@ -391,9 +391,12 @@ impl<W: FeedWords> Part for Feed<W> {
         match news {
             SocketNews::Text(text) => {
                 let forward = session.on_text(now, link, text, &mut self.actions);
-                if forward == Forward::Yes && self.said(now, at, out) && self.actions.is_empty() && !self.hurry {
-                    // Data only moves deadlines later: the one that is known is early enough.
-                    return;
+                if forward == Forward::Yes {
+                    self.said(now, at, out);
+                    if self.actions.is_empty() && !self.hurry {
+                        // Data only moves deadlines later: the one that is known is early enough.
+                        return;
+                    }
                 }
             }
             SocketNews::Opened => session.on_connected(now, link, &mut self.actions),

@@ -205,3 +205,84 @@ fn the_list_tells_what_changed_about_ours() {
     assert!(spot.read_listing(400, br#"{"code":-1121,"msg":"Invalid symbol."}"#).is_err());
     assert_eq!(spot.ask_listing().unwrap().draft.write(UnixNanos(0)).unwrap().path, "/api/v3/exchangeInfo");
 }
+
+/// Frames of every kind that a market socket brings, for the fuzzers to spoil.
+const FRAMES: [&str; 9] = [
+    r#"{"result":null,"id":1}"#,
+    r#"{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":3,"T":2,"s":"BTCUSDT","U":5,"u":9,"pu":4,"b":[["58710.20","0.014"]],"a":[["61810.00","1.5"]],"st":1}}"#,
+    r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":9,"s":"BTCUSDT","b":"1","B":"2","a":"3","A":"4","T":1,"E":1}}"#,
+    r#"{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1,"s":"BTCUSDT","a":7,"p":"1.5","q":"2","nq":"2","f":100,"l":105,"T":1,"m":true}}"#,
+    r#"{"stream":"btcusdt@markPrice@1s","data":{"e":"markPriceUpdate","E":17,"s":"BTCUSDT","p":"1.5","i":"1.4","P":"1","r":"0.0001","T":99}}"#,
+    r#"{"stream":"!markPrice@arr@1s","data":[{"e":"markPriceUpdate","E":17,"s":"BTCUSDT","p":"1.5","i":"1.4","P":"1","r":"","T":0}]}"#,
+    r#"{"stream":"btcusdt@forceOrder","data":{"e":"forceOrder","E":1,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"0.014","p":"9910","ap":"9910","X":"FILLED","l":"0.014","z":"0.014","T":1}}}"#,
+    r#"{"stream":"!contractInfo","data":{"e":"contractInfo","E":3,"s":"BTCUSDT","cs":"SETTLING"}}"#,
+    r#"{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":60000,"s":"BTCUSDT","k":{"t":0,"T":59999,"s":"BTCUSDT","i":"1m","f":1,"L":2,"o":"1","c":"1","h":"1","l":"1","v":"1","n":2,"x":true,"q":"1","V":"1","Q":"1","B":"0"}}}"#,
+];
+
+mod fuzz {
+    use super::*;
+    use ctos_link::feed::{Feed, FeedConfig};
+    use ctos_link::gateway::{Answer, Outbox, Part, SocketNews, SocketNo};
+    use ctos_link::session::LinkId;
+    use proptest::prelude::*;
+
+    /// Bytes replaced, taken out or put in, cut to text again.
+    fn spoiled() -> impl Strategy<Value = String> {
+        let change = (any::<prop::sample::Index>(), 0u8..3, any::<u8>());
+        (0..FRAMES.len(), prop::collection::vec(change, 0..6)).prop_map(|(frame, changes)| {
+            let mut bytes = FRAMES[frame].as_bytes().to_vec();
+            for (at, kind, byte) in changes {
+                let at = at.index(bytes.len().max(1));
+                match kind {
+                    0 if at < bytes.len() => bytes[at] = byte,
+                    1 if at < bytes.len() => drop(bytes.remove(at)),
+                    _ => bytes.insert(at.min(bytes.len()), byte),
+                }
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn no_frame_makes_the_words_panic(text in spoiled()) {
+            let mut talk = BinanceTalk::new(SymbolMap::new(Product::UsdM, &feed(Profile::UsdM).1));
+            let _ = talk.classify(&text);
+            let _ = talk.take();
+            prop_assert!(matches!(talk.take(), Item::Quiet));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        // Anything on an open link, and any answer to any question: events or none, never a panic, and a deadline that
+        // is not in the past for ever.
+        #[test]
+        fn nothing_makes_a_feed_panic(texts in prop::collection::vec((spoiled(), 0u16..2), 1..30), body in "\\PC{0,60}") {
+            let (words, list) = feed(Profile::UsdM);
+            let btc = find(&list, "binance:BTC-USDT-PERP");
+            let mut feed = Feed::new(words, vec![(btc, everything())], FeedConfig::default());
+            let (mut out, mut now) = (Outbox::default(), UnixNanos::from_secs(1_785_000_000));
+            feed.start(now, &mut out);
+            for socket in 0..2 {
+                feed.on_socket(now, SocketNo(socket), LinkId(1), &SocketNews::Opened, &mut out);
+                let reply = SocketNews::Text(FRAMES[0]);
+                feed.on_socket(now, SocketNo(socket), LinkId(1), &reply, &mut out);
+            }
+            for (text, socket) in &texts {
+                now = now.after(Nanos::from_millis(50));
+                feed.on_socket(now, SocketNo(*socket), LinkId(1), &SocketNews::Text(text), &mut out);
+                for ask in std::mem::take(&mut out.asks) {
+                    let (sent, received) = (now, now);
+                    let answer = Answer::Http { status: 200, headers: &[], body: body.as_bytes(), sent, received };
+                    feed.on_answer(now, ask.tag, &answer, &mut out);
+                }
+                feed.on_deadline(now, &mut out);
+                prop_assert!(feed.deadline().0 > now, "{:?}", feed.deadline());
+            }
+        }
+    }
+}

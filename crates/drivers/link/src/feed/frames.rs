@@ -9,10 +9,9 @@ use ctos_types::{InstrumentId, MarketData, Nanos, Trade, UnixNanos};
 use rand_core::Rng;
 
 impl<W: FeedWords> Feed<W> {
-    /// Takes what the socket's words understood last. True where it was data, which moves no deadline nearer unless
-    /// `hurry` says so.
+    /// Takes what the socket's words understood last. It moves no deadline nearer unless `hurry` says so.
     #[inline]
-    pub(super) fn said(&mut self, now: UnixNanos, at: usize, out: &mut Outbox) -> bool {
+    pub(super) fn said(&mut self, now: UnixNanos, at: usize, out: &mut Outbox) {
         let talk = self.sockets[at].session.words();
         match talk.take() {
             Item::Quote { instrument, ts_event, quote: q, update_id } => {
@@ -74,19 +73,14 @@ impl<W: FeedWords> Feed<W> {
                 self.last_liquidation = Some(l);
             }
             Item::News { about } => self.news(now, &about, out),
-            Item::Quiet => {
-                self.counts.quiet += 1;
-                return false;
-            }
-            Item::Foreign => return self.foreign(),
+            Item::Quiet => self.counts.quiet += 1,
+            Item::Foreign => self.foreign(),
             Item::Bad { instrument, why } => self.not_understood(now, instrument, &why, out),
         }
-        true
     }
 
-    fn foreign(&mut self) -> bool {
+    fn foreign(&mut self) {
         self.counts.foreign += 1;
-        true
     }
 
     #[inline]
@@ -99,10 +93,7 @@ impl<W: FeedWords> Feed<W> {
         (number, on_book): (Option<u64>, bool),
         out: &mut Outbox,
     ) {
-        let Some(place) = place(&self.places, instrument) else {
-            self.counts.foreign += 1;
-            return;
-        };
+        let Some(place) = place(&self.places, instrument) else { return self.foreign() };
         let m = &mut self.markets[place];
         match m.on_trade(number) {
             TradeFit::Next => {}
