@@ -152,6 +152,9 @@ impl Twin {
             // The exchange did the same sum and it fitted.
             let exact = position.apply(&instrument, fill.side, fill.last_px, fill.last_qty).unwrap_or_default();
             realized = exact.round(8, Rounding::HalfEven);
+            if position.is_flat() {
+                u.added.remove(&(id, fill.leg));
+            }
             *u.realized.entry((id, fill.leg)).or_default() += realized;
             fixes.push((r.account, instrument.settle(), realized - exact));
         }

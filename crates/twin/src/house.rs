@@ -20,6 +20,7 @@ impl Twin {
 
     pub(crate) fn keep_house(&mut self, now: i64) {
         self.do_later(now);
+        self.charge_loans(now);
         self.keep_connections(now);
         self.end_tokens(now);
         for user in 0..self.users.list.len() {

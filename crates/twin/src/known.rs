@@ -71,6 +71,9 @@ const ALGO: &[&str] = &[
 ];
 const MARGIN: &[&str] = &[
     "isIsolated",
+    "amount",
+    "asset",
+    "type",
     "sideEffectType",
     "autoRepayAtCancel",
     "timeInForce",

@@ -22,6 +22,7 @@ mod json;
 mod klines;
 mod known;
 mod limits;
+mod loans;
 mod number;
 mod orders;
 mod params;

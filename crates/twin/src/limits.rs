@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 const MINUTE: i64 = 60_000;
+/// Weight a minute of `/sapi` calls, by address and by account.
+const SAPI_IP: u32 = 12_000;
+const SAPI_UID: u32 = 180_000;
 /// The longest ban: three days.
 const LONGEST_BAN: i64 = 3 * 86_400_000;
 
@@ -32,6 +35,9 @@ impl Window {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Address {
     weight: Window,
+    /// Of the `/sapi` calls, which count apart.
+    #[serde(default)]
+    sapi: Window,
     strikes: Window,
     banned_until: i64,
     bans: u32,
@@ -39,6 +45,9 @@ struct Address {
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Orders {
+    /// Weight of the `/sapi` calls that count per account.
+    #[serde(default)]
+    uid: Window,
     short: Window,
     long: Window,
 }
@@ -169,6 +178,26 @@ impl Limits {
             "Too many requests; current limit of IP({ip}) is {limit} requests per minute. Please use WebSocket Streams for live updates to avoid polling the API."
         );
         Err(too_many(msg, now_ms, MINUTE))
+    }
+
+    /// Charges a `/sapi` call, to the address or to the account. Errors: over the limit.
+    pub fn charge_sapi(&mut self, ip: IpAddr, uid: Option<usize>, now_ms: i64, weight: u32) -> Result<(), ApiError> {
+        let (used, limit, whose) = match uid {
+            Some(user) => (self.accounts.entry(user).or_default().uid.add(now_ms, MINUTE, weight), SAPI_UID, "UID"),
+            None => (self.addresses.entry(ip).or_default().sapi.add(now_ms, MINUTE, weight), SAPI_IP, "IP"),
+        };
+        if used <= limit {
+            return Ok(());
+        }
+        let msg = format!("Too many requests; current limit of {whose} is {limit} requests per minute.");
+        Err(too_many(msg, now_ms, MINUTE))
+    }
+
+    /// Weight of `/sapi` calls used by the address and by the account.
+    pub fn sapi_used(&self, ip: IpAddr, user: Option<usize>, now_ms: i64) -> (u32, u32) {
+        let by_ip = self.addresses.get(&ip).map_or(0, |a| current(a.sapi, now_ms, MINUTE));
+        let by_user = user.and_then(|u| self.accounts.get(&u)).map_or(0, |a| current(a.uid, now_ms, MINUTE));
+        (by_ip, by_user)
     }
 
     /// Gives back what a call that succeeded does not cost.

@@ -96,6 +96,12 @@ impl Twin {
         let used = self.limits.used(request.from, self.now_ms()).to_string();
         reply.headers.push(("x-mbx-used-weight", used.clone()));
         reply.headers.push(("x-mbx-used-weight-1m", used));
+        if request.path.starts_with("/sapi/") {
+            let user = self.users.key(request.api_key).ok().map(|k| k.user);
+            let (by_ip, by_uid) = self.limits.sapi_used(request.from, user, self.now_ms());
+            reply.headers.push(("x-sapi-used-ip-weight-1m", by_ip.to_string()));
+            reply.headers.push(("x-sapi-used-uid-weight-1m", by_uid.to_string()));
+        }
         match fault {
             Some(Fault::ReplyLost) => reply.manner = Manner::Nothing,
             Some(Fault::HalfReply) => reply.manner = Manner::Half,
@@ -205,7 +211,7 @@ impl Twin {
         let weight = (e.weight)(&params);
         let mut user = 0;
         let checked = self.check(e, &params, api_key, proof).map(|u| user = u);
-        let charged = self.limits.charge(ip, now, weight);
+        let charged = self.charge(e, &params, user, ip, weight);
         checked?;
         charged?;
         if e.orders > 0 {
@@ -223,6 +229,17 @@ impl Twin {
         Ok((user, body?))
     }
 
+    fn charge(&mut self, e: &Endpoint, p: &Params, user: usize, ip: IpAddr, weight: u32) -> Result<(), ApiError> {
+        let now = self.now_ms();
+        if !e.path.starts_with("/sapi/") {
+            return self.limits.charge(ip, now, weight);
+        }
+        let by_account = ["/sapi/v1/margin/borrow-repay", "/sapi/v1/margin/maxBorrowable", "/sapi/v1/userListenToken"];
+        let order = e.path == "/sapi/v1/margin/order" && e.method == "POST" && p.raw("symbol").is_some();
+        let uid = (order || by_account.contains(&e.path)).then_some(user);
+        self.limits.charge_sapi(ip, uid, now, weight)
+    }
+
     fn run(&mut self, e: &Endpoint, call: &Call, ip: IpAddr, weight: u32) -> Result<String, ApiError> {
         let body = (e.run)(self, call)?;
         if e.free {
@@ -235,7 +252,7 @@ impl Twin {
     pub(crate) fn execute(&mut self, e: &Endpoint, call: &Call, ip: IpAddr) -> Result<String, ApiError> {
         let (now, weight) = (self.now_ms(), (e.weight)(&call.params));
         // It was within the limits, whatever the counters know of what was asked around it.
-        let _ = self.limits.charge(ip, now, weight);
+        let _ = self.charge(e, &call.params, call.user, ip, weight);
         if e.orders > 0 {
             let _ = self.limits.order(call.user, now, e.orders);
         }

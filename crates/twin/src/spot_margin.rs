@@ -8,7 +8,7 @@ use crate::params::Params;
 use crate::rest::{Call, Endpoint, Security};
 use crate::spot_change::{cancel, cancel_all};
 use crate::twin::Twin;
-use crate::{spot_account, spot_trade};
+use crate::{loans, spot_account, spot_trade};
 use ctos_types::{Balance, Currency, Decimal, Rounding};
 
 type Run = fn(&mut Twin, &Call) -> Result<String, ApiError>;
@@ -22,7 +22,10 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         method: "POST",
         path: "/sapi/v1/margin/order",
         security: Security::Trade,
-        weight: |_| 6,
+        weight: |p| match p.raw("sideEffectType") {
+            Some("MARGIN_BUY" | "AUTO_BORROW_REPAY") => 1_500,
+            _ => 6,
+        },
         orders: 1,
         free: false,
         need: &["symbol", "side", "type"],
@@ -53,6 +56,13 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         |t, c| t.on_margin(c, spot_account::my_trades).map(all_marked),
     ),
     read("/sapi/v1/margin/account", |_| 10, &[], account),
+    Endpoint {
+        method: "POST",
+        security: Security::Trade,
+        ..read("/sapi/v1/margin/borrow-repay", |_| 1_500, &["asset", "amount", "type"], loans::borrow_repay)
+    },
+    read("/sapi/v1/margin/maxBorrowable", |_| 750, &["asset"], loans::max_borrowable),
+    read("/sapi/v1/margin/maxTransferable", |_| 50, &["asset"], loans::max_transferable),
     read(
         "/sapi/v1/margin/rateLimit/order",
         |_| 20,
@@ -89,7 +99,7 @@ impl Twin {
     }
 
     /// An asset's price in `quote`, where there is a market for it.
-    fn price_in(&self, asset: Currency, quote: Currency) -> Option<Decimal> {
+    pub(crate) fn price_in(&self, asset: Currency, quote: Currency) -> Option<Decimal> {
         if asset == quote {
             return Some(Decimal::ONE);
         }
@@ -137,18 +147,16 @@ fn account(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     assets.extend(t.venue.balances(t.users.engine(user)).map(|(a, _)| a));
     assets.sort_unstable();
     assets.dedup();
-    let (mut owned, mut owed) = (Decimal::ZERO, Decimal::ZERO);
+    let (owned, owed) = t.worth_and_debt(user);
     let mut rows = Vec::new();
     for a in assets {
         let b = t.margin_balance(user, a);
-        let debt = b.borrowed + b.interest;
-        let price = t.price_in(a, usdt).unwrap_or_default();
-        owned += b.total.mul(price, Rounding::Down).unwrap_or_default();
-        owed += debt.mul(price, Rounding::Up).unwrap_or_default();
+        let loan = t.loan(user, a);
+        let (borrowed, interest) = (b.borrowed + loan.principal, b.interest + loan.interest);
         let o =
-            Obj::new().str("asset", a.as_str()).str("borrowed", &eight(b.borrowed)).str("free", &eight(b.available()));
-        let o = o.str("interest", &eight(b.interest)).str("locked", &eight(b.hold));
-        rows.push(o.str("netAsset", &eight(b.total - debt)).done());
+            Obj::new().str("asset", a.as_str()).str("borrowed", &eight(borrowed)).str("free", &eight(b.available()));
+        let o = o.str("interest", &eight(interest)).str("locked", &eight(b.hold));
+        rows.push(o.str("netAsset", &eight(b.total - borrowed - interest)).done());
     }
     let in_btc = |d: Decimal| {
         let price = t.price_in(btc, usdt).unwrap_or(Decimal::ONE);

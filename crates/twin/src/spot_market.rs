@@ -44,8 +44,39 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         |t, c| t.each(c, Twin::ticker_book),
     ),
     open("/api/v3/ticker/24hr", day_weight, &[], ticker_day),
+    open(
+        "/api/v3/referencePrice",
+        |_| 2,
+        &["symbol"],
+        |t, c| {
+            t.symbols.traded(c.params.need("symbol")?)?;
+            Err(ApiError::new(-2043, "This symbol doesn't have a reference price."))
+        },
+    ),
+    open("/api/v3/executionRules", rules_weight, &[], execution_rules),
     open("/sapi/v1/system/status", |_| 1, &[], |_, _| Ok(r#"{"status":0,"msg":"normal"}"#.into())),
 ];
+
+fn rules_weight(p: &Params) -> u32 {
+    let count = p.list("symbols").ok().flatten().map_or(20, |l| l.len() as u32);
+    if p.raw("symbol").is_some() { 2 } else { (2 * count).clamp(2, 40) }
+}
+
+/// No symbol has a rule beyond its filters.
+fn execution_rules(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    let p = &c.params;
+    let names: Vec<String> = match (p.text("symbol")?, p.list("symbols")?) {
+        (Some(_), Some(_)) => return Err(ApiError::new(-1128, "Combination of optional parameters invalid.")),
+        (Some(one), None) => vec![one.into()],
+        (None, Some(list)) => list,
+        (None, None) => t.symbols.live().map(|(s, _)| s.name.clone()).collect(),
+    };
+    let rows: Result<Vec<String>, ApiError> = names
+        .iter()
+        .map(|n| t.symbols.find(n).map(|s| Obj::new().str("symbol", &s.name).raw("rules", "[]").done()))
+        .collect();
+    Ok(Obj::new().raw("symbolRules", &array(rows?)).done())
+}
 
 fn depth_weight(p: &Params) -> u32 {
     match p.int("limit").ok().flatten().unwrap_or(100) {

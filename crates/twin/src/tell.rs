@@ -236,7 +236,13 @@ impl Twin {
         legs.iter().map(|l| (id, *l)).collect()
     }
 
-    fn account_update(&self, user: usize, reason: &str, t: &Touched, moved: &[(Currency, Decimal)]) -> String {
+    pub(crate) fn account_update(
+        &self,
+        user: usize,
+        reason: &str,
+        t: &Touched,
+        moved: &[(Currency, Decimal)],
+    ) -> String {
         let now = self.server_ms();
         let account = self.users.engine(user);
         let balances = t.assets.iter().map(|a| {
@@ -259,9 +265,11 @@ impl Twin {
         let isolated = u.isolated.get(&id).copied().unwrap_or(false);
         let p =
             Obj::new().str("s", &self.symbols.of(id).name).str("pa", &self.qty(id, position.qty.0)).str("ep", &entry);
+        let own = self.isolated_wallet(user, id, leg);
+        let iw = if own.is_zero() { "0".into() } else { eight(own) };
         let realized = u.realized.get(&(id, leg)).copied().unwrap_or_default();
         let p = p.str("cr", &eight(realized)).str("up", &eight(unrealized));
-        let p = p.str("mt", if isolated { "isolated" } else { "cross" }).str("iw", "0");
+        let p = p.str("mt", if isolated { "isolated" } else { "cross" }).str("iw", &iw);
         p.str("ps", leg_name(leg)).str("ma", i.settle().as_str()).str("bep", &entry).done()
     }
 }

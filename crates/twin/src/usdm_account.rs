@@ -11,8 +11,8 @@ use crate::symbols::MAINTENANCE;
 use crate::tell::leg_name;
 use crate::twin::Twin;
 use crate::usdm_settings::{
-    account_config, brackets, commission, force_orders, income, leverage, margin_type, set_dual, set_multi,
-    symbol_config,
+    account_config, brackets, commission, force_orders, income, leverage, margin_type, position_margin, set_dual,
+    set_multi, symbol_config,
 };
 use crate::users::DEFAULT_LEVERAGE;
 use ctos_types::{Currency, Decimal, InstrumentId, Leg, Position, Rounding, Side};
@@ -51,6 +51,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     read("/fapi/v1/symbolConfig", |_| 5, &[], symbol_config),
     set("/fapi/v1/leverage", &["symbol", "leverage"], leverage),
     set("/fapi/v1/marginType", &["symbol", "marginType"], margin_type),
+    set("/fapi/v1/positionMargin", &["symbol", "amount", "type"], position_margin),
     set("/fapi/v1/positionSide/dual", &["dualSidePosition"], set_dual),
     read(
         "/fapi/v1/positionSide/dual",
@@ -171,6 +172,11 @@ fn open_orders(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     Ok(array(open.into_iter().filter(|n| t.visible(*n)).map(|n| t.usdm_order(&t.orders.list[n], true))))
 }
 
+/// What isolated positions have; cross ones have a bare zero.
+fn wallet_text(d: Decimal) -> String {
+    if d.is_zero() { "0".into() } else { eight(d) }
+}
+
 /// Start and end of a query; a week at most lies between.
 fn window(p: &Params) -> Result<(Option<i64>, Option<i64>), ApiError> {
     let (start, end) = (p.int("startTime")?, p.int("endTime")?);
@@ -252,6 +258,8 @@ impl Twin {
         let notional = i.value_at(mark, p.qty).unwrap_or_default();
         let leverage = self.leverage_of(user, id);
         let isolated = self.is_isolated(user, id);
+        let own = self.isolated_wallet(user, id, leg);
+        let margin = if own.is_zero() { own } else { own + up };
         let liquidation = if p.is_flat() { Decimal::ZERO } else { self.liquidation_price(user, id, leg, p) };
         let o = Obj::new().str("symbol", &s.name);
         let o = if version == 2 { o } else { o.str("positionSide", leg_name(leg)) };
@@ -263,18 +271,23 @@ impl Twin {
         if version == 2 {
             let o = o.str("leverage", &leverage.to_string()).str("maxNotionalValue", "100000000");
             let o =
-                o.str("marginType", if isolated { "isolated" } else { "cross" }).str("isolatedMargin", "0.00000000");
+                o.str("marginType", if isolated { "isolated" } else { "cross" }).str("isolatedMargin", &eight(margin));
             let o =
                 o.str("isAutoAddMargin", "false").str("positionSide", leg_name(leg)).str("notional", &eight(notional));
-            return o.str("isolatedWallet", "0").int("updateTime", updated).done();
+            return o.str("isolatedWallet", &wallet_text(own)).int("updateTime", updated).done();
         }
         let initial = notional.abs().mul_ratio(1, leverage, Rounding::Up).unwrap_or_default();
         let mmr = Decimal::new(MAINTENANCE.0, MAINTENANCE.1);
         let maint = notional.abs().mul(mmr, Rounding::Up).unwrap_or_default();
         let open = self.open_margin(user, id);
-        let o = o.str("isolatedMargin", "0").str("notional", &eight(notional)).str("marginAsset", i.settle().as_str());
-        let o =
-            o.str("isolatedWallet", "0").str("initialMargin", &eight(initial + open)).str("maintMargin", &eight(maint));
+        let o = o
+            .str("isolatedMargin", &wallet_text(margin))
+            .str("notional", &eight(notional))
+            .str("marginAsset", i.settle().as_str());
+        let o = o
+            .str("isolatedWallet", &wallet_text(own))
+            .str("initialMargin", &eight(initial + open))
+            .str("maintMargin", &eight(maint));
         let o =
             o.str("positionInitialMargin", &eight(initial)).str("openOrderInitialMargin", &eight(open)).int("adl", 0);
         o.str("bidNotional", "0").str("askNotional", "0").int("updateTime", updated).done()

@@ -1,5 +1,6 @@
 //! USD-M settings and histories: leverage, margin type, position mode, brackets, fees, income. Never: balances, positions.
 
+use crate::absorb::Touched;
 use crate::error::ApiError;
 use crate::json::{Obj, array};
 use crate::number::{eight, fixed};
@@ -8,7 +9,7 @@ use crate::rest::Call;
 use crate::symbols::{MAINTENANCE, MAX_LEVERAGE};
 use crate::twin::Twin;
 use crate::usdm_account::e;
-use ctos_types::{AccountId, Decimal, Qty};
+use ctos_types::{AccountId, Decimal, InstrumentId, Leg, Qty, Rounding};
 use ctos_venue::LeverageError;
 
 const DONE: &str = r#"{"code":200,"msg":"success"}"#;
@@ -37,6 +38,50 @@ pub(crate) fn symbol_config(t: &mut Twin, c: &Call) -> Result<String, ApiError> 
         o.int("leverage", t.leverage_of(c.user, id)).str("maxNotionalValue", "100000000").done()
     });
     Ok(array(rows))
+}
+
+impl Twin {
+    /// The margin of an isolated position: what its leverage asks for at the entry price, and what was added.
+    pub(crate) fn isolated_wallet(&self, user: usize, id: InstrumentId, leg: Leg) -> Decimal {
+        let i = self.instrument(id);
+        let p = self.venue.position(self.users.engine(user), id, leg);
+        let Some(entry) = p.avg_px(i).filter(|_| self.is_isolated(user, id)) else { return Decimal::ZERO };
+        let value = i.value_at(entry, p.qty).unwrap_or_default().abs();
+        let initial = value.mul_ratio(1, self.leverage_of(user, id), Rounding::Up).unwrap_or_default();
+        let added = self.users.list[user].added.get(&(id, leg)).copied().unwrap_or_default();
+        (initial + added).round(8, Rounding::Up)
+    }
+}
+
+/// Adds to an isolated position's margin or takes of what was added. Reported; liquidations look at the whole account.
+pub(crate) fn position_margin(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    let (_, id) = t.symbols.traded(c.params.need("symbol")?)?;
+    let (amount, kind) = (c.params.decimal("amount")?.unwrap_or_default(), c.params.int("type")?.unwrap_or_default());
+    let leg = t.read_leg(c.user, &c.params)?;
+    if !amount.is_positive() || amount.round(8, Rounding::Down) != amount {
+        return Err(e(-4055, "Amount must be positive."));
+    }
+    if !t.is_isolated(c.user, id) || t.venue.position(t.users.engine(c.user), id, leg).is_flat() {
+        return Err(e(-4054, "Cannot add position margin: position is 0."));
+    }
+    let settle = t.instrument(id).settle();
+    let free = t.venue.margin(t.users.engine(c.user), settle).map(|m| m.free).unwrap_or_default();
+    let used: Decimal = t.users.list[c.user].added.values().copied().sum();
+    let added = t.users.list[c.user].added.entry((id, leg)).or_default();
+    match kind {
+        1 if amount > free - used => return Err(e(-4050, "Cross balance insufficient.")),
+        1 => *added += amount,
+        2 if amount > *added => return Err(e(-4051, "Isolated balance insufficient.")),
+        2 => *added -= amount,
+        _ => return Err(ApiError::invalid("type")),
+    }
+    let mut touched = Touched::default();
+    touched.positions.insert((id, leg));
+    touched.assets.insert(settle);
+    let event = t.account_update(c.user, "MARGIN_TRANSFER", &touched, &[]);
+    t.tell(c.user, "ACCOUNT_UPDATE", &event);
+    let o = Obj::new().raw("amount", &amount.to_string()).int("code", 200);
+    Ok(o.str("msg", "Successfully modify position margin.").int("type", kind).done())
 }
 
 /// Both engine accounts of a user: settings hold in either position mode.

@@ -2,6 +2,7 @@
 
 use crate::config::{AccountSetting, KeySetting, Product, TwinError, random_text};
 use crate::error::ApiError;
+use crate::loans::Loan;
 use crate::saved::{Word, pairs, word};
 use crate::sign::Verifier;
 use ctos_types::{AccountId, Currency, Decimal, InstrumentId, Leg, Position};
@@ -49,6 +50,12 @@ pub(crate) struct User {
     pub countdown: BTreeMap<InstrumentId, i64>,
     pub income: Vec<Income>,
     pub fee_token: Option<Currency>,
+    /// Margin accounts: loans taken by calls of their own.
+    #[serde(with = "pairs")]
+    pub loans: BTreeMap<Currency, Loan>,
+    /// USD-M: margin added to isolated positions.
+    #[serde(with = "pairs")]
+    pub added: BTreeMap<(InstrumentId, Leg), Decimal>,
 }
 
 /// A line of the futures account's history.
@@ -97,6 +104,8 @@ impl Users {
                 countdown: BTreeMap::new(),
                 income: Vec::new(),
                 fee_token: account.fee_token,
+                loans: BTreeMap::new(),
+                added: BTreeMap::new(),
             });
         }
         for (user, account) in accounts.iter().enumerate() {

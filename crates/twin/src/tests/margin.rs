@@ -54,3 +54,63 @@ fn an_order_borrows_when_it_asks_for_that() {
     assert_eq!(c.ok("GET", "/sapi/v1/margin/openOrders", "symbol=BTCUSDT").as_array().unwrap().len(), 1);
     assert_eq!(c.ok("DELETE", ORDER, &format!("symbol=BTCUSDT&orderId={}", o["orderId"]))["status"], "CANCELED");
 }
+
+#[test]
+fn loans_are_taken_and_repaid() {
+    const LOAN: &str = "/sapi/v1/margin/borrow-repay";
+    let mut c = client(Product::Spot, 72);
+    let most = |c: &mut Client, asset: &str| {
+        num(&c.ok("GET", "/sapi/v1/margin/maxBorrowable", &format!("asset={asset}"))["amount"])
+    };
+    // 10,000 USDT of its own, at most twice that of others.
+    assert_eq!(most(&mut c, "USDT"), 20_000.0);
+    assert!((most(&mut c, "BTC") * c.price("BTCUSDT") - 20_000.0).abs() < 1.0);
+    for (query, code) in [
+        ("asset=USDT&amount=20000.1&type=BORROW", -3006),
+        ("asset=NOPE&amount=1&type=BORROW", -3027),
+        ("asset=USDT&amount=0&type=BORROW", -1130),
+        ("asset=USDT&amount=1&type=GIVE", -1130),
+        ("asset=USDT&amount=1&type=REPAY", -3015),
+        ("asset=USDT&amount=1&type=BORROW&isIsolated=TRUE", -11001),
+        ("asset=USDT&type=BORROW", -1102),
+    ] {
+        assert_eq!(c.code("POST", LOAN, query), code, "{query}");
+    }
+    assert!(c.ok("POST", LOAN, "asset=USDT&amount=6000&type=BORROW")["tranId"].is_i64());
+    let row = |c: &mut Client| {
+        let account = c.ok("GET", "/sapi/v1/margin/account", "");
+        account["userAssets"].as_array().unwrap().iter().find(|a| a["asset"] == "USDT").unwrap().clone()
+    };
+    let usdt = row(&mut c);
+    assert_eq!((num(&usdt["free"]), num(&usdt["borrowed"]), num(&usdt["netAsset"])), (16_000.0, 6_000.0, 10_000.0));
+    assert_eq!(most(&mut c, "USDT"), 14_000.0);
+    assert_eq!(num(&c.ok("GET", "/sapi/v1/margin/maxTransferable", "asset=USDT")["amount"]), 4_000.0);
+    c.pass(3_600_000);
+    let usdt = row(&mut c);
+    assert_eq!((num(&usdt["free"]), num(&usdt["borrowed"]), num(&usdt["interest"])), (16_000.0, 6_000.0, 0.006));
+    c.ok("POST", LOAN, "asset=USDT&amount=6000.006&type=REPAY");
+    let usdt = row(&mut c);
+    assert_eq!((num(&usdt["borrowed"]), num(&usdt["interest"]), num(&usdt["free"])), (0.0, 0.0, 9_999.994));
+}
+
+#[test]
+fn its_calls_count_apart() {
+    let mut c = client(Product::Spot, 73);
+    let header = |r: &Reply, name: &str| -> u32 {
+        r.headers.iter().find(|h| h.0 == name).map(|h| h.1.parse().unwrap()).unwrap_or_else(|| panic!("no {name}"))
+    };
+    let before = c.signed("GET", "/api/v3/account", "");
+    let spot = header(&before, "x-mbx-used-weight-1m");
+    let r = c.signed("GET", "/sapi/v1/margin/account", "");
+    assert_eq!((header(&r, "x-sapi-used-ip-weight-1m"), header(&r, "x-sapi-used-uid-weight-1m")), (10, 0));
+    let r = c.signed("GET", "/sapi/v1/margin/maxBorrowable", "asset=USDT");
+    assert_eq!((header(&r, "x-sapi-used-ip-weight-1m"), header(&r, "x-sapi-used-uid-weight-1m")), (10, 750));
+    let r = c.signed("POST", ORDER, "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.2&sideEffectType=MARGIN_BUY");
+    assert_eq!(header(&r, "x-sapi-used-uid-weight-1m"), 2_250);
+    assert_eq!(header(&r, "x-mbx-used-weight-1m"), spot);
+    let mut refused = 0;
+    for _ in 0..240 {
+        refused += u32::from(c.signed("GET", "/sapi/v1/margin/maxBorrowable", "asset=USDT").status == 429);
+    }
+    assert_eq!(refused, 3, "180,000 a minute and account");
+}

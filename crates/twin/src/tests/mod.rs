@@ -5,6 +5,7 @@ mod faults;
 mod fuzz;
 mod margin;
 mod money;
+mod pace;
 mod saved;
 mod spot;
 mod streams;

@@ -282,3 +282,33 @@ fn listen_keys_live_an_hour() {
     c.ok("POST", ORDER, "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.1");
     assert!(c.heard(user).is_empty(), "the socket stays open and hears nothing");
 }
+
+#[test]
+fn margin_is_added_to_isolated_positions() {
+    const MARGIN: &str = "/fapi/v1/positionMargin";
+    let mut c = client(Product::UsdM, 57);
+    assert_eq!(c.code("POST", MARGIN, "symbol=BTCUSDT&amount=10&type=1"), -4054);
+    c.ok("POST", "/fapi/v1/marginType", "symbol=BTCUSDT&marginType=ISOLATED");
+    c.ok("POST", "/fapi/v1/leverage", "symbol=BTCUSDT&leverage=10");
+    c.ok("POST", "/fapi/v1/order", "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.1");
+    let user = c.user_stream();
+    let wallet = |c: &mut Client| num(&c.ok("GET", "/fapi/v2/positionRisk", "symbol=BTCUSDT")[0]["isolatedWallet"]);
+    let before = wallet(&mut c);
+    let done = c.ok("POST", MARGIN, "symbol=BTCUSDT&amount=100.5&type=1");
+    assert_eq!((done["code"].as_i64(), done["amount"].as_f64()), (Some(200), Some(100.5)));
+    assert!((wallet(&mut c) - before - 100.5).abs() < 1e-6);
+    let e = &c.heard(user)[0]["a"];
+    assert_eq!((e["m"].as_str(), e["P"][0]["mt"].as_str()), (Some("MARGIN_TRANSFER"), Some("isolated")));
+    for (query, code) in [
+        ("symbol=BTCUSDT&amount=200&type=2", -4051),
+        ("symbol=BTCUSDT&amount=99999999&type=1", -4050),
+        ("symbol=BTCUSDT&amount=0&type=1", -4055),
+        ("symbol=BTCUSDT&amount=1&type=3", -1130),
+        ("symbol=BTCUSDT&amount=1&type=1&positionSide=LONG", -4061),
+    ] {
+        assert_eq!(c.code("POST", MARGIN, query), code, "{query}");
+    }
+    c.ok("POST", MARGIN, "symbol=BTCUSDT&amount=100&type=2");
+    c.ok("POST", "/fapi/v1/order", "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=0.1&reduceOnly=true");
+    assert_eq!(wallet(&mut c), 0.0);
+}
