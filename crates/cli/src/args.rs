@@ -171,6 +171,16 @@ pub enum Command {
     /// A local server that speaks a venue's own protocol, to trade against and to practise on
     #[command(after_help = "Example:\n  ctos twin binance --json")]
     Twin(crate::commands::twin::TwinArgs),
+    /// Make one syscall: prices, books, orders, balances, positions
+    #[command(
+        after_help = "Examples:\n  ctos call                                              every syscall with its arguments\n  \
+        ctos call get_price_now binance:BTC-USDT-PERP\n  \
+        ctos call place_order BTC-USDT-PERP buy limit size=0.01 price=60000 --account main\n\n\
+        Goes through the instance that runs in the home, its rate budget and its gates; by itself where none runs."
+    )]
+    Call(Box<crate::commands::call::CallArgs>),
+    /// Accounts at venues
+    Account(crate::commands::account::AccountArgs),
     /// Measure this machine: steps, frames, durable inputs, order round trips
     #[command(after_help = "Examples:\n  ctos bench\n  ctos bench --json --filter step\n  ctos bench --quick")]
     Bench(crate::commands::bench::BenchArgs),

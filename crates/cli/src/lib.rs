@@ -91,6 +91,8 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches, catalog: Catalog) -> Result<(
         }
         Command::Data(args) => commands::data::data(global, args),
         Command::Twin(args) => commands::twin::twin(global, args),
+        Command::Call(args) => commands::call::call(global, args),
+        Command::Account(args) => commands::account::account(global, args),
         Command::Bench(args) => commands::bench::bench(global, args),
         Command::Completions { shell } => commands::completions::completions(global, *shell),
     }

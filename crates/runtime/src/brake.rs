@@ -6,8 +6,9 @@ use crate::UserError;
 use crate::config::Settings;
 use crate::oneshot::{self, ClosedUntil, Keys};
 use ctos_driver_binance::client::{Blocking, Failure, Sweep, SweepConfig};
-use ctos_link::Time;
+use ctos_link::{LinkTime, Time};
 use ctos_types::Nanos;
+use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ impl fmt::Debug for EmergencyBrake {
 }
 
 /// What a pulled brake says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Braked {
     pub account: String,
     /// Orders that were open at the first look, and the venue's names of their symbols.
@@ -50,6 +51,11 @@ impl EmergencyBrake {
     ) -> Result<EmergencyBrake, UserError> {
         let client = oneshot::connect(settings, account, Keys::Needed, closed, time)?;
         Ok(EmergencyBrake { account: settings.accounts[account].id.clone(), client })
+    }
+
+    /// As [`EmergencyBrake::new`], in this machine's time and with the bans that the home remembers.
+    pub fn now(settings: &Settings, account: usize) -> Result<EmergencyBrake, UserError> {
+        EmergencyBrake::new(settings, account, &oneshot::closures(&settings.home), Arc::new(LinkTime::start()))
     }
 
     pub fn account(&self) -> &str {

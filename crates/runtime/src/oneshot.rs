@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod held;
 mod instance;
 mod intents;
 mod live;
@@ -20,6 +21,7 @@ pub use syscalls::{Param, SYSCALLS, Syscall, find};
 
 use crate::UserError;
 use crate::config::{Settings, VenueAccount};
+use crate::live::ClosureStatus;
 use crate::runs::NamedLatches;
 use crate::secrets;
 use ctos_driver_binance::Credentials;
@@ -143,16 +145,45 @@ pub fn call(
     line: &mut (dyn FnMut(&Value) -> bool + Send),
 ) -> Result<Option<Value>, UserError> {
     let time: Arc<dyn Time> = Arc::new(LinkTime::start());
-    let mut client = connect(settings, account, keys, &[], time.clone())?;
+    let closed = closures(&settings.home);
+    let mut client = connect(settings, account, keys, &closed, time.clone())?;
     if args.syscall.name == "subscribe_ticks" {
         return ticks::subscribe(settings, account, &mut client, args, time, line).map(|()| None);
     }
-    client.with(async |client| run(client, args, bounds, intents).await).map(Some)
+    let done = client.with(async |client| run(client, args, bounds, intents).await).map(Some);
+    let met = client.client.caller().closures();
+    if !met.is_empty() {
+        let wall = time.wall();
+        let met = met.into_iter().map(|(group, left, banned)| ClosureStatus { group, until: wall.after(left), banned });
+        keep_closures(&settings.home, met);
+    }
+    done
+}
+
+/// What venues told earlier processes of this home to keep away from, and is not over yet. A file that cannot be read
+/// says nothing: the venue will say it again.
+pub fn closures(home: &Path) -> Vec<ClosedUntil> {
+    let kept = Home::read_only(home).and_then(|home| home.read_closures::<Vec<ClosureStatus>>());
+    let kept = kept.ok().flatten().unwrap_or_default();
+    kept.into_iter().map(|c| ClosedUntil { group: c.group, until: c.until, banned: c.banned }).collect()
+}
+
+/// For the next process. Where there is no home there is nobody to tell.
+fn keep_closures(home: &Path, met: impl Iterator<Item = ClosureStatus>) {
+    let Ok(home) = Home::read_only(home) else { return };
+    let mut all: Vec<ClosureStatus> = home.read_closures().ok().flatten().unwrap_or_default();
+    for closure in met {
+        all.retain(|c| c.group != closure.group);
+        all.push(closure);
+    }
+    if let Err(error) = home.write_closures(&all) {
+        tracing::warn!(%error, "what the venue closed is not remembered");
+    }
 }
 
 /// As [`check`], in this machine's time.
 pub fn check_now(settings: &Settings, account: usize) -> Result<AccountReport, UserError> {
-    check(settings, account, &[], Arc::new(LinkTime::start()))
+    check(settings, account, &closures(&settings.home), Arc::new(LinkTime::start()))
 }
 
 /// Why no new risk may be taken on: a halt that was latched in this home, of everything or of the account.

@@ -1,7 +1,9 @@
 //! One file for each group of commands.
 
+pub mod account;
 pub mod backtest;
 pub mod bench;
+pub mod call;
 pub mod completions;
 pub mod config;
 pub mod confirm;

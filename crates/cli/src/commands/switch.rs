@@ -6,6 +6,8 @@ use crate::args::Global;
 use crate::client::{self, Client, Found};
 use crate::error::CliError;
 use crate::{out, settings};
+use ctos_runtime::brake::{Braked, EmergencyBrake};
+use ctos_runtime::config::{Mode, Settings};
 use ctos_runtime::runs;
 use ctos_server::model::{
     HaltDone, HaltRequest, Halts, ResumeDone, ResumeRequest, StopDone, StopRequest, StrategyLine,
@@ -32,7 +34,13 @@ struct Halted {
     done: HaltDone,
     /// Whether no order of the scope is open any more. Absent when no instance runs: the next run will see to it.
     verified: Option<bool>,
+    /// What was cancelled at the venues of a live home in which nothing runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    venues: Vec<Braked>,
 }
+
+/// How long the brake tries, for each account.
+const BRAKING: Duration = Duration::from_secs(45);
 
 pub fn halt(global: &Global, catalog: Catalog, scope: &str, reducing: bool, reason: &str) -> Result<(), CliError> {
     let state = if reducing { KillState::Reducing } else { KillState::Halted };
@@ -42,7 +50,16 @@ pub fn halt(global: &Global, catalog: Catalog, scope: &str, reducing: bool, reas
         Found::Stored(_) => {
             runs::latch_offline(&path, catalog, scope, state, or_default(reason))?;
             let done = HaltDone { running: false, scope: scope.into(), state, open_orders: None };
-            Halted { done, verified: None }
+            let (venues, failed) =
+                if state == KillState::Halted { brake(global, &path, scope) } else { Default::default() };
+            let verified = (!venues.is_empty() || failed.is_some()).then_some(failed.is_none());
+            let halted = Halted { done, verified, venues };
+            if let Some(failed) = failed {
+                // The latch is set all the same, and that is worth knowing.
+                out::show(global.json, &halted, halted_text)?;
+                return Err(failed);
+            }
+            halted
         }
         Found::Nothing => return Err(no_home(&path)),
     };
@@ -54,6 +71,41 @@ pub fn halt(global: &Global, catalog: Catalog, scope: &str, reducing: bool, reas
         )),
         _ => Ok(()),
     }
+}
+
+/// The settings of a home that trades live: as they are now, or as they were for its last run.
+fn live(global: &Global, path: &Path) -> Option<Settings> {
+    let now = settings::resolve(global);
+    if let Ok(now) = &now
+        && now.mode == Mode::Live
+    {
+        return Some(now.clone());
+    }
+    let dir = Home::read_only(path).and_then(|home| home.latest_run()).ok().flatten()?;
+    let mut ran = runs::record_of(&dir).ok()?.settings;
+    // Where keys are is not in a run's record. Settings that cannot be read leave the usual places.
+    if let Ok(now) = now {
+        ran.secrets = now.secrets;
+    }
+    (ran.mode == Mode::Live).then_some(ran)
+}
+
+/// Cancels what the scope has open at venues, where the home trades live.
+fn brake(global: &Global, path: &Path, scope: &str) -> (Vec<Braked>, Option<CliError>) {
+    let Some(settings) = live(global, path) else { return Default::default() };
+    let in_scope = |id: &str| scope == "system" || scope == format!("account:{id}");
+    let (mut done, mut failed) = (Vec::new(), None);
+    for (at, account) in settings.accounts.iter().enumerate() {
+        if account.venue.is_none() || !in_scope(&account.id) {
+            continue;
+        }
+        match EmergencyBrake::now(&settings, at).and_then(|brake| brake.pull(BRAKING)) {
+            Ok(braked) => done.push(braked),
+            // The other accounts are braked all the same.
+            Err(error) => failed = failed.or(Some(CliError::User(error))),
+        }
+    }
+    (done, failed)
 }
 
 fn or_default(reason: &str) -> &str {
@@ -70,12 +122,14 @@ fn halt_running(client: &Client, scope: &str, state: KillState, reason: &str) ->
         done.open_orders = now.halts.iter().find(|h| h.scope == scope).and_then(|h| h.open_orders);
     }
     let verified = (done.state == KillState::Halted).then_some(done.open_orders == Some(0));
-    Ok(Halted { done, verified })
+    Ok(Halted { done, verified, venues: Vec::new() })
 }
 
 fn halted_text(h: &Halted) -> String {
     let (scope, state) = (&h.done.scope, word(h.done.state));
+    let found: usize = h.venues.iter().map(|b| b.found).sum();
     let orders = match (h.done.running, h.verified) {
+        (false, Some(true)) => format!("{found} orders were cancelled at the venue, verified: none is open"),
         (false, _) => "no instance runs; the next run starts that way".to_owned(),
         (true, Some(true)) => "verified: no order is open".into(),
         (true, Some(false)) => format!("{} orders are still open", out::or_dash(h.done.open_orders)),

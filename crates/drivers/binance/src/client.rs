@@ -2,7 +2,9 @@
 //! instance. The core is async; [`Blocking`] is its face for threads.
 //! Never: sends an order again whose outcome is not known, hammers a venue that said stop, or keeps state of its own.
 
+mod access;
 mod accounts;
+mod amend;
 mod blocking;
 mod direct;
 mod failure;
@@ -12,9 +14,10 @@ mod probe;
 mod sweep;
 mod ticks;
 
+pub use access::Access;
 pub use accounts::{CloseMode, closing_order};
 pub use blocking::Blocking;
-pub use direct::{Access, Direct};
+pub use direct::Direct;
 pub use failure::Failure;
 pub use marks::Book;
 pub use orders::OrderName;
@@ -75,6 +78,10 @@ pub trait Caller: Debug + Send + Sync {
     /// The machine's clock against the venue's, where it was measured.
     fn clock(&self) -> Option<Reading> {
         None
+    }
+    /// What the venue has closed, by a name that outlives the process, for how long yet, and whether it is a ban.
+    fn closures(&self) -> Vec<(String, Nanos, bool)> {
+        Vec::new()
     }
     /// What is used of the venue's limits.
     fn usage(&self) -> Vec<Usage> {

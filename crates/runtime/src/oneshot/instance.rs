@@ -1,16 +1,14 @@
 //! Syscalls through a running instance: what it knows is read from its published view, orders pass its gates.
 //! Never: a connection of its own, or an order past the kernel.
 
+use super::held::Held;
 use super::orders::{new_order, price, size_of};
 use super::{Args, shapes};
 use crate::UserError;
 use crate::instance::{AskError, Handle};
 use crate::view::{OrderView, View};
 use ctos_kernel::{Answer, Gate};
-use ctos_types::{
-    AccountId, ClientOrderId, Control, Decimal, Instrument, Instruments, Leg, NewOrder, OrderKind, OrderQty,
-    PositionEffect, Rounding, Side, StrategyId, TimeInForce, TriggerBy,
-};
+use ctos_types::{AccountId, ClientOrderId, Control, Decimal, Instrument, Instruments, NewOrder};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -299,62 +297,6 @@ impl Through<'_> {
             }
         }
         Ok(json!({ "closed": closed, "unclosed": unclosed }))
-    }
-}
-
-/// A position that is not flat.
-struct Held<'a> {
-    instrument: &'a Instrument,
-    leg: Leg,
-    qty: Decimal,
-    avg_px: Option<Decimal>,
-    mark: Option<Decimal>,
-    unrealized: Decimal,
-}
-
-impl Held<'_> {
-    fn shape(&self) -> Value {
-        let notional = self.mark.and_then(|mark| mark.mul(self.qty.abs(), Rounding::HalfEven).ok());
-        json!({
-            "symbol": self.instrument.symbol.to_string(),
-            "side": if self.qty.is_positive() { "long" } else { "short" },
-            "leg": self.leg,
-            "quantity": shapes::number(self.qty.abs()),
-            "quantityUSD": shapes::opt(notional),
-            "entryPrice": shapes::opt(self.avg_px),
-            "markPrice": shapes::opt(self.mark),
-            "pnlUnrealized": shapes::number(self.unrealized),
-        })
-    }
-
-    fn closing(&self, offset: Option<Decimal>) -> Result<NewOrder, UserError> {
-        let i = self.instrument;
-        let number = |e: ctos_types::NumberError| UserError::new(e.to_string(), "close it by hand");
-        let side = if self.qty.is_positive() { Side::Sell } else { Side::Buy };
-        let kind = match offset {
-            None => OrderKind::Market,
-            Some(offset) => {
-                let mark = self.mark.ok_or_else(|| UserError::new("there is no mark price", "use mode=market"))?;
-                let signed = if side == Side::Sell { offset } else { -offset };
-                let px = mark.mul(Decimal::ONE + signed, Rounding::HalfEven).map_err(number)?;
-                OrderKind::Limit { price: i.price_passive(side, px).map_err(number)? }
-            }
-        };
-        Ok(NewOrder {
-            account: AccountId(0),
-            strategy: StrategyId::EXTERNAL,
-            cl_ord_id: ClientOrderId { tag: ctos_types::InstanceTag(0), seq: 0 },
-            instrument: i.id,
-            side,
-            kind,
-            qty: OrderQty::Size(i.qty_down(self.qty.abs()).map_err(number)?),
-            tif: TimeInForce::Gtc,
-            post_only: false,
-            reduce_only: !i.is_spot(),
-            position_effect: if self.leg == Leg::Net { PositionEffect::Auto } else { PositionEffect::Close },
-            leg: self.leg,
-            trigger_by: TriggerBy::Last,
-        })
     }
 }
 

@@ -2,18 +2,17 @@
 //! brake.
 //! Never: sends twice, or sends into a closure.
 
-use super::{CallError, Caller, Later, Reading, Reply};
+use super::{Access, CallError, Caller, Later, Reading, Reply};
 use crate::limits::{BinanceWords, Route, lane};
 use crate::profile::Profile;
 use crate::request::{Call, Security};
-use crate::sign::Credentials;
 use crate::symbols::Product;
 use ctos_link::Time;
 use ctos_link::clock::{ClockConfig, ServerClock};
-use ctos_link::dial::{Dialer, Proxy};
+use ctos_link::dial::Dialer;
 use ctos_link::gateway::{Answer, Budget, Draft, VenueWords};
 use ctos_link::http::{HttpClient, HttpConfig, HttpError, NotSent};
-use ctos_link::rate::{Closure, Cost, Lane, Limiter, Permit, SharedLimiter, Usage};
+use ctos_link::rate::{Cost, Lane, Limiter, Permit, SharedLimiter, Usage};
 use ctos_types::{Nanos, UnixNanos, VenueError};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,55 +21,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const DIAL_WITHIN: Nanos = Nanos::from_secs(10);
 /// Looks at the clock before a signed call is given up.
 const CLOCK_TRIES: u32 = 3;
-
-/// Where an account of the venue is, and with which key.
-#[derive(Clone)]
-pub struct Access {
-    /// The account's name in settings: bans and counters are told by it.
-    pub name: String,
-    pub profile: Profile,
-    /// Base address of REST calls.
-    pub rest: String,
-    /// Where `/sapi` of a USD-M account is answered; without it, calls there are refused here.
-    pub sapi: Option<String>,
-    pub keys: Option<Arc<Credentials>>,
-    pub recv_window_ms: Option<u32>,
-    pub proxy: Option<Proxy>,
-    /// Certificates to trust besides the well-known ones, PEM.
-    pub extra_roots: Vec<u8>,
-    /// How long a call may wait for room in the budget. Downloads wait ten times as long.
-    pub patience: Nanos,
-}
-
-impl Access {
-    /// Public access to the venue itself.
-    pub fn public(profile: Profile) -> Access {
-        let hosts = crate::profile::Hosts::production(profile);
-        Access {
-            name: "public".into(),
-            profile,
-            rest: hosts.rest,
-            sapi: None,
-            keys: None,
-            recv_window_ms: None,
-            proxy: None,
-            extra_roots: Vec::new(),
-            patience: Nanos::from_secs(20),
-        }
-    }
-}
-
-impl fmt::Debug for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access")
-            .field("name", &self.name)
-            .field("profile", &self.profile)
-            .field("rest", &self.rest)
-            .field("keys", &self.keys)
-            .field("proxy", &self.proxy)
-            .finish_non_exhaustive()
-    }
-}
 
 /// One host with the way calls leave to it.
 struct Line {
@@ -150,11 +100,6 @@ impl Direct {
     /// A closure that an earlier process met: nothing is sent to it before it ends.
     pub fn resume_closure(&self, name: &str, until: UnixNanos, banned: bool) {
         self.limiter.with(|limiter, _| limiter.resume_closure(name, until, banned));
-    }
-
-    /// What is closed now.
-    pub fn closures(&self) -> Vec<Closure> {
-        self.limiter.with(|limiter, _| limiter.closures().collect())
     }
 
     fn line(&self, call: &Call) -> Result<&Line, CallError> {
@@ -363,6 +308,13 @@ impl Caller for Direct {
         let now = self.time.now();
         let ahead = clock.wall_error(now, self.time.wall())?;
         Some(Reading { ahead, uncertainty: clock.uncertainty(now)? })
+    }
+
+    fn closures(&self) -> Vec<(String, Nanos, bool)> {
+        self.limiter.with(|limiter, now| {
+            let open = limiter.closures().filter(|c| c.until > now);
+            open.map(|c| (c.name, c.until - now, c.banned)).collect()
+        })
     }
 
     fn usage(&self) -> Vec<Usage> {

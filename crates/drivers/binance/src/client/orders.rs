@@ -1,16 +1,11 @@
-//! Orders: place, change, cancel, look up, each followed until its outcome is known or nobody knows it.
+//! Orders: place, cancel, look up, each followed until its outcome is known or nobody knows it.
 //! Never: a second request for an order whose first has no verdict; absence in one answer is not proof.
 
 use super::{Client, Failure, Sweep, SweepConfig};
 use crate::errors::Verdict;
-use crate::orders::{
-    Amendment, FillsFrom, OrderRef, Outcome, Owner, Replacement, VenueClientId, VenueFill, VenueOrder,
-};
+use crate::orders::{FillsFrom, OrderRef, VenueClientId, VenueFill, VenueOrder};
 use crate::profile::Profile;
-use ctos_types::{
-    AmendOrder, ClientOrderId, InstrumentId, Nanos, NewOrder, OrderQty, PositionEffect, Price, Qty, RejectReason,
-    StrategyId, TriggerBy, UnixNanos, VenueOrderId,
-};
+use ctos_types::{ClientOrderId, InstrumentId, Nanos, NewOrder, RejectReason, UnixNanos, VenueOrderId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,7 +42,7 @@ impl fmt::Display for OrderName {
 }
 
 impl OrderName {
-    fn at(self, conditional: bool) -> OrderRef {
+    pub(super) fn at(self, conditional: bool) -> OrderRef {
         // Where the venue's number is known the words use only that.
         let nobody = ClientOrderId { tag: ctos_types::InstanceTag(0), seq: 0 };
         match self {
@@ -102,7 +97,7 @@ impl Client {
 
     /// Asks for an order whose request had no verdict until it is found, or until it could not arrive any more and the
     /// venue has denied it after that twice.
-    async fn resolve(
+    pub(super) async fn resolve(
         &self,
         instrument: InstrumentId,
         id: ClientOrderId,
@@ -243,150 +238,5 @@ impl Client {
             None => None,
         };
         self.sweep(symbol.as_deref(), &SweepConfig::default()).await
-    }
-
-    /// Changes price or total size of an open limit order. `fresh` is a client order id that was never used: a market
-    /// that cannot change an order of somebody else places another one under it.
-    pub async fn amend(
-        &self,
-        instrument: InstrumentId,
-        name: OrderName,
-        change: (Option<Price>, Option<Qty>),
-        fresh: ClientOrderId,
-    ) -> Result<VenueOrder, Failure> {
-        let order = self.known_order(instrument, name).await?;
-        if let Some(outcome) = order.outcome {
-            return Err(Failure::invalid(
-                format!("the order {name} is not open any more: {}", outcome_word(outcome)),
-                "place another one",
-            ));
-        }
-        if order.owner.client().is_none() && self.profile() != Profile::UsdM {
-            return Err(Failure::invalid(
-                format!("the order {name} was not placed by ctos, and this market cannot change it in place"),
-                "cancel it and place another",
-            ));
-        }
-        let as_is = self.as_placed(&order, fresh)?;
-        let client = order.owner.client().unwrap_or(fresh.into());
-        // With the venue, a replaced order's size and fills begin anew: earlier generations are settled business here.
-        let amendment = Amendment {
-            order: &as_is,
-            at_venue: OrderRef { client, venue_order_id: Some(order.venue_order_id), conditional: false },
-            cum_qty: order.cum_qty,
-            carried: Qty::ZERO,
-        };
-        let change = AmendOrder {
-            account: self.desk.account,
-            cl_ord_id: as_is.cl_ord_id,
-            instrument,
-            price: change.0,
-            qty: change.1,
-        };
-        match self.desk.amend(&change, &amendment)? {
-            Replacement::InPlace(call) => self.amend_in_place(&order, &call).await,
-            Replacement::CancelReplace { call, client, .. } => self.replace(&order, &call, client).await,
-        }
-    }
-
-    async fn amend_in_place(&self, order: &VenueOrder, call: &crate::request::Call) -> Result<VenueOrder, Failure> {
-        let name = OrderName::Venue(order.venue_order_id);
-        // The same change twice changes nothing more.
-        match self.fetch(call).await {
-            Ok(body) if self.profile() == Profile::UsdM => self.desk.read_order(&body).map_err(misread),
-            Ok(body) => self.desk.read_amended(&body).map_err(misread),
-            Err(Failure::Refused(reply)) if reply.verdict == Verdict::Already => {
-                self.known_order(order.instrument, name).await
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    async fn replace(
-        &self,
-        old: &VenueOrder,
-        call: &crate::request::Call,
-        client: VenueClientId,
-    ) -> Result<VenueOrder, Failure> {
-        let begun = self.caller.now();
-        let why = match self.once(call).await {
-            Ok(body) => {
-                let value: serde_json::Value = serde_json::from_slice(&body).map_err(misread)?;
-                match self.desk.read_replaced(&value).map_err(misread)?.placed {
-                    Some(Ok(order)) => return Ok(order),
-                    _ => return Err(Failure::misread("replacement", "a success without its new order")),
-                }
-            }
-            Err(Failure::Refused(reply)) if reply.verdict == Verdict::Partly => {
-                let both = self.desk.read_replaced(&reply.data).map_err(misread)?;
-                return match (both.canceled, both.placed) {
-                    (Ok(_), Some(Err(error))) => Err(Failure::invalid(
-                        format!(
-                            "the old order is cancelled and the new one was refused: {}",
-                            Failure::refused_line(&error)
-                        ),
-                        error.hint,
-                    )),
-                    (_, Some(Ok(order))) => Ok(order),
-                    (Err(error), _) => Err(Failure::Refused(Box::new(error))),
-                    (Ok(_), None) => Err(Failure::invalid(
-                        "the old order is cancelled and the new one was not tried",
-                        "place another one",
-                    )),
-                };
-            }
-            Err(Failure::NoAnswer { why }) => why,
-            Err(failure) => return Err(failure),
-        };
-        let at = OrderName::Client(client).at(false);
-        match self.resolve(old.instrument, client.id, &at, begun, why).await {
-            Err(Failure::NeverArrived { order, why }) => {
-                let still = self.order(old.instrument, OrderName::Venue(old.venue_order_id)).await?;
-                let state = match still.map(|o| o.outcome) {
-                    Some(None) => "the old order stands as it was",
-                    _ => "the old order is not open any more either",
-                };
-                Err(Failure::NeverArrived { order, why: format!("{why}; {state}") })
-            }
-            other => other,
-        }
-    }
-
-    /// The order that would place what the venue shows.
-    fn as_placed(&self, order: &VenueOrder, fresh: ClientOrderId) -> Result<NewOrder, Failure> {
-        let kind = order.kind.ok_or_else(|| {
-            Failure::invalid("an order of the venue's own cannot be changed", "leave it, or cancel it")
-        })?;
-        Ok(NewOrder {
-            account: self.desk.account,
-            strategy: StrategyId::EXTERNAL,
-            cl_ord_id: match order.owner {
-                Owner::Ours(client) => client.id,
-                Owner::Foreign(_) => fresh,
-            },
-            instrument: order.instrument,
-            side: order.side,
-            kind,
-            qty: OrderQty::Size(order.qty),
-            tif: order.tif,
-            post_only: order.post_only,
-            reduce_only: order.reduce_only,
-            position_effect: PositionEffect::Auto,
-            leg: order.leg,
-            trigger_by: TriggerBy::Last,
-        })
-    }
-}
-
-fn misread(e: impl fmt::Display) -> Failure {
-    Failure::misread("order", e)
-}
-
-fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Filled => "filled",
-        Outcome::Canceled(_) => "cancelled",
-        Outcome::Rejected => "rejected",
-        Outcome::Expired => "expired",
     }
 }
