@@ -4,6 +4,8 @@
 //! called known while anything about it is not.
 
 mod core;
+mod history;
+mod holdings;
 mod ledger;
 mod look;
 mod orders;

@@ -1,0 +1,220 @@
+//! What the account holds: positions and balances of both sides, compared by the union.
+//! Never: treats a difference at first sight, or in silence.
+
+use super::core::{Desk, alarm, warning};
+use super::suspect::Judged;
+use super::{BalanceRow, DeskWords, PositionRow};
+use crate::gateway::Outbox;
+use crate::reconcile::Subject;
+use ctos_types::{AccountEvent, Balance, Currency, Decimal, InstrumentId, Leg, Qty, Rounding, UnixNanos};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A ten-millionth of a coin.
+const DUST: Decimal = Decimal::from_atoms(100_000_000_000);
+
+impl<W: DeskWords> Desk<W> {
+    pub(super) fn compare_positions(
+        &mut self,
+        now: UnixNanos,
+        asked: UnixNanos,
+        list: &[PositionRow],
+        out: &mut Outbox,
+    ) {
+        let account = self.id();
+        if std::mem::take(&mut self.opening_positions) {
+            for row in list.iter().filter(|row| row.qty.0 != 0) {
+                self.adopt_position(now, row, out);
+            }
+        }
+        let theirs: BTreeMap<_, _> = list.iter().map(|row| ((row.instrument, row.leg), row.qty)).collect();
+        for row in list {
+            let PositionRow { instrument, leg, qty, .. } = *row;
+            self.account_event(now, &AccountEvent::Position { account, instrument, leg, qty }, out);
+        }
+        let ours = self.ledger.quantities();
+        // By the union of both sides: venues leave out what is flat.
+        let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).copied().chain(self.odd_positions.keys()).collect();
+        let since = asked - self.config.quiet;
+        let mut all_agree = true;
+        for key in keys {
+            let have = ours.get(&key).copied().unwrap_or_default();
+            let want = theirs.get(&key).copied().unwrap_or_default();
+            let quiet = self.ledger.is_quiet(key, since) && self.is_settled(key.0);
+            if have == want {
+                self.odd_positions.clear(key);
+                if quiet && let Some(row) = list.iter().find(|r| (r.instrument, r.leg) == key) {
+                    self.rebase(now, row, out);
+                }
+                continue;
+            }
+            all_agree = false;
+            let by = Qty(want.0 - have.0);
+            match self.odd_positions.judge(key, by, quiet) {
+                Judged::New => {
+                    self.ask_history(now, key.0, out);
+                    self.again_at(Subject::Positions, now.after(self.config.second_look));
+                }
+                Judged::Wait => self.again_at(Subject::Positions, now.after(self.config.second_look)),
+                Judged::Stands => {
+                    let entry = list.iter().find(|r| (r.instrument, r.leg) == key).and_then(|r| r.entry_px);
+                    self.adjust_position(now, key, by, entry, out);
+                }
+            }
+        }
+        if all_agree {
+            self.agreed_at(asked);
+        }
+    }
+
+    /// A part of a position comes from outside: on both sides by the same arithmetic.
+    fn adopt_position(&mut self, now: UnixNanos, row: &PositionRow, out: &mut Outbox) {
+        let PositionRow { instrument, leg, qty, entry_px } = *row;
+        let i = self.words.instruments().get(instrument).clone();
+        self.ledger.adopt(now, &i, leg, qty, entry_px);
+        self.tracker.set_position(instrument, leg, self.ledger.position((instrument, leg)).qty);
+        let account = self.id();
+        self.account_event(now, &AccountEvent::Opening { account, instrument, leg, qty, entry_px }, out);
+    }
+
+    /// Fills that were found late were booked in another order than the venue's, and so the cost of what is left
+    /// differs: the venue's is taken over, since every later profit is counted from it.
+    fn rebase(&mut self, now: UnixNanos, row: &PositionRow, out: &mut Outbox) {
+        let held = self.ledger.position((row.instrument, row.leg));
+        let i = self.words.instruments().get(row.instrument);
+        let (Some(theirs), Some(ours)) = (row.entry_px, held.avg_px(i)) else { return };
+        let (Ok(cost), false) = (i.value_at(theirs, held.qty), held.is_flat()) else { return };
+        let off = cost.checked_sub(held.cost).map_or(Decimal::MAX, Decimal::abs);
+        let least = cost.abs().mul_ratio(1, 1_000_000, Rounding::Up).unwrap_or_default();
+        if off <= least {
+            return;
+        }
+        let PositionRow { instrument, leg, .. } = *row;
+        let away = PositionRow { instrument, leg, qty: Qty(-held.qty.0), entry_px: Some(ours) };
+        self.adopt_position(now, &away, out);
+        self.adopt_position(now, &PositionRow { qty: held.qty, ..*row }, out);
+        self.again_at(Subject::Balances, now.after(self.config.second_look));
+    }
+
+    /// Whether no order of the instrument is in doubt and no history of it is under way.
+    fn is_settled(&self, instrument: InstrumentId) -> bool {
+        !self.histories.contains_key(&instrument) && self.tracker.unresolved().all(|(_, of)| of != instrument)
+    }
+
+    /// No fill, no transfer and no order explains it: somebody else's doing. It is taken over, and said.
+    fn adjust_position(
+        &mut self,
+        now: UnixNanos,
+        (instrument, leg): (InstrumentId, Leg),
+        by: Qty,
+        entry: Option<Decimal>,
+        out: &mut Outbox,
+    ) {
+        let held = self.ledger.position((instrument, leg));
+        let i = self.words.instruments().get(instrument);
+        // What shrinks leaves at its own price: without a profit that nobody can vouch for.
+        let shrinks = held.qty.0.signum() == -by.0.signum();
+        let entry_px = if shrinks { held.avg_px(i).or(entry) } else { entry.or(held.avg_px(i)) };
+        let (symbol, size) = (i.symbol.clone(), i.qty_text(by));
+        self.adopt_position(now, &PositionRow { instrument, leg, qty: by, entry_px }, out);
+        let what = format!("the position in {symbol} differs from ours by {size}: taken over from the venue");
+        out.notices.push(alarm(what, "look whether somebody else trades on this account"));
+        self.again_at(Subject::Positions, now.after(self.config.second_look));
+        self.again_at(Subject::Balances, now.after(self.config.second_look));
+    }
+
+    // ---- balances
+
+    pub(super) fn compare_balances(&mut self, now: UnixNanos, asked: UnixNanos, list: &[BalanceRow], out: &mut Outbox) {
+        if std::mem::take(&mut self.opening_cash) {
+            for BalanceRow { currency, balance } in list {
+                self.ledger.set_cash(*currency, net(balance));
+                self.tell_balance(now, *currency, *balance, out);
+            }
+            return;
+        }
+        let theirs: BTreeMap<_, _> = list.iter().map(|row| (row.currency, row.balance)).collect();
+        let ours = self.ledger.all_cash().keys().copied();
+        let keys: BTreeSet<Currency> = ours.chain(theirs.keys().copied()).chain(self.odd_cash.keys()).collect();
+        let since = asked - self.config.quiet;
+        for currency in keys {
+            let balance = theirs.get(&currency).copied().unwrap_or_default();
+            let by = net(&balance).checked_sub(self.ledger.cash(currency)).unwrap_or_default();
+            if by.is_zero() || self.take_dust(now, currency, by, out) {
+                self.odd_cash.clear(currency);
+                self.tell_balance(now, currency, balance, out);
+                continue;
+            }
+            let settled = self.concerned(currency).into_iter().all(|id| self.is_settled(id));
+            let quiet = self.ledger.is_cash_quiet(currency, since) && settled && !self.odd_positions.any();
+            match self.odd_cash.judge(currency, by, quiet) {
+                Judged::New => {
+                    for id in self.concerned(currency) {
+                        if self.words.instruments().get(id).is_spot() {
+                            self.ask_history(now, id, out);
+                        }
+                    }
+                    self.again_at(Subject::Balances, now.after(self.config.second_look));
+                }
+                Judged::Wait => self.again_at(Subject::Balances, now.after(self.config.second_look)),
+                Judged::Stands => {
+                    out.notices.push(warning(format!("the balance of {currency} differs from ours by {by}: adjusted")));
+                    self.adjust_cash(now, currency, by, out);
+                    self.tell_balance(now, currency, balance, out);
+                }
+            }
+        }
+        if !self.odd_cash.any() && self.odd_cash.keys().is_empty() && !self.words.offers().positions {
+            self.agreed_at(asked);
+        }
+    }
+
+    /// Instruments that move a currency.
+    fn concerned(&self, currency: Currency) -> Vec<InstrumentId> {
+        let instruments = self.words.instruments();
+        let of = |id: &InstrumentId| {
+            let i = instruments.get(*id);
+            if i.is_spot() { i.base == currency || i.quote == currency } else { i.settle() == currency }
+        };
+        self.words.traded().into_iter().filter(of).collect()
+    }
+
+    /// A cash flow that trading does not explain.
+    pub(super) fn adjust_cash(&mut self, now: UnixNanos, currency: Currency, amount: Decimal, out: &mut Outbox) {
+        self.ledger.flow(now, currency, amount);
+        let account = self.id();
+        self.account_event(now, &AccountEvent::Adjustment { account, currency, amount }, out);
+    }
+
+    /// The stream tells a balance. It is passed on where it agrees; a difference is a fill on its way, or is found out.
+    pub(super) fn balance_told(&mut self, now: UnixNanos, currency: Currency, balance: Balance, out: &mut Outbox) {
+        if self.opening_cash {
+            return;
+        }
+        let by = net(&balance).checked_sub(self.ledger.cash(currency)).unwrap_or(Decimal::MAX);
+        if by.is_zero() || self.take_dust(now, currency, by, out) {
+            self.tell_balance(now, currency, balance, out);
+        }
+    }
+
+    /// A balance that agrees with ours, where it is news to the kernel.
+    fn tell_balance(&mut self, now: UnixNanos, currency: Currency, balance: Balance, out: &mut Outbox) {
+        if self.told_balances.insert(currency, balance) != Some(balance) {
+            let account = self.id();
+            self.account_event(now, &AccountEvent::Balance { account, currency, balance }, out);
+        }
+    }
+
+    /// What the venue shows is rounded, and so are our sums: so little is taken over without a word.
+    fn take_dust(&mut self, now: UnixNanos, currency: Currency, by: Decimal, out: &mut Outbox) -> bool {
+        let dust = !by.is_zero() && by.abs() <= DUST;
+        if dust {
+            self.adjust_cash(now, currency, by, out);
+        }
+        dust
+    }
+}
+
+fn net(balance: &Balance) -> Decimal {
+    let net = balance.total.checked_sub(balance.borrowed).and_then(|n| n.checked_sub(balance.interest));
+    net.unwrap_or(balance.total)
+}
