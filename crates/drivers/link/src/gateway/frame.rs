@@ -385,4 +385,4 @@ mod sim;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(super) mod toy;
+pub(in crate::gateway) mod toy;

@@ -200,10 +200,16 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ctos_types::{AccountEvent, AccountId, Bar};
+    use ctos_types::{AccountEvent, AccountId};
 
-    fn bar(instrument: u32) -> Box<EventBuf> {
-        let kind = EventKind::Bar { instrument: InstrumentId(instrument), ts_event: UnixNanos(0), bar: Bar::default() };
+    fn book(instrument: u32) -> Box<EventBuf> {
+        let kind = EventKind::Depth {
+            instrument: InstrumentId(instrument),
+            ts_event: UnixNanos(0),
+            bids: 0,
+            snapshot: false,
+            update_id: 0,
+        };
         Box::new(EventBuf { kind, levels: Vec::new() })
     }
 
@@ -214,9 +220,9 @@ mod tests {
     #[test]
     fn market_data_drops_with_a_gap_and_is_told_anew_and_nothing_else_drops() {
         let (shared, mut boxes) = (Shared::default(), Vec::new());
-        shared.push((0..MAX_MARKET as i64).map(|i| (UnixNanos(i), bar(1))), &mut boxes);
+        shared.push((0..MAX_MARKET as i64).map(|i| (UnixNanos(i), book(1))), &mut boxes);
         assert_eq!(shared.take_lost(), []);
-        let more = [bar(1), bar(1), standing(), bar(2)];
+        let more = [book(1), book(1), standing(), book(2)];
         shared.push(more.into_iter().map(|e| (UnixNanos(5), e)), &mut boxes);
         assert_eq!(shared.take_lost(), [], "not while it is full");
         let (mut taken, mut emptied) = (VecDeque::new(), Vec::new());
@@ -228,7 +234,8 @@ mod tests {
         assert_eq!(tail.iter().map(|(_, k)| k).cloned().collect::<Vec<_>>(), [gap(1), standing().kind, gap(2)]);
         assert_eq!(shared.take_lost(), [InstrumentId(1), InstrumentId(2)]);
         assert_eq!((shared.lost_count(), shared.take_lost()), (3, vec![]));
-        shared.push([(UnixNanos(0), bar(1))].into_iter(), &mut boxes);
+        shared.push([(UnixNanos(0), book(1))].into_iter(), &mut boxes);
+        taken.clear();
         shared.take(&mut taken, &mut emptied);
         assert!(!shared.is_full());
         shared.push((0..MAX_OTHER + 1).map(|_| (UnixNanos(0), standing())), &mut boxes);
@@ -259,7 +266,7 @@ mod tests {
         while !lock(&shared.inbox).waiting {
             std::thread::yield_now();
         }
-        shared.push([(UnixNanos(0), bar(1))].into_iter(), &mut Vec::new());
+        shared.push([(UnixNanos(0), book(1))].into_iter(), &mut Vec::new());
         thread.join().unwrap();
         shared.wait(Duration::from_secs(60));
     }

@@ -10,6 +10,7 @@ use crate::http::{HttpClient, HttpError, HttpResponse};
 use crate::rate::Ticket;
 use crate::ws::{self, Heard, Links, Socket};
 use ctos_types::{EventBuf, UnixNanos};
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,6 +25,8 @@ type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// How often clocks are compared, sockets checked and the status told, in real time.
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
+/// Inputs after which everybody is heard once, however busy the sockets are.
+const TURNS: u32 = 32;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -49,6 +52,7 @@ pub(super) fn main(
         deeds: Deeds::default(),
         boxes: Vec::new(),
         stopping: false,
+        turn: 0,
         house_at: Instant::now(),
         config,
         gateway,
@@ -91,6 +95,7 @@ struct Shell {
     #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
     boxes: Vec<Box<EventBuf>>,
     stopping: bool,
+    turn: u32,
     house_at: Instant,
 }
 
@@ -122,6 +127,7 @@ impl Shell {
                 rings_at = for_due;
                 alarm.as_mut().reset(at);
             }
+            self.hear_the_quiet(&mut inputs);
             let is_full = self.shared.is_full();
             if is_full {
                 // What is to be written goes out all the same.
@@ -152,6 +158,22 @@ impl Shell {
         let (due, _) = self.gateway.deadline();
         let at = Instant::now() + time.real_until(due);
         (at.min(self.house_at), due)
+    }
+
+    /// Sockets that always have something to say must not keep everybody else waiting.
+    fn hear_the_quiet(&mut self, inputs: &mut Inputs) {
+        self.turn = self.turn.wrapping_add(1);
+        if !self.turn.is_multiple_of(TURNS) {
+            return;
+        }
+        let now = self.config.time.now();
+        while let Some(Some((key, opened))) = self.opening.next().now_or_never() {
+            self.opened(now, key, opened);
+        }
+        while let Ok(guest) = inputs.guests.try_recv() {
+            self.welcome(now, guest);
+        }
+        self.act(now);
     }
 
     fn answered(&mut self, now: UnixNanos, ticket: Ticket, answer: Result<HttpResponse, HttpError>) {
@@ -286,7 +308,8 @@ impl Shell {
             sockets: self.sockets.iter().map(socket).collect(),
             clock: self.gateway.clock(now),
             usage: self.gateway.usage(),
-            closures: self.gateway.closures(),
+            // One that is over stays known until the next request comes along.
+            closures: self.gateway.closures().into_iter().filter(|c| c.until > now).collect(),
             parts: self.gateway.part_status(now),
             notices_lost: 0,
             market_lost: self.shared.lost_count(),
