@@ -304,6 +304,3 @@ impl DeskWords for BinanceDesk {
         self.read_balance_list(answer, out)
     }
 }
-
-#[cfg(test)]
-mod tests;
