@@ -10,6 +10,7 @@ pub use recover::{RecoverError, Recovery};
 use self::venue::{Venue, not_sent};
 use crate::live::{Gateway, Inlet};
 use crate::stats::Stats;
+use crate::summary::LatencySummary;
 use ctos_driver_paper::PaperDriver;
 use ctos_kernel::{Approved, Audit, Kernel};
 use ctos_storage::journal::{Journal, JournalError};
@@ -226,7 +227,7 @@ impl Shard {
             untimed: if disk.is_some() { 0 } else { BACKTEST_UNTIMED },
             disk,
             stats,
-            latency: Histogram::new(3).expect("three digits is a valid precision"),
+            latency: LatencySummary::histogram(),
             observer,
             current: None,
             injected: VecDeque::new(),

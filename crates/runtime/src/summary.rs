@@ -17,6 +17,15 @@ pub struct LatencySummary {
 }
 
 impl LatencySummary {
+    /// Longest step that is told apart from longer ones, in nanoseconds: a minute.
+    const LONGEST: u64 = 60_000_000_000;
+
+    /// What steps are recorded in. It has its whole range from the start: a histogram that grows as it is needed takes
+    /// what lies beyond its range for its upper end when it is told to clamp.
+    pub fn histogram() -> Histogram<u64> {
+        Histogram::new_with_bounds(1, LatencySummary::LONGEST, 3).expect("a valid range and precision")
+    }
+
     pub fn of(h: &Histogram<u64>) -> LatencySummary {
         let at = |q| h.value_at_quantile(q);
         LatencySummary { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: h.max() }
@@ -229,4 +238,21 @@ pub fn positions(shard: &Shard) -> Vec<PositionSummary> {
         }
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_steps_are_told_as_long_as_they_were() {
+        let mut h = LatencySummary::histogram();
+        for nanos in [30, 900, 5_000, 7_000_000, 90_000_000_000] {
+            h.saturating_record(nanos);
+        }
+        let told = LatencySummary::of(&h);
+        let near = |a: u64, b: u64| a.abs_diff(b) * 1_000 <= b;
+        assert!(near(told.p50, 5_000) && near(told.max, LatencySummary::LONGEST), "{told:?}");
+        assert!(near(h.value_at_quantile(0.8), 7_000_000));
+    }
 }
