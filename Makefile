@@ -45,10 +45,11 @@ bench: tools python ## Measure, and check the floors
 	$(CARGO) run $(LOCKED) --release --quiet -p ctos-cli --bin ctos -- bench --json >var/bench.json
 	$(PYTHON) .ci/checks/floors.py var/bench.json
 
-soak: tools python ## 24 simulated hours; memory and journal must stay bounded
+soak: tools python ## 24 simulated hours with bounded memory and journal; an hour of live trading through faults
 	$(CARGO) build $(LOCKED) --release -p ctos-cli
 	$(PYTHON) .ci/checks/soak.py "$${CARGO_TARGET_DIR:-target}/release/ctos"
 	$(PYTHON) .ci/checks/import_soak.py "$${CARGO_TARGET_DIR:-target}/release/ctos"
+	$(CARGO) test $(LOCKED) -p ctos-cli --test live -- --ignored
 
 browser: ## Find or install the browser that tests open pages in
 	@.ci/browser.sh

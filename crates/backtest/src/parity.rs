@@ -15,7 +15,7 @@ pub use compare::Cause;
 pub use market::Source;
 pub use orders::{Line, Pair};
 
-use ctos_runtime::config::{LatencySetting, MarketSetting, Settings};
+use ctos_runtime::config::{LatencySetting, MarketSetting, Mode, Settings};
 use ctos_runtime::instance::Names;
 use ctos_runtime::market::Opened;
 use ctos_runtime::runs::{self, RunRecord, RunStatus};
@@ -94,6 +94,11 @@ pub struct Report {
 pub fn parity(home: &Home, request: &Request, catalog: Catalog) -> Result<Report, RunError> {
     let dir = home.run(&request.run_id)?;
     let record = runs::record_of(&dir)?;
+    if record.settings.mode == Mode::Live {
+        let message = format!("run {} was live: its venue's answers are facts, and no simulation of ours", dir.id);
+        let hint = "`ctos replay` repeats it to the last order; parity compares runs on simulated money";
+        return Err(UserError::new(message, hint).into());
+    }
     let (mut settings, mut changed) = models::apply(&record.settings, &request.conf)?;
     if let Some(market) = &request.market {
         changed.push(format!("market: {} -> {market}", settings.market));

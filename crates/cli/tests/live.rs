@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Venue seconds a second.
+/// Venue seconds a second. A machine that is busy with other tests must keep up.
 const SPEED: u32 = 20;
+/// Venue time of the long story.
+const HOUR_MS: i64 = 3_600_000;
 /// What is traded.
 const SYMBOL: &str = "binance:BTC-USDT-PERP";
 
@@ -83,6 +85,11 @@ impl Twin {
         self.admin("POST /usdm/do", json);
     }
 
+    /// Milliseconds on the venue's clock.
+    fn time(&self) -> i64 {
+        self.admin("GET /usdm/truth", "")["time"].as_i64().unwrap()
+    }
+
     fn truth(&self) -> Truth {
         let all = self.admin("GET /usdm/truth", "");
         let account = all["accounts"].as_array().unwrap().iter().find(|a| a["account"] == "test").unwrap();
@@ -145,7 +152,7 @@ impl Trader {
         let feed = format!("market: binance:usdm\nfeed:\n  {}\n", place.replace("{indent}", "  "));
         let settings = format!(
             "mode: {mode}\nsymbols: [\"{SYMBOL}\"]\nspeed: {SPEED}x\napi: {{enabled: false}}\n{}\
-             strategies:\n  - name: grid\n    params: {{spacing: \"0.05%\", levels: 6}}\n\
+             strategies:\n  - name: grid\n    params: {{spacing: \"0.03%\", levels: 6}}\n\
              risk: {{max_drawdown_pct: 90, daily_loss: 90%, stale_after: 60s}}\nlog: {{format: json}}\n",
             if mode == "live" { accounts } else { feed },
         );
@@ -262,13 +269,13 @@ fn a_killed_live_run_goes_on_and_both_sides_agree_at_the_end() {
     let twin = Twin::start(state.path());
     let mut trader = Trader::new(&twin, "live");
     let mut run = trader.start(&twin, &[]);
-    trade(&trader, &twin, 4);
+    trade(&trader, &twin, 2);
     run.kill().unwrap();
     run.wait().unwrap();
     assert!(!twin.truth().open.is_empty(), "the grid's orders outlive a kill");
     let before = twin.truth();
     run = trader.start(&twin, &[]);
-    trade(&trader, &twin, 4);
+    trade(&trader, &twin, 2);
     let summary = trader.end(run);
     trader.agrees(&twin, &summary);
     trader.replays(&twin);
@@ -278,25 +285,40 @@ fn a_killed_live_run_goes_on_and_both_sides_agree_at_the_end() {
     assert!(summary["orders"]["sent"].as_u64().unwrap_or(truth.orders) >= truth.orders, "{summary} {truth:?}");
 }
 
+/// Everything that goes wrong, one after the other, until an hour of the venue's time has passed.
 #[test]
-fn live_trading_survives_disconnects_a_restart_of_the_venue_a_ban_and_a_kill() {
+#[ignore = "three minutes: part of `make soak`"]
+fn an_hour_through_disconnects_restarts_of_the_venue_bans_and_kills() {
     let state = tempfile::tempdir().unwrap();
     let mut twin = Twin::start(state.path());
     let mut trader = Trader::new(&twin, "live");
     let mut run = trader.start(&twin, &[]);
-    trade(&trader, &twin, 2);
-    twin.deed(r#"{"do":"close","code":null}"#);
-    trade(&trader, &twin, 2);
-    twin.deed(r#"{"do":"ban","secs":60}"#);
-    std::thread::sleep(Duration::from_secs(u64::from(60 / SPEED) + 1));
-    trade(&trader, &twin, 2);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    twin.kill_and_restart(Duration::from_millis(300));
-    run = trader.start(&twin, &[]);
-    trade(&trader, &twin, 2);
-    twin.kill_and_restart(Duration::from_millis(300));
-    trade(&trader, &twin, 2);
+    let begun = twin.time();
+    for round in 0.. {
+        match round % 5 {
+            0 => twin.deed(r#"{"do":"close","code":null}"#),
+            1 => {
+                twin.deed(r#"{"do":"ban","secs":60}"#);
+                std::thread::sleep(Duration::from_secs(u64::from(60 / SPEED) + 1));
+            }
+            2 => {
+                run.kill().unwrap();
+                run.wait().unwrap();
+                twin.kill_and_restart(Duration::from_millis(300));
+                run = trader.start(&twin, &[]);
+            }
+            3 => twin.kill_and_restart(Duration::from_millis(300)),
+            _ => {
+                run.kill().unwrap();
+                run.wait().unwrap();
+                run = trader.start(&twin, &[]);
+            }
+        }
+        trade(&trader, &twin, 2);
+        if round >= 4 && twin.time() - begun >= HOUR_MS {
+            break;
+        }
+    }
     let summary = trader.end(run);
     trader.agrees(&twin, &summary);
     trader.replays(&twin);
