@@ -186,6 +186,11 @@ pub fn check_now(settings: &Settings, account: usize) -> Result<AccountReport, U
     check(settings, account, &closures(&settings.home), Arc::new(LinkTime::start()))
 }
 
+/// A moment in text as the milliseconds of the unified shapes; null where it is none.
+pub fn millis(text: &str) -> Value {
+    args::moment(text).map_or(Value::Null, shapes::ms)
+}
+
 /// Why no new risk may be taken on: a halt that was latched in this home, of everything or of the account.
 pub fn halted(home: &Path, account: &str) -> Result<Option<UserError>, UserError> {
     let failed = |e: HomeError| {

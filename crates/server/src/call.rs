@@ -7,7 +7,7 @@ use crate::store::StoredRun;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use ctos_runtime::oneshot::{Args, Through};
+use ctos_runtime::oneshot::{Args, Through, millis};
 use ctos_runtime::runs::record_of;
 use ctos_runtime::{RunError, UserError};
 use ctos_types::AccountId;
@@ -63,8 +63,9 @@ fn line(o: &OrderLine) -> Value {
         "filledQuantity": o.filled,
         "status": o.status,
         "reason": o.reason,
-        "strategy": o.strategy,
-        "createdAt": o.created,
-        "updatedAt": o.updated,
+        // The store writes it in capitals.
+        "strategy": if o.strategy == "EXTERNAL" { "external" } else { o.strategy.as_str() },
+        "createdAt": millis(&o.created),
+        "updatedAt": millis(&o.updated),
     })
 }
