@@ -82,6 +82,7 @@ fn downloaded(catalog: &Catalog, series: &Series) -> Result<Vec<Span>, CatalogEr
 }
 
 fn joined(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|s| s.len() > 0);
     spans.sort_unstable();
     let mut out: Vec<Span> = Vec::with_capacity(spans.len());
     for span in spans {
