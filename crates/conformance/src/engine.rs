@@ -14,7 +14,7 @@ use ctos_link::gateway::{Deeds, Gateway, Part};
 use ctos_link::tracker::{Held, TrackerConfig};
 use ctos_types::{
     AccountEvent, AccountId, Command, Control, Currency, Decimal, EventBuf, InstanceTag, Instrument, Instruments,
-    Nanos, Stamped, UnixNanos,
+    Nanos, Qty, Stamped, UnixNanos,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +30,8 @@ pub struct Blueprint {
     pub instruments: Instruments,
     pub api_key: String,
     pub secret: String,
+    /// What orders are multiples of.
+    pub lot: Qty,
     pub strategies: Box<dyn Fn() -> Vec<Box<dyn Strategy>>>,
     pub seed: u64,
 }

@@ -2,9 +2,11 @@
 //! network between them that loses, delays and cuts. The judge is the twin.
 //! Never: a socket, a clock of its own, or a piece of the driver replaced by a stand-in.
 
+pub mod cases;
 pub mod engine;
 pub mod judge;
 pub mod net;
+pub mod plan;
 pub mod rows;
 pub mod script;
 pub mod world;

@@ -1,17 +1,18 @@
 //! The world: engine, network and twin on one clock.
 //! Never: lets time pass without everything due in it happening, each thing at its own moment.
 
+mod wire;
+
 use crate::engine::{Blueprint, Engine};
-use crate::net::{Back, Ev, Net, News};
+use crate::net::Net;
+use crate::plan::{Plan, Planned};
 use crate::script::{Means, Script};
 use ctos_driver_binance::instruments::parse_instruments;
 use ctos_driver_binance::{Credentials, Profile};
 use ctos_kernel::Strategy;
-use ctos_link::gateway::{Answer, SocketDeed, SocketKey, SocketNews};
-use ctos_link::session::LinkId;
+use ctos_link::gateway::SocketKey;
 use ctos_twin::{
-    AccountSetting, ConnId, Frame, LimitSettings, Manner, Outgoing, Product, Request, Twin, TwinConfig, Upgrade,
-    synthetic_config,
+    AccountSetting, ConnId, LimitSettings, Outgoing, Product, Request, Twin, TwinConfig, synthetic_config,
 };
 use ctos_types::{Decimal, InstrumentId, Instruments, Nanos, Rounding, UnixNanos};
 use ctos_venue::{SyntheticConfig, SyntheticMarket};
@@ -24,8 +25,6 @@ pub const START: UnixNanos = UnixNanos::from_secs(1_795_262_400);
 const US: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The judge and the market's quotes are no traffic of ours.
 const JUDGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9));
-/// Without an answer for this long, a request's outcome is unknown.
-const TIMEOUT: Nanos = Nanos::from_secs(10);
 
 /// What is simulated.
 #[derive(Clone, Debug)]
@@ -37,11 +36,15 @@ pub struct Setup {
     /// Fees of spot are paid in this asset.
     pub fee_token: Option<&'static str>,
     pub grid: bool,
+    /// What is done instead of what the script and the grid would do.
+    pub plan: Option<Plan>,
+    /// The account holds a position, or coins bought a moment ago, before ctos begins.
+    pub held_before: bool,
 }
 
 impl Setup {
     pub fn new(profile: Profile, seed: u64) -> Setup {
-        Setup { profile, seed, active_secs: 50, fee_token: None, grid: true }
+        Setup { profile, seed, active_secs: 50, fee_token: None, grid: true, plan: None, held_before: false }
     }
 }
 
@@ -68,6 +71,7 @@ pub struct World {
     pub limited_replies: u64,
     pub bans_injected: bool,
     pub limits_injected: bool,
+    gone: bool,
     trace: bool,
 }
 
@@ -92,7 +96,11 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting) -> Blueprint {
         every: Nanos::from_millis(900),
     };
     let listed = instruments.clone();
+    let todo = setup.plan.clone();
     let strategies = move || {
+        if let Some(plan) = &todo {
+            return vec![Box::new(Planned::new(means, plan.clone())) as Box<dyn Strategy>];
+        }
         let mut list: Vec<Box<dyn Strategy>> = vec![Box::new(Script::new(means, seed))];
         if grid {
             let set = [("spacing", "0.02"), ("levels", "3"), ("order_amount", "400")];
@@ -107,6 +115,7 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting) -> Blueprint {
         instruments,
         api_key: key.into(),
         secret: secret.into(),
+        lot: size,
         strategies: Box::new(strategies),
         seed,
     }
@@ -124,7 +133,10 @@ impl World {
         config.accounts = vec![account.clone()];
         let coin = if product == Product::UsdM { "BTC-USDT-PERP" } else { "BTC-USDT" };
         let base = synthetic_config(product, setup.seed);
-        let market = SyntheticConfig { start: START, select: vec![coin.into()], ..base };
+        let mut select: Vec<String> = vec![coin.into()];
+        // Fees in another asset need its price.
+        select.extend(setup.fee_token.map(|asset| format!("{asset}-USDT")));
+        let market = SyntheticConfig { start: START, select, ..base };
         let market = SyntheticMarket::new(market).expect("a market");
         let mut twin = Twin::recorded(config, Box::new(market)).expect("a twin");
         twin.advance(START.after(Nanos::from_secs(1)));
@@ -136,6 +148,13 @@ impl World {
         let mut net = Net::new(setup.seed);
         // No two seeds start at the same place in a second.
         let now = now.after(Nanos::from_millis(net.upto(1_000) as i64));
+        if setup.held_before {
+            let name = if setup.profile == Profile::Margin { "test:margin" } else { "test" };
+            let deed =
+                format!(r#"{{"do":"foreign","account":"{name}","symbol":"BTCUSDT","side":"BUY","quantity":"0.05"}}"#);
+            twin.admin(now, &deed).expect("the market is open");
+        }
+        let strangers = u64::from(setup.held_before);
         let engine = Engine::start(&plan, now);
         World {
             now,
@@ -151,11 +170,12 @@ impl World {
             frames: Vec::new(),
             account,
             judge,
-            strangers: 0,
+            strangers,
             banned_replies: 0,
             limited_replies: 0,
             bans_injected: false,
             limits_injected: false,
+            gone: false,
             trace: std::env::var_os("CONF_TRACE").is_some(),
         }
     }
@@ -189,6 +209,20 @@ impl World {
         let mut accounts = truth["accounts"].as_array().cloned().unwrap_or_default();
         accounts.retain(|a| a["account"] == name.as_str());
         accounts.pop().unwrap_or_default()
+    }
+
+    /// The orders' endpoint of the account.
+    pub fn order_path(&self) -> &'static str {
+        match self.setup.profile {
+            Profile::Spot => "/api/v3/order",
+            Profile::Margin => "/sapi/v1/margin/order",
+            Profile::UsdM => "/fapi/v1/order",
+        }
+    }
+
+    /// One lot of the strategies, on the instrument's grid.
+    pub fn means_size(&self) -> i64 {
+        self.plan.lot.0
     }
 
     /// Seconds since the beginning.
@@ -259,6 +293,16 @@ impl World {
         self.carry_out();
     }
 
+    /// The machine is gone: nothing leaves it any more, and nothing reaches it.
+    pub fn vanish(&mut self) {
+        self.life += 1;
+        for conn in std::mem::take(&mut self.keys).into_keys() {
+            self.twin.ws_close(self.now, conn);
+        }
+        self.conns.clear();
+        self.gone = true;
+    }
+
     // ---- time
 
     /// Runs for so long.
@@ -275,7 +319,8 @@ impl World {
     }
 
     fn next_due(&mut self) -> UnixNanos {
-        let mut at = self.twin.deadline().min(self.engine().next_due());
+        let own = if self.gone { UnixNanos::MAX } else { self.engine().next_due() };
+        let mut at = self.twin.deadline().min(own);
         if let Some(due) = self.net.next_due() {
             at = at.min(due);
         }
@@ -289,252 +334,22 @@ impl World {
         while let Some(ev) = self.net.pop(now) {
             self.arrive(ev);
         }
+        if self.gone {
+            return;
+        }
         if self.engine().next_due() <= now {
             self.engine_mut().on_time(now);
         }
         self.carry_out();
     }
-
-    // ---- from ctos to the venue
-
-    fn carry_out(&mut self) {
-        let now = self.now;
-        let life = self.life;
-        loop {
-            let engine = self.engine_mut();
-            engine.drain(now);
-            let sends = std::mem::take(&mut engine.deeds.sends);
-            let sockets = std::mem::take(&mut engine.deeds.sockets);
-            if sends.is_empty() && sockets.is_empty() {
-                return;
-            }
-            for out in sends {
-                if self.trace {
-                    let path = out.request.path.split("&timestamp").next().unwrap_or_default().to_string();
-                    eprintln!("{:.3} -> {:?} {} {path}", crate::engine::secs(now), out.ticket, out.request.method);
-                }
-                let lost = self.net.quality.lose_request;
-                if self.net.chance(lost) {
-                    self.lost(now, out.ticket, "the request was lost");
-                    continue;
-                }
-                let at = now.after(self.net.delay());
-                self.net.put(at, Ev::Request { life, ticket: out.ticket, request: out.request, sent: now });
-            }
-            for (key, deed) in sockets {
-                self.socket_deed(key, deed);
-            }
-        }
-    }
-
-    /// No answer: told at once by a broken connection, or by nobody for as long as a client waits.
-    fn lost(&mut self, sent: UnixNanos, ticket: ctos_link::rate::Ticket, why: &str) {
-        let at = if self.net.upto(2) == 0 { self.now.after(self.net.delay()) } else { sent.after(TIMEOUT) };
-        let back = Back::Unknown(why.into());
-        self.net.put(at.max(self.now), Ev::Reply { life: self.life, ticket, back });
-    }
-
-    fn socket_deed(&mut self, key: SocketKey, deed: SocketDeed) {
-        let (now, life) = (self.now, self.life);
-        let conn = self.conns.get(&key).copied();
-        let at = now.after(self.net.delay());
-        match (deed, conn) {
-            (SocketDeed::Connect { address }, _) => {
-                let rest = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
-                let path = rest.find('/').map_or("/", |i| &rest[i..]).to_string();
-                self.net.put(at, Ev::Open { life, key, path });
-            }
-            (SocketDeed::Send(text), Some(conn)) => {
-                self.net.put_in_order(at, true, conn, Ev::Say { conn, text });
-            }
-            (SocketDeed::Ping, Some(conn)) => self.net.put_in_order(at, true, conn, Ev::PingVenue { conn }),
-            (SocketDeed::Close { .. }, Some(conn)) => {
-                self.forget(conn);
-                self.net.put_in_order(at, true, conn, Ev::Shut { conn });
-            }
-            (_, None) => {}
-        }
-    }
-
-    fn forget(&mut self, conn: ConnId) {
-        if let Some(key) = self.keys.remove(&conn) {
-            self.conns.remove(&key);
-        }
-    }
-
-    // ---- arrivals
-
-    fn arrive(&mut self, ev: Ev) {
-        let now = self.now;
-        match ev {
-            Ev::Request { life, ticket, request, sent } => self.at_venue(life, ticket, &request, sent),
-            Ev::Reply { life, ticket, back } if life == self.life => {
-                if self.trace {
-                    eprintln!("{:.3} <- {ticket:?} {}", crate::engine::secs(now), short(&back));
-                }
-                let engine = self.engine_mut();
-                match &back {
-                    Back::Http { status, headers, body, sent } => {
-                        let answer = Answer::Http { status: *status, headers, body, sent: *sent, received: now };
-                        engine.gateway.answered(now, ticket, &answer, &mut engine.deeds);
-                    }
-                    Back::Unknown(why) => {
-                        let answer = Answer::Unknown { why: why.clone() };
-                        engine.gateway.answered(now, ticket, &answer, &mut engine.deeds);
-                    }
-                }
-                engine.drain(now);
-            }
-            Ev::Open { life, key, path } if life == self.life => self.open(key, &path),
-            Ev::Say { conn, text } => self.twin.ws_text(now, conn, &text),
-            Ev::PingVenue { conn } => {
-                self.twin.ws_ping(now, conn);
-                self.tell(conn, News::Pong);
-            }
-            Ev::PongVenue { conn } => self.twin.ws_pong(now, conn),
-            Ev::Shut { conn } => self.twin.ws_close(now, conn),
-            Ev::News { life, key, news } if life == self.life => {
-                if self.trace
-                    && let News::Text(text) = &news
-                {
-                    eprintln!("{:.3} << {text}", crate::engine::secs(now));
-                }
-                let engine = self.engine_mut();
-                let told = match &news {
-                    News::Opened => SocketNews::Opened,
-                    News::Closed(why) => SocketNews::Closed { why },
-                    News::Text(text) => SocketNews::Text(text),
-                    News::Ping => SocketNews::Ping,
-                    News::Pong => SocketNews::Pong,
-                };
-                engine.gateway.socket(now, key, &told, &mut engine.deeds);
-                engine.drain(now);
-                if let News::Closed(_) = news
-                    && let Some(conn) = self.conns.get(&key).copied()
-                {
-                    self.forget(conn);
-                }
-            }
-            Ev::Reply { .. } | Ev::Open { .. } | Ev::News { .. } => {}
-        }
-    }
-
-    fn at_venue(
-        &mut self,
-        life: u32,
-        ticket: ctos_link::rate::Ticket,
-        request: &ctos_link::http::HttpRequest,
-        sent: UnixNanos,
-    ) {
-        let now = self.now;
-        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-        let body = String::from_utf8_lossy(&request.body).into_owned();
-        let key = request.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("x-mbx-apikey")).map(|(_, v)| v.as_str());
-        let ask = Request {
-            method: request.method.as_str(),
-            path,
-            query,
-            body: &body,
-            api_key: key,
-            micros: false,
-            from: US,
-        };
-        let reply = self.twin.rest(now, &ask);
-        match reply.status {
-            418 => self.banned_replies += 1,
-            429 => self.limited_replies += 1,
-            _ => {}
-        }
-        let lost = self.net.quality.lose_reply;
-        if life != self.life {
-            return;
-        }
-        if reply.manner != Manner::Whole || self.net.chance(lost) {
-            return self.lost(sent, ticket, "no whole answer came");
-        }
-        let at = now.after(self.net.delay()).after(Nanos::from_millis(reply.delay_ms));
-        if at >= sent.after(TIMEOUT) {
-            let back = Back::Unknown("no answer in time".into());
-            return self.net.put(sent.after(TIMEOUT).max(now), Ev::Reply { life, ticket, back });
-        }
-        let headers = reply.headers.into_iter().map(|(n, v)| (n.to_string(), v)).collect();
-        let back = Back::Http { status: reply.status, headers, body: reply.body.into_bytes(), sent };
-        self.net.put(at, Ev::Reply { life, ticket, back });
-    }
-
-    fn open(&mut self, key: SocketKey, path: &str) {
-        let (now, life) = (self.now, self.life);
-        let conn = self.next_conn;
-        self.next_conn += 1;
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let failed = self.net.quality.no_connection;
-        let at = now.after(self.net.delay());
-        if self.net.chance(failed) {
-            let news = News::Closed("no connection".into());
-            return self.net.put(at, Ev::News { life, key, news });
-        }
-        match self.twin.ws_open(now, conn, &Upgrade { path, query, from: US }) {
-            Ok(()) => {
-                self.conns.insert(key, conn);
-                self.keys.insert(conn, key);
-                self.net.put_in_order(at, false, conn, Ev::News { life, key, news: News::Opened });
-            }
-            Err(reply) => {
-                self.banned_replies += u64::from(reply.status == 418);
-                let news = News::Closed(format!("refused: {}", reply.status));
-                self.net.put(at, Ev::News { life, key, news });
-            }
-        }
-    }
-
-    // ---- from the venue
-
-    fn from_venue(&mut self) {
-        let mut frames = std::mem::take(&mut self.frames);
-        self.twin.drain(&mut frames);
-        for Outgoing { conn, frame } in frames.drain(..) {
-            match frame {
-                Frame::Text(text) => self.tell(conn, News::Text(text)),
-                Frame::Ping(_) => {
-                    self.tell(conn, News::Ping);
-                    let at = self.now.after(self.net.delay());
-                    self.net.put_in_order(at, true, conn, Ev::PongVenue { conn });
-                }
-                Frame::Close(code, why) => {
-                    self.tell(conn, News::Closed(format!("closed by the venue: {code} {why}")));
-                    self.twin.ws_close(self.now, conn);
-                }
-                Frame::Cut | Frame::Half(_) => {
-                    self.tell(conn, News::Closed("connection reset".into()));
-                    self.twin.ws_close(self.now, conn);
-                }
-            }
-        }
-        self.frames = frames;
-    }
-
-    fn tell(&mut self, conn: ConnId, news: News) {
-        let Some(key) = self.keys.get(&conn).copied() else { return };
-        let at = self.now.after(self.net.delay());
-        self.net.put_in_order(at, false, conn, Ev::News { life: self.life, key, news });
-    }
-
-    /// Links that are open, for rows that want to know.
-    pub fn links(&self) -> Vec<LinkId> {
-        self.conns.keys().map(|k| k.link).collect()
-    }
 }
 
-fn ask<'a>(method: &'a str, path: &'a str, query: &'a str, api_key: Option<&'a str>, from: IpAddr) -> Request<'a> {
+pub(crate) fn ask<'a>(
+    method: &'a str,
+    path: &'a str,
+    query: &'a str,
+    api_key: Option<&'a str>,
+    from: IpAddr,
+) -> Request<'a> {
     Request { method, path, query, body: "", api_key, micros: false, from }
-}
-
-fn short(back: &Back) -> String {
-    match back {
-        Back::Http { status, body, .. } => {
-            let text = String::from_utf8_lossy(body);
-            format!("{status} {}", text.chars().take(700).collect::<String>())
-        }
-        Back::Unknown(why) => why.clone(),
-    }
 }

@@ -1,0 +1,316 @@
+//! What each row of the catalogue does to the world, second by second.
+//! Never: judges.
+
+use super::FROM;
+use crate::world::{Setup, World};
+use ctos_types::Nanos;
+use serde_json::{Value, json};
+
+pub(super) fn plain(_: &mut Setup) {}
+
+fn rule(w: &mut World, on: &str, named: &str, times: u32, chance: f64, fault: Value) {
+    w.admin(
+        &json!({"do": "rule", "rule": {"on": on, "named": named, "times": times, "chance": chance, "fault": fault}}),
+    );
+}
+
+fn orders_too(w: &World, method: &str) -> String {
+    format!("{method} {}*", w.order_path())
+}
+
+fn user_event(w: &World) -> &'static str {
+    if w.is_usdm() { "ORDER_TRADE_UPDATE" } else { "executionReport" }
+}
+
+/// A text of the venue's front end, by the dice.
+fn front_end(w: &mut World) -> &'static str {
+    const TEXTS: [&str; 8] =
+        ["unknown", "unavailable", "internal", "throttled", "timeout", "unexpected", "html", "empty"];
+    TEXTS[w.net.upto(8) as usize]
+}
+
+/// The texts after which USD-M promises that nothing was done.
+fn honest(w: &World, text: &str) -> bool {
+    !(w.is_usdm() && matches!(text, "unavailable" | "internal" | "throttled"))
+}
+
+pub(super) fn lost(w: &mut World, s: i64) {
+    if s == FROM {
+        let post = orders_too(w, "POST");
+        rule(w, "request", &post, 0, 0.3, json!({"kind": "lost"}));
+        w.net.quality.lose_request = 60;
+    }
+}
+
+pub(super) fn reply_lost(w: &mut World, s: i64) {
+    if s == FROM {
+        let post = orders_too(w, "POST");
+        rule(w, "request", &post, 0, 0.4, json!({"kind": "reply_lost"}));
+        w.net.quality.lose_reply = 60;
+    }
+}
+
+pub(super) fn reply_lost_and_events(w: &mut World, s: i64) {
+    if s == FROM {
+        let (post, event) = (orders_too(w, "POST"), user_event(w));
+        rule(w, "request", &post, 0, 0.4, json!({"kind": "half_reply"}));
+        rule(w, "user", event, 0, 0.25, json!({"kind": "drop"}));
+    }
+}
+
+pub(super) fn front_end_errors(w: &mut World, _: i64) {
+    let text = front_end(w);
+    let executed = w.net.upto(2) == 0 && honest(w, text);
+    for method in ["POST", "DELETE"] {
+        let named = orders_too(w, method);
+        rule(w, "request", &named, 1, 0.5, json!({"kind": "error", "text": text, "executed": executed}));
+    }
+}
+
+pub(super) fn bans(w: &mut World, s: i64) {
+    (w.bans_injected, w.limits_injected) = (true, true);
+    match s {
+        8 => rule(w, "request", "*", 2, 0.5, json!({"kind": "limit", "retry_after": 3})),
+        16 => {
+            let secs = 5 + w.net.upto(15);
+            rule(w, "request", "*", 1, 1.0, json!({"kind": "ban", "secs": secs}));
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn races(w: &mut World, s: i64) {
+    if s == FROM {
+        let (delete, post) = (orders_too(w, "DELETE"), orders_too(w, "POST"));
+        rule(w, "request", &delete, 0, 0.6, json!({"kind": "delay", "before_ms": 1800, "after_ms": 300}));
+        rule(w, "request", &post, 0, 0.2, json!({"kind": "delay", "before_ms": 0, "after_ms": 1500}));
+    }
+}
+
+pub(super) fn half_amends(w: &mut World, s: i64) {
+    if s == FROM {
+        let named = if w.is_usdm() { "PUT /fapi/v1/order" } else { "POST /api/v3/order/cancelReplace" };
+        rule(w, "request", named, 0, 0.25, json!({"kind": "reply_lost"}));
+        rule(w, "request", named, 0, 0.2, json!({"kind": "lost"}));
+        rule(w, "request", named, 0, 0.2, json!({"kind": "delay", "before_ms": 700, "after_ms": 700}));
+        rule(w, "user", user_event(w), 0, 0.1, json!({"kind": "drop"}));
+    }
+    if s == 20 && w.setup.seed.is_multiple_of(2) {
+        w.restart();
+    }
+}
+
+pub(super) fn doubles(w: &mut World, s: i64) {
+    if s == FROM {
+        rule(w, "user", "*", 0, 0.5, json!({"kind": "duplicate"}));
+    }
+}
+
+pub(super) fn new_trade_ids(w: &mut World, s: i64) {
+    if s == FROM {
+        rule(w, "user", user_event(w), 0, 0.4, json!({"kind": "new_trade_id"}));
+    }
+}
+
+pub(super) fn shuffled(w: &mut World, s: i64) {
+    if s == FROM {
+        rule(w, "user", user_event(w), 0, 0.3, json!({"kind": "hold", "ms": 900}));
+        rule(w, "user", "*", 0, 0.3, json!({"kind": "swap"}));
+        let post = orders_too(w, "POST");
+        rule(w, "request", &post, 0, 0.4, json!({"kind": "delay", "after_ms": 800}));
+    }
+}
+
+pub(super) fn overfills(w: &mut World, s: i64) {
+    if s % 8 == 0 {
+        let orders = w.true_account()["openOrders"].as_array().cloned().unwrap_or_default();
+        if let Some(order) = orders.first() {
+            let (account, id) = (w.account(), order["orderId"].as_i64().unwrap_or(0));
+            let quantity: f64 = order["quantity"].as_str().and_then(|q| q.parse().ok()).unwrap_or(0.0);
+            let quantity = format!("{:.3}", quantity + 0.001);
+            w.try_admin(&json!({"do": "overfill", "account": account, "order_id": id, "quantity": quantity}));
+        }
+    }
+}
+
+pub(super) fn third_asset(setup: &mut Setup) {
+    setup.fee_token = Some("BNB");
+}
+
+pub(super) fn transfers(w: &mut World, s: i64) {
+    if s == FROM {
+        rule(w, "user", "*", 0, 0.15, json!({"kind": "drop"}));
+    }
+    if s % 9 == 0 {
+        let account = w.account();
+        let amount = if s % 2 == 0 { "25.5" } else { "-12.25" };
+        w.try_admin(&json!({"do": "transfer", "account": account, "asset": "USDT", "amount": amount}));
+    }
+}
+
+pub(super) fn gaps(w: &mut World, s: i64) {
+    if s == FROM {
+        rule(w, "user", "*", 0, 0.3, json!({"kind": "drop"}));
+        rule(w, "market", "*", 0, 0.02, json!({"kind": "drop"}));
+        rule(w, "market", "*", 0, 0.02, json!({"kind": "duplicate"}));
+        rule(w, "market", "*", 0, 0.02, json!({"kind": "swap"}));
+    }
+}
+
+pub(super) fn stall(w: &mut World, s: i64) {
+    match s {
+        FROM => {
+            w.admin(&json!({"do": "stall", "on": true}));
+            rule(w, "user", "*", 0, 1.0, json!({"kind": "drop"}));
+        }
+        30 => {
+            w.admin(&json!({"do": "stall", "on": false}));
+            w.admin(&json!({"do": "remove_rule", "number": null}));
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn cuts(w: &mut World, s: i64) {
+    match (s % 7, w.net.upto(6)) {
+        (0, 0) => drop(w.admin(&json!({"do": "close", "code": 1000}))),
+        (0, 1) => drop(w.admin(&json!({"do": "close", "code": null}))),
+        (0, 2) => drop(w.admin(&json!({"do": "expire_keys"}))),
+        (0, 3) => drop(w.admin(&json!({"do": "shutdown"}))),
+        (0, 4) => rule(w, "user", "*", 1, 1.0, json!({"kind": "half_frame"})),
+        (0, _) => rule(w, "user", "*", 1, 1.0, json!({"kind": "then_cut"})),
+        _ => {}
+    }
+    w.net.quality.no_connection = 300;
+    if s == 12 {
+        w.admin(&json!({"do": "life", "ms": 9_000}));
+    }
+}
+
+pub(super) fn old_snapshots(w: &mut World, s: i64) {
+    if s == FROM {
+        w.admin(&json!({"do": "snapshot_age", "ms": 3_000}));
+        w.admin(&json!({"do": "invisible", "ms": 4_000}));
+        w.net.quality.lose_reply = 150;
+    }
+}
+
+pub(super) fn skews(w: &mut World, s: i64) {
+    if s % 9 == 0 {
+        let ms = w.net.upto(60_000) as i64 - 30_000;
+        w.admin(&json!({"do": "skew", "ms": ms}));
+    }
+}
+
+pub(super) fn another_instance(w: &mut World, s: i64) {
+    if s == 20 {
+        let px =
+            if w.is_usdm() { "timeInForce=GTC&type=LIMIT&side=BUY" } else { "timeInForce=GTC&type=LIMIT&side=BUY" };
+        let quote = near(w, 0.97);
+        // The tag of an instance that is not this one.
+        let query = format!("symbol={}&{px}&quantity=0.01&price={quote}&newClientOrderId=c00000g1", w.symbol());
+        let path = w.order_path();
+        let (status, body) = w.signed("POST", path, &query);
+        assert_eq!(status, 200, "{body}");
+        w.strangers += 1;
+    }
+}
+
+/// A price at this share of the best bid, on a coarse grid.
+fn near(w: &mut World, share: f64) -> String {
+    let path = if w.is_usdm() { "/fapi/v1/ticker/bookTicker" } else { "/api/v3/ticker/bookTicker" };
+    let (_, row) = w.signed("GET", path, "symbol=BTCUSDT");
+    let bid: f64 = row["bidPrice"].as_str().and_then(|p| p.parse().ok()).unwrap_or(60_000.0);
+    format!("{:.0}", (bid * share / 10.0).round() * 10.0)
+}
+
+pub(super) fn manual(w: &mut World, s: i64) {
+    let account = w.account();
+    let symbol = w.symbol();
+    if s % 6 == 0 {
+        let side = if s % 12 == 0 { "BUY" } else { "SELL" };
+        let mut deed = json!({"do": "foreign", "account": account, "symbol": symbol, "side": side, "quantity": "0.01"});
+        if w.net.upto(2) == 0 {
+            let share = if side == "BUY" { 0.99 } else { 1.01 };
+            deed["price"] = json!(near(w, share));
+        }
+        if w.try_admin(&deed) {
+            w.strangers += 1;
+        }
+    }
+    if s % 10 == 0 {
+        w.try_admin(&json!({"do": "cancel", "account": account, "order_id": null}));
+    }
+    if s == FROM && w.setup.seed.is_multiple_of(2) {
+        rule(w, "user", "*", 0, 0.2, json!({"kind": "drop"}));
+    }
+}
+
+pub(super) fn blind(w: &mut World, s: i64) {
+    if s == FROM {
+        let lists: &[&str] = if w.is_usdm() {
+            &["GET /fapi/v2/positionRisk", "GET /fapi/v1/openOrders", "GET /fapi/v3/balance"]
+        } else {
+            &[
+                "GET /api/v3/account",
+                "GET /api/v3/openOrders",
+                "GET /sapi/v1/margin/account",
+                "GET /sapi/v1/margin/openOrders",
+            ]
+        };
+        for list in lists {
+            if !list.ends_with("balance") && !list.ends_with("account") {
+                rule(w, "request", list, 0, 0.4, json!({"kind": "empty_list"}));
+            }
+            rule(w, "request", list, 0, 0.4, json!({"kind": "error", "text": "html", "executed": false}));
+        }
+        rule(w, "user", "*", 0, 0.1, json!({"kind": "drop"}));
+    }
+}
+
+pub(super) fn other_rules(w: &mut World, s: i64) {
+    let symbol = w.symbol();
+    let change = match s {
+        10 => json!({"filter": {"filterType": "LOT_SIZE", "stepSize": "0.00500000", "minQty": "0.00500000"}}),
+        20 => json!({"status": if w.is_usdm() { "SETTLING" } else { "BREAK" }}),
+        30 => json!({"status": "TRADING"}),
+        36 => json!({"filter": {"filterType": "LOT_SIZE", "stepSize": "0.00100000", "minQty": "0.00100000"}}),
+        _ => return,
+    };
+    w.try_admin(&json!({"do": "symbol", "symbol": symbol, "change": change}));
+}
+
+pub(super) fn funding_and_adl(w: &mut World, s: i64) {
+    let (account, symbol) = (w.account(), w.symbol());
+    match s % 11 {
+        0 => {
+            w.try_admin(&json!({"do": "funding", "symbol": symbol, "rate": "0.0004"}));
+        }
+        4 => {
+            let deed = json!({"do": "adl", "account": account, "symbol": symbol, "quantity": "0.002"});
+            w.strangers += u64::from(w.try_admin(&deed));
+        }
+        _ => {}
+    }
+    if s == 36 && w.setup.seed.is_multiple_of(3) {
+        w.strangers += u64::from(w.try_admin(&json!({"do": "liquidate", "account": account})));
+    }
+    if s == FROM && w.setup.seed.is_multiple_of(2) {
+        rule(w, "user", "*", 0, 0.2, json!({"kind": "drop"}));
+    }
+}
+
+pub(super) fn restarts(w: &mut World, s: i64) {
+    if s == FROM {
+        let post = orders_too(w, "POST");
+        rule(w, "request", &post, 0, 0.2, json!({"kind": "reply_lost"}));
+        w.net.quality =
+            crate::net::Quality { lose_request: 30, lose_reply: 30, slow: 100, slow_ms: 2_000, no_connection: 100 };
+    }
+    if s % 11 == 0 {
+        // Anywhere within the second.
+        let ms = w.net.upto(900) as i64;
+        w.run_for(Nanos::from_millis(ms));
+        w.restart();
+    }
+}
