@@ -18,11 +18,13 @@ const MAX_NOTICES: usize = 1_024;
 const MAX_SPARE: usize = 4_096;
 
 pub(super) type Timed = (UnixNanos, Box<EventBuf>);
+/// Events move between queues by their pointers.
+pub(super) type Boxes = Vec<Box<EventBuf>>;
 
 #[derive(Debug, Default)]
 struct Inbox {
     events: VecDeque<Timed>,
-    spare: Vec<Box<EventBuf>>,
+    spare: Boxes,
     /// Events of market data among `events`.
     market: usize,
     /// Instruments of which something was dropped: nothing more of them until they are told anew.
@@ -72,7 +74,7 @@ impl Shared {
     // ---- the gateway's thread
 
     /// Takes events over; gives back boxes for the next ones in `boxes`.
-    pub fn push(&self, events: impl Iterator<Item = Timed>, boxes: &mut Vec<Box<EventBuf>>) {
+    pub fn push(&self, events: impl Iterator<Item = Timed>, boxes: &mut Boxes) {
         let mut inbox = lock(&self.inbox);
         let inbox = &mut *inbox;
         for (at, event) in events {
@@ -155,7 +157,7 @@ impl Shared {
     // ---- the kernel's thread
 
     /// Moves everything that waits into `taken`, and emptied boxes back.
-    pub fn take(&self, taken: &mut VecDeque<Timed>, emptied: &mut Vec<Box<EventBuf>>) {
+    pub fn take(&self, taken: &mut VecDeque<Timed>, emptied: &mut Boxes) {
         let mut inbox = lock(&self.inbox);
         std::mem::swap(&mut inbox.events, taken);
         inbox.market = 0;

@@ -22,6 +22,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// How opening a socket went.
+type Opening = (SocketKey, Result<Box<Socket>, String>);
 
 /// How often clocks are compared, sockets checked and the status told, in real time.
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
@@ -87,7 +89,7 @@ struct Shell {
     shared: Arc<Shared>,
     links: Links<SocketKey>,
     answers: FuturesUnordered<Later<(Ticket, Result<HttpResponse, HttpError>)>>,
-    opening: FuturesUnordered<Later<(SocketKey, Result<Box<Socket>, String>)>>,
+    opening: FuturesUnordered<Later<Opening>>,
     sockets: BTreeMap<SocketKey, Wanted>,
     guests: BTreeMap<GuestNo, Reply>,
     next_guest: u64,
