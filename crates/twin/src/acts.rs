@@ -113,8 +113,7 @@ impl Twin {
             return Err("margin calls are of USD-M".into());
         }
         let engine = self.users.engine(user);
-        let held: Vec<(InstrumentId, Leg, Position)> =
-            self.venue.positions(engine).map(|(i, l, p)| (i, l, p)).collect();
+        let held: Vec<(InstrumentId, Leg, Position)> = self.venue.positions(engine).collect();
         if held.is_empty() {
             return Err("the account has no position".into());
         }

@@ -4,6 +4,10 @@
 //! Calling contract: `record` once; after every input `take_record`, whose lines must be safe before the input's reply
 //! leaves. Connections are not kept: clients find them closed.
 
+mod form;
+
+pub(crate) use form::{Word, pairs, word};
+
 use crate::algo::Algos;
 use crate::config::{Product, TwinConfig, TwinError};
 use crate::faults::Faults;
@@ -18,7 +22,7 @@ use crate::users::SavedUsers;
 use ctos_types::{Nanos, UnixNanos};
 use ctos_venue::{Exchange, MarketSource};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -278,101 +282,4 @@ impl Twin {
 /// FNV-1a, 64 bits: the same in every version and on every machine.
 fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// A word of the venue that is in this program's own tables.
-pub(crate) type Word = &'static str;
-
-const WORDS: &[&str] = &[
-    "LIMIT",
-    "MARKET",
-    "LIMIT_MAKER",
-    "STOP_LOSS",
-    "STOP_LOSS_LIMIT",
-    "TAKE_PROFIT",
-    "TAKE_PROFIT_LIMIT",
-    "LIQUIDATION",
-    "STOP",
-    "STOP_MARKET",
-    "TAKE_PROFIT_MARKET",
-    "TRAILING_STOP_MARKET",
-    "0",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "7",
-    "8",
-    "9",
-    "NEW",
-    "CANCELED",
-    "TRIGGERING",
-    "TRIGGERED",
-    "FINISHED",
-    "REJECTED",
-    "EXPIRED",
-    "REALIZED_PNL",
-    "COMMISSION",
-    "FUNDING_FEE",
-    "TRANSFER",
-    "INSURANCE_CLEAR",
-];
-
-pub(crate) fn word<'de, D: Deserializer<'de>>(d: D) -> Result<Word, D::Error> {
-    let text = String::deserialize(d)?;
-    let known = WORDS.iter().find(|w| **w == text);
-    known.copied().ok_or_else(|| serde::de::Error::custom(format!("unknown word {text}")))
-}
-
-/// Maps whose keys are no texts, as lists of pairs, the same for the same map.
-pub(crate) mod pairs {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::collections::{BTreeMap, HashMap};
-    use std::hash::Hash;
-
-    pub trait Map {
-        type Key;
-        type Value;
-
-        fn pairs(&self) -> Vec<(&Self::Key, &Self::Value)>;
-    }
-
-    impl<K: Ord, V> Map for BTreeMap<K, V> {
-        type Key = K;
-        type Value = V;
-
-        fn pairs(&self) -> Vec<(&K, &V)> {
-            self.iter().collect()
-        }
-    }
-
-    impl<K: Ord + Hash, V> Map for HashMap<K, V> {
-        type Key = K;
-        type Value = V;
-
-        fn pairs(&self) -> Vec<(&K, &V)> {
-            let mut list: Vec<_> = self.iter().collect();
-            list.sort_unstable_by(|a, b| a.0.cmp(b.0));
-            list
-        }
-    }
-
-    pub fn serialize<M: Map<Key: Serialize, Value: Serialize>, S: Serializer>(
-        map: &M,
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
-        s.collect_seq(map.pairs())
-    }
-
-    pub fn deserialize<'de, M, D>(d: D) -> Result<M, D::Error>
-    where
-        M: Map + FromIterator<(M::Key, M::Value)>,
-        M::Key: Deserialize<'de>,
-        M::Value: Deserialize<'de>,
-        D: Deserializer<'de>,
-    {
-        Ok(Vec::<(M::Key, M::Value)>::deserialize(d)?.into_iter().collect())
-    }
 }

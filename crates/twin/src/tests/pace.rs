@@ -22,7 +22,7 @@ fn a_twin_second() {
             ("depth, bookTicker and trades", &["depth@100ms", "bookTicker", "trade", "aggTrade"]),
             ("candles, marks and tickers too", &["kline_1m", "markPrice@1s", "ticker", "depth20@100ms"]),
         ] {
-            for (at, kind) in kinds.iter().enumerate() {
+            for kind in kinds {
                 let public = ["depth@100ms", "bookTicker", "trade", "depth20@100ms"].contains(kind);
                 let path = match (product, public) {
                     (Product::Spot, _) => "",
@@ -31,7 +31,6 @@ fn a_twin_second() {
                 };
                 let streams: Vec<String> = names.iter().map(|n| format!("{n}@{kind}")).collect();
                 c.open(&format!("{path}/stream?streams={}", streams.join("/")));
-                let _ = at;
             }
             c.frames.clear();
             let began = Instant::now();
