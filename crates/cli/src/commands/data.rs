@@ -1,6 +1,7 @@
 //! `data`: the catalog of market data. Imports, lists, shows, verifies, exports, records.
 //! Never: reads a file or a row itself (`ctos_data` does).
 
+mod download;
 mod progress;
 
 use crate::args::Global;
@@ -40,6 +41,11 @@ pub enum DataCommand {
         ctos data import my.csv --symbol okx:BTC-USDT --map Last=close --volume quote"
     )]
     Import(ImportArgs),
+    /// Fetch history from a venue: only what the catalog does not have; a killed download goes on where it was
+    #[command(after_help = "Examples:\n  ctos data download binance BTC-USDT --interval 1h --from 2024-01-01\n  \
+        ctos data download binance BTC-USDT-PERP --data funding --from 2023-01-01 --to 2024-01-01\n  \
+        ctos data download binance BTC-USDT --data trades --from 2024-06-01T12:00:00Z --to 2024-06-01T13:00:00Z")]
+    Download(download::DownloadArgs),
     /// What the catalog has
     #[command(after_help = "Example:\n  ctos data list --symbols BTC-USDT-PERP --json")]
     List(SelectArgs),
@@ -162,6 +168,7 @@ pub fn data(global: &Global, args: &DataArgs) -> Result<(), CliError> {
     };
     match &args.command {
         DataCommand::Import(args) => import_files(global, &dir, args),
+        DataCommand::Download(args) => download::run(global, &dir, args),
         DataCommand::List(args) => list(global, &dir, args),
         DataCommand::Show { symbol, rows, limit, tail } => show(global, &dir, symbol, rows, *limit as usize, *tail),
         DataCommand::Verify(args) => verify(global, &dir, args),

@@ -44,6 +44,13 @@ impl Line {
         }
     }
 
+    /// A part of a whole, in whatever unit, and the rows so far.
+    pub fn part(&mut self, done: f64, total: f64, rows: u64) {
+        if self.due() {
+            self.write(&portion(done, total, rows, self.started.elapsed().as_secs_f64()));
+        }
+    }
+
     fn due(&mut self) -> bool {
         let due = self.shown && self.last.is_none_or(|last| last.elapsed() >= BETWEEN);
         if due {
@@ -59,7 +66,7 @@ impl Line {
     }
 
     pub fn clear(&mut self) {
-        if self.shown && self.stage.is_some() {
+        if self.shown && self.last.is_some() {
             let _ = write!(stderr(), "\r\x1b[2K");
             let _ = stderr().flush();
         }
@@ -81,9 +88,27 @@ fn text(p: &Progress, seconds: f64) -> String {
     }
 }
 
+fn portion(done: f64, total: f64, rows: u64, seconds: f64) -> String {
+    let share = (done / total.max(1.0)).clamp(0.0, 1.0);
+    let speed = format!("{:.0} %, {rows} rows, {:.0} rows/s", 100.0 * share, rows as f64 / seconds.max(0.001));
+    if share < 0.001 {
+        return speed;
+    }
+    let left = (seconds / share - seconds) as u64;
+    let hours = if left >= 3_600 { format!("{}:{:02}", left / 3_600, left / 60 % 60) } else { (left / 60).to_string() };
+    format!("{speed}, {hours}:{:02} left", left % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn portions_and_time_left() {
+        assert_eq!(portion(25.0, 100.0, 5_000, 10.0), "25 %, 5000 rows, 500 rows/s, 0:30 left");
+        assert_eq!(portion(1.0, 1_000.0, 10, 10.0), "0 %, 10 rows, 1 rows/s, 2:46:30 left");
+        assert_eq!(portion(0.0, 0.0, 0, 0.0), "0 %, 0 rows, 0 rows/s");
+    }
 
     #[test]
     fn rates_and_time_left() {
