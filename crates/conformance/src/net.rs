@@ -65,7 +65,7 @@ pub struct Net {
 
 impl Net {
     pub fn new(seed: u64) -> Net {
-        let rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b);
+        let rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x006e_6574_776f_726b);
         Net { quality: Quality::default(), rng, queue: BTreeMap::new(), n: 0, last: BTreeMap::new() }
     }
 

@@ -82,7 +82,7 @@ impl Planned {
             Side::Buy => round(quote.ask_px.0 + away * step.0),
             Side::Sell => round(quote.bid_px.0 - away * step.0),
         };
-        let beyond = |away: i64| if side == Side::Buy { stop(away + 20) } else { stop(away + 20) };
+        let beyond = |away: i64| stop(away + 20);
         let stop_order = |kind| OrderRequest::new(id, side, kind, OrderQty::Size(size));
         match kind {
             Kind::Market => OrderRequest::market(id, side, size),

@@ -330,7 +330,7 @@ impl World {
     fn happen(&mut self) {
         let now = self.now;
         self.twin.advance(now);
-        self.from_venue();
+        self.take_from_venue();
         while let Some(ev) = self.net.pop(now) {
             self.arrive(ev);
         }

@@ -204,11 +204,10 @@ pub(super) fn skews(w: &mut World, s: i64) {
 
 pub(super) fn another_instance(w: &mut World, s: i64) {
     if s == 20 {
-        let px =
-            if w.is_usdm() { "timeInForce=GTC&type=LIMIT&side=BUY" } else { "timeInForce=GTC&type=LIMIT&side=BUY" };
+        let kind = "timeInForce=GTC&type=LIMIT&side=BUY";
         let quote = near(w, 0.97);
         // The tag of an instance that is not this one.
-        let query = format!("symbol={}&{px}&quantity=0.01&price={quote}&newClientOrderId=c00000g1", w.symbol());
+        let query = format!("symbol={}&{kind}&quantity=0.01&price={quote}&newClientOrderId=c00000g1", w.symbol());
         let path = w.order_path();
         let (status, body) = w.signed("POST", path, &query);
         assert_eq!(status, 200, "{body}");

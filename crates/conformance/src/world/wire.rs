@@ -201,7 +201,7 @@ impl World {
 
     // ---- from the venue
 
-    pub(super) fn from_venue(&mut self) {
+    pub(super) fn take_from_venue(&mut self) {
         let mut frames = std::mem::take(&mut self.frames);
         self.twin.drain(&mut frames);
         for Outgoing { conn, frame } in frames.drain(..) {

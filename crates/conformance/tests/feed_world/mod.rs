@@ -478,5 +478,5 @@ pub fn seeds(test: &str, count: u64, case: impl Fn(u64)) {
 
 /// Spot and USD-M in turns.
 pub fn profile(seed: u64) -> Profile {
-    if seed % 2 == 0 { Profile::Spot } else { Profile::UsdM }
+    if seed.is_multiple_of(2) { Profile::Spot } else { Profile::UsdM }
 }

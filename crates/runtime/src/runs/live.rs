@@ -32,7 +32,7 @@ struct Made {
 /// As [`super::start`].
 pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(Instance, Arc<Home>), RunError> {
     let Prepared { resume, created, names, tag, latches } = prepare(&settings, options.fresh)?;
-    let mut opener = options.opener.take().unwrap_or_else(|| Box::new(live::Binance::default()));
+    let mut opener = options.opener.take().unwrap_or_else(|| Box::new(live::Binance));
     let instruments = match &resume {
         Some(record) => record.instruments.clone(),
         None => opener.instruments(&settings)?,

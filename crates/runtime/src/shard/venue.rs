@@ -138,7 +138,7 @@ impl Venue {
         at: UnixNanos,
         event: &EventBuf,
         floor: UnixNanos,
-    ) -> Result<(), Option<(UnixNanos, EventBuf)>> {
+    ) -> Result<(), Option<(UnixNanos, Box<EventBuf>)>> {
         let mut now = Box::default();
         let came = match self {
             Venue::Live(_) => return Ok(()),
@@ -150,7 +150,7 @@ impl Venue {
                             driver.set_rules(*instrument, rules);
                             Ok(())
                         }
-                        Some(came) => Err(Some((came, *now))),
+                        Some(came) => Err(Some((came, now))),
                     };
                 }
                 let mut driver = lock(&fed.driver);
@@ -164,7 +164,7 @@ impl Venue {
             Venue::Shared(driver) => lock(driver).poll(at, &mut now),
         };
         let came = came.map(|t| t.max(floor));
-        if came == Some(at) && *now == *event { Ok(()) } else { Err(came.map(|t| (t, *now))) }
+        if came == Some(at) && *now == *event { Ok(()) } else { Err(came.map(|t| (t, now))) }
     }
 
     pub fn in_flight(&mut self) -> bool {

@@ -599,8 +599,8 @@ fn snapshots_are_asked_for_a_few_at_once() {
         &mut b.out,
     );
     b.check(&["? /snapshot/5"]);
-    for tag in b.tags[2..6].to_vec() {
-        b.answer(40, tag, 200, "5");
+    for n in 2..6 {
+        b.answer(40, b.tags[n], 200, "5");
     }
     let tag = b.tag();
     b.seen();
