@@ -27,6 +27,20 @@ pub struct Wish {
     pub to: UnixNanos,
 }
 
+impl Wish {
+    /// # Errors
+    /// The range is empty.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        if self.from < self.to {
+            return Ok(());
+        }
+        Err(CatalogError::new(
+            format!("the range from {} to {} is empty", self.from, self.to),
+            "name a --from before --to, and before now; `--to` itself is not included",
+        ))
+    }
+}
+
 /// How far a download is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -92,12 +106,7 @@ fn piece(kind: Kind) -> Nanos {
 /// before that stay.
 pub fn download(job: Job<'_>) -> Result<Report, CatalogError> {
     let Job { catalog, history, wish, now, progress } = job;
-    if wish.from >= wish.to {
-        return Err(CatalogError::new(
-            format!("the range from {} to {} is empty", wish.from, wish.to),
-            "name a --from before --to, and before now; `--to` itself is not included",
-        ));
-    }
+    wish.check()?;
     let whole = Span { from: wish.from.0, to: wish.to.0 };
     let gaps = missing(whole, &covered(catalog, &wish.series, whole)?);
     let total: i64 = gaps.iter().map(Span::len).sum();

@@ -146,7 +146,9 @@ impl BinanceHistory {
                 ),
             ));
         }
-        Ok(Wish { series, from, to: to.map_or(end, |to| to.min(end)) })
+        let wish = Wish { series, from, to: to.map_or(end, |to| to.min(end)) };
+        wish.check()?;
+        Ok(wish)
     }
 
     fn record(&self, at: UnixNanos, body: Body) -> Record {

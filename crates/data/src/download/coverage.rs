@@ -42,6 +42,11 @@ pub fn covered(catalog: &Catalog, series: &Series, whole: Span) -> Result<Vec<Sp
     let mut spans = downloaded(catalog, series)?;
     for of in catalog.days(series)?.into_iter().filter(|d| (day(whole.from)..=day(whole.to - 1)).contains(d)) {
         let mut reader = PartReader::open(&catalog.part(series, of))?;
+        // A piece that was killed between its days and its manifest is asked for again: the same piece is finished so.
+        let mut sources = reader.info().sources.iter().filter(|id| id.starts_with(PREFIX));
+        if sources.any(|id| !catalog.manifest(id).is_file()) {
+            continue;
+        }
         match series.kind {
             Kind::Bars(interval) => {
                 while let Some(table) = reader.next_table()? {
