@@ -256,7 +256,7 @@ fn another_market_must_be_of_the_same_instruments() {
         "defines file:BTC-USDT-PERP otherwise than the run",
     );
     refused(dir.path(), &["--market", "replay:nowhere.csv"], "nowhere.csv");
-    refused(dir.path(), &["--market", "elsewhere"], "expected synthetic, replay:PATH or catalog:DIR");
+    refused(dir.path(), &["--market", "elsewhere"], "expected synthetic, replay:PATH, catalog:DIR, binance");
     refused(dir.path(), &["--market", "synthetic", "--source", "journal"], "--source");
 }
 

@@ -36,7 +36,11 @@ fn each_gives_two_lines_and_leaves_no_home() {
         (&["run", "--market", &truncated], "cut.jsonl.gz", ""),
         (&["run", "--market", &empty], "empty.csv", ""),
         (&["run", "--market", &dir], "", ""),
-        (&["run", "--market", "moon"], "synthetic, replay:PATH or catalog:DIR", ""),
+        (
+            &["run", "--market", "moon"],
+            "synthetic, replay:PATH, catalog:DIR, binance, binance:spot or binance:usdm",
+            "",
+        ),
         (&["run", "--balance", "USDT=-5"], "balances.USDT", ""),
         (&["run", "--balance", "USDT"], "--balance \"USDT\" is not KEY=VALUE", "USDT=10000"),
         (&["run", "--symbols", "sim:BTC-USDT-PREP"], "sim:BTC-USDT-PREP", ""),

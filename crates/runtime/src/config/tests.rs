@@ -226,7 +226,10 @@ fn wrong_values_say_what_was_expected_and_where() {
     for (yaml, message) in [
         ("mode: live", "c.yaml:1: mode: live trading needs accounts at a venue, and main is on paper"),
         ("mode: demo", "c.yaml:1: mode: expected paper or live, got \"demo\""),
-        ("market: \"replay:\"", "c.yaml:1: market: expected synthetic, replay:PATH or catalog:DIR, got \"replay:\""),
+        (
+            "market: \"replay:\"",
+            "c.yaml:1: market: expected synthetic, replay:PATH, catalog:DIR, binance, binance:spot or binance:usdm, got \"replay:\"",
+        ),
         ("speed: fast", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"fast\""),
         ("speed: 0x", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"0x\""),
         ("speed: -1x", "c.yaml:1: speed: expected a speed such as 1x, 60x or max, got \"-1x\""),
@@ -538,7 +541,8 @@ fn an_account_at_a_venue_has_its_addresses() {
     assert_eq!((mirror.sapi().as_deref(), mirror.is_real()), (Some("https://api1.binance.com"), true));
     assert_eq!(mirror.hosts().unwrap().streams, "wss://data.test:9443");
     assert!(of("profile: spot").balances.is_empty(), "the venue tells what it has");
-    let settings = file("mode: live\naccounts: [{id: a, venue: binance, profile: spot}]\n").unwrap();
+    let settings =
+        file("mode: live\nsymbols: [BTC-USDT]\naccounts: [{id: a, venue: binance, profile: spot}]\n").unwrap();
     assert_eq!(settings.mode, Mode::Live);
 }
 

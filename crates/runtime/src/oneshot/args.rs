@@ -55,7 +55,9 @@ impl Args {
     fn of(syscall: &str) -> Result<Args, UserError> {
         let found = find(syscall).ok_or_else(|| {
             let names = SYSCALLS.iter().flat_map(|s| std::iter::once(s.name).chain(s.aliases.iter().copied()));
-            let hint = match nearest(syscall, names.clone()) {
+            // Half a name is nearer to the whole one than any other word is.
+            let begun = names.clone().find(|name| syscall.len() > 3 && name.starts_with(syscall));
+            let hint = match begun.or_else(|| nearest(syscall, names.clone())) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
             };

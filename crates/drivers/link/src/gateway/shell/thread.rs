@@ -193,6 +193,8 @@ impl Shell {
             }
         };
         let guest = self.gateway.answered(now, ticket, &told, &mut self.deeds);
+        // Who asked finds the ban that its answer brought where it looks for bans.
+        self.tell_closures();
         if let Some(guest) = guest.and_then(|no| self.guests.remove(&no)) {
             // Whoever asked may have given up.
             let _ = guest.try_send(answer.map_err(|e| match e {
@@ -283,12 +285,16 @@ impl Shell {
         if !self.deeds.notices.is_empty() {
             self.shared.notice(self.deeds.notices.drain(..));
         }
-        if std::mem::take(&mut self.deeds.closures_changed) {
-            self.shared.set_closures(self.gateway.closures());
-        }
+        self.tell_closures();
         if self.gateway.has_events() {
             self.shared.push(self.gateway.take_events(), &mut self.boxes);
             self.boxes.drain(..).for_each(|b| self.gateway.reuse(b));
+        }
+    }
+
+    fn tell_closures(&mut self) {
+        if std::mem::take(&mut self.deeds.closures_changed) {
+            self.shared.set_closures(self.gateway.closures());
         }
     }
 
