@@ -1,7 +1,7 @@
 //! What a person should see before real money moves: accounts, addresses, keys, holdings, limits, and what will trade.
 //! Never: changes anything at the venue.
 
-use crate::config::Settings;
+use crate::config::{ProfileName, Settings};
 use crate::{UserError, oneshot};
 use ctos_driver_binance::client::{Severity, Stakes};
 use ctos_link::LinkTime;
@@ -51,7 +51,11 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     }
     let findings = probe.findings.iter().filter(|f| f.severity == Severity::Warning);
     let balances = client.wait(client.client.balances())?;
-    let (positions, _) = client.wait(client.client.positions())?;
+    // Spot and cross margin hold coins, which are balances.
+    let positions = match venue.profile {
+        ProfileName::UsdM => client.wait(client.client.positions())?.0,
+        ProfileName::Spot | ProfileName::Margin => Vec::new(),
+    };
     let open = client.wait(client.client.open_orders(None))?;
     let named = |id| client.client.instruments().get(id);
     Ok(AccountSurvey {
