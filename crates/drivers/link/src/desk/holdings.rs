@@ -49,7 +49,7 @@ impl<W: DeskWords> Desk<W> {
             }
             all_agree = false;
             let by = Qty(want.0 - have.0);
-            match self.odd_positions.judge(key, by, quiet) {
+            match self.odd_positions.judge(key, by, quiet, asked, self.config.second_look) {
                 Judged::New => {
                     self.ask_history(now, key.0, out);
                     self.again_at(Subject::Positions, now.after(self.config.second_look));
@@ -95,9 +95,10 @@ impl<W: DeskWords> Desk<W> {
         self.again_at(Subject::Balances, now.after(self.config.second_look));
     }
 
-    /// Whether no order of the instrument is in doubt and no history of it is under way.
+    /// Whether no order of the instrument is in doubt and no history of it is under way. A doubt that was not asked
+    /// about yet is one too: a fill that the venue has not told of may hide there.
     fn is_settled(&self, instrument: InstrumentId) -> bool {
-        !self.histories.contains_key(&instrument) && self.tracker.unresolved().all(|(_, of)| of != instrument)
+        !self.histories.contains_key(&instrument) && !self.tracker.is_doubtful(instrument)
     }
 
     /// No fill, no transfer and no order explains it: somebody else's doing. It is taken over, and said.
@@ -146,7 +147,7 @@ impl<W: DeskWords> Desk<W> {
             }
             let settled = self.concerned(currency).into_iter().all(|id| self.is_settled(id));
             let quiet = self.ledger.is_cash_quiet(currency, since) && settled && !self.odd_positions.any();
-            match self.odd_cash.judge(currency, by, quiet) {
+            match self.odd_cash.judge(currency, by, quiet, asked, self.config.second_look) {
                 Judged::New => {
                     for id in self.concerned(currency) {
                         if self.words.instruments().get(id).is_spot() {

@@ -1,7 +1,9 @@
 //! Differences that may be nothing: fills on their way, an answer that was true a moment ago.
 //! Never: treats one that was seen once.
 
+use ctos_types::{Nanos, UnixNanos};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Looks in a row with the same difference, with the holding at rest around each of them.
 const NEEDED: u32 = 2;
@@ -13,6 +15,8 @@ struct Suspect<D> {
     by: D,
     seen: u32,
     quiet: u32,
+    /// When the last look that counted was asked for.
+    asked: UnixNanos,
 }
 
 /// Differences by what they are of.
@@ -42,12 +46,23 @@ impl<K: Ord + Copy, D: PartialEq + Copy> Suspects<K, D> {
         self.0.remove(&key);
     }
 
-    /// They differ by `by`. `quiet`: nothing was under way that could explain it.
-    pub fn judge(&mut self, key: K, by: D, quiet: bool) -> Judged {
-        let suspect = self.0.entry(key).or_insert(Suspect { by, seen: 0, quiet: 0 });
-        if suspect.by != by {
-            *suspect = Suspect { by, seen: 0, quiet: 0 };
+    /// They differ by `by`, in a look that was asked for then. `quiet`: nothing was under way that could explain it.
+    /// Looks count when they are `apart`: two in one breath are one, as what explains the difference takes its time.
+    pub fn judge(&mut self, key: K, by: D, quiet: bool, asked: UnixNanos, apart: Nanos) -> Judged {
+        let new = Suspect { by, seen: 0, quiet: 0, asked };
+        let suspect = match self.0.entry(key) {
+            Entry::Occupied(o) if o.get().by == by => o.into_mut(),
+            Entry::Occupied(o) => {
+                let suspect = o.into_mut();
+                *suspect = new;
+                suspect
+            }
+            Entry::Vacant(v) => v.insert(new),
+        };
+        if suspect.seen > 0 && asked < suspect.asked.after(apart) {
+            return Judged::Wait;
         }
+        suspect.asked = asked;
         suspect.seen += 1;
         suspect.quiet += u32::from(quiet);
         if suspect.quiet >= NEEDED || suspect.seen >= NEEDED_RESTLESS {
@@ -74,16 +89,34 @@ mod tests {
     #[test]
     fn only_what_stands_still_is_treated() {
         let mut s: Suspects<u8, i64> = Suspects::default();
-        assert_eq!(s.judge(1, 5, true), Judged::New);
+        let apart = Nanos::from_secs(3);
+        let mut clock = UnixNanos::from_secs(0);
+        let mut judge = |s: &mut Suspects<u8, i64>, key, by, quiet| {
+            clock = clock.after(apart);
+            s.judge(key, by, quiet, clock, apart)
+        };
+        assert_eq!(judge(&mut s, 1, 5, true), Judged::New);
         assert!(s.any());
-        assert_eq!(s.judge(1, 4, true), Judged::New, "another difference begins anew");
-        assert_eq!(s.judge(1, 4, false), Judged::Wait);
-        assert_eq!(s.judge(1, 4, true), Judged::Stands);
+        assert_eq!(judge(&mut s, 1, 4, true), Judged::New, "another difference begins anew");
+        assert_eq!(judge(&mut s, 1, 4, false), Judged::Wait);
+        assert_eq!(judge(&mut s, 1, 4, true), Judged::Stands);
         assert!(!s.any());
         for n in 1..NEEDED_RESTLESS {
-            assert_eq!(s.judge(2, 1, false), if n == 1 { Judged::New } else { Judged::Wait });
+            assert_eq!(judge(&mut s, 2, 1, false), if n == 1 { Judged::New } else { Judged::Wait });
             assert!(!s.any(), "something under way may explain it");
         }
-        assert_eq!(s.judge(2, 1, false), Judged::Stands);
+        assert_eq!(judge(&mut s, 2, 1, false), Judged::Stands);
+    }
+
+    #[test]
+    fn looks_in_one_breath_are_one() {
+        let mut s: Suspects<u8, i64> = Suspects::default();
+        let at = |ms| UnixNanos::from_secs(100).after(Nanos::from_millis(ms));
+        let mut judge = |ms| s.judge(1, 5, true, at(ms), Nanos::from_secs(3));
+        assert_eq!(judge(0), Judged::New);
+        for ms in [0, 1, 20, 2_999] {
+            assert_eq!(judge(ms), Judged::Wait, "{ms} ms after the first");
+        }
+        assert_eq!(judge(3_000), Judged::Stands);
     }
 }

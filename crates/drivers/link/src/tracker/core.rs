@@ -87,6 +87,9 @@ impl Tracker {
         }
         self.orders.insert(id, tracked);
         self.doubt(now, id);
+        if let Some(doubt) = self.open_mut(id).and_then(|o| o.doubt.as_mut()) {
+            doubt.earlier_life = true;
+        }
     }
 
     /// Executions that are booked already, whoever's they are: not counted again for strangers'.
@@ -170,9 +173,15 @@ impl Tracker {
         self.orders.iter().filter(|(_, o)| !o.is_closed() && o.doubt.is_some()).map(|(id, _)| *id)
     }
 
-    /// Orders of which nobody knows whether they live, or whose state a question did not settle at once.
+    /// Whether something about an order of the instrument is to be asked or being asked.
+    pub fn is_doubtful(&self, instrument: InstrumentId) -> bool {
+        self.orders.values().any(|o| !o.is_closed() && o.doubt.is_some() && o.request.instrument == instrument)
+    }
+
+    /// Orders of which nobody knows whether they live, those of an earlier life until the venue was asked, or whose state a question did not settle at once.
     pub fn unresolved(&self) -> impl Iterator<Item = (ClientOrderId, InstrumentId)> + '_ {
-        let open = |o: &Tracked| o.doubt.as_ref().is_some_and(|d| o.phase == Phase::Sent || d.queries > 0);
+        let unsure = |d: &Doubt, o: &Tracked| o.phase == Phase::Sent || d.queries > 0 || d.earlier_life;
+        let open = move |o: &Tracked| o.doubt.as_ref().is_some_and(|d| unsure(d, o));
         let list = self.orders.iter().filter(move |(_, o)| !o.is_closed() && open(o));
         list.map(|(id, o)| (*id, o.request.instrument))
     }
@@ -297,6 +306,7 @@ impl Tracker {
                 under_way: false,
                 strangers: Vec::new(),
                 alarmed: false,
+                earlier_life: false,
             });
         }
         self.schedule(id);

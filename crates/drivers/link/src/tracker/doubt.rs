@@ -355,5 +355,6 @@ fn fresh(since: UnixNanos) -> Doubt {
         under_way: false,
         strangers: Vec::new(),
         alarmed: false,
+        earlier_life: false,
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct Doubt {
     /// Executions on orders that nobody knows: one of them may be this one.
     pub strangers: Vec<PastFill>,
     pub alarmed: bool,
+    /// Of an order that an earlier life placed, and of which the venue has not spoken in this one.
+    pub earlier_life: bool,
 }
 
 #[derive(Clone, Debug)]

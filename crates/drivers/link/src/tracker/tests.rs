@@ -455,3 +455,25 @@ fn a_restart_adopts_what_the_venue_says() {
     b.check(&["fill t2 6"]);
     assert_eq!(b.tracker.open_ids(), []);
 }
+
+/// A position that moved while nobody was there is this order's doing, as long as the venue has not been asked about it.
+#[test]
+fn an_order_of_an_earlier_life_is_unresolved_before_the_first_question_leaves() {
+    let mut b = bench();
+    let held = Held {
+        order: order(1, Side::Buy, 10),
+        venue_order_id: Text::cut("v1"),
+        sent: at(0),
+        cum_qty: Qty(0),
+        execs: Vec::new(),
+        amending: None,
+        canceling: false,
+    };
+    b.tracker.recover(at(60_000), &held);
+    b.check(&[]);
+    assert!(b.tracker.is_doubtful(COIN) && b.tracker.unresolved().eq([(cl(1), COIN)]));
+    b.until_query();
+    b.check(&["order?"]);
+    b.answer(60_400, Answer::Order(view(ViewState::Open, 0)));
+    assert!(!b.tracker.is_doubtful(COIN) && b.tracker.unresolved().count() == 0);
+}
