@@ -8,6 +8,7 @@ pub use list::CASES;
 
 use crate::engine::{ACCOUNT, TAG};
 use crate::plan::Plan;
+use crate::rows::stage::Stage;
 use crate::world::{Setup, World};
 use ctos_driver_binance::Profile;
 use ctos_kernel::Order;

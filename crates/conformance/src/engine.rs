@@ -27,6 +27,8 @@ pub const TAG: InstanceTag = InstanceTag(7);
 /// What does not change over restarts.
 pub struct Blueprint {
     pub profile: Profile,
+    /// Where the venue is.
+    pub hosts: Hosts,
     pub instruments: Instruments,
     pub api_key: String,
     pub secret: String,
@@ -59,7 +61,8 @@ pub struct Engine {
 }
 
 impl Blueprint {
-    fn kernel(&self) -> Kernel {
+    /// A kernel that has lived through nothing yet.
+    pub fn kernel(&self) -> Kernel {
         let processes = (self.strategies)().into_iter().enumerate().map(|(i, strategy)| ProcessSpec {
             label: format!("s{i}"),
             account: ACCOUNT,
@@ -83,11 +86,16 @@ impl Blueprint {
     }
 
     fn gateway(&self, now: UnixNanos, holdings: &Holdings) -> Gateway {
+        let (words, parts) = self.parts(now, holdings);
+        Gateway::new(Box::new(words), parts, ClockConfig::default())
+    }
+
+    /// What a gateway is made of: the venue's words, a desk for the account and a feed.
+    pub fn parts(&self, now: UnixNanos, holdings: &Holdings) -> (BinanceWords, Vec<Box<dyn Part>>) {
         let keys = Arc::new(Credentials::new(&self.api_key, &self.secret).expect("the twin's own key"));
         let mut words = BinanceWords::new();
-        let base = words.base(self.profile.product(), "https://twin");
+        let base = words.base(self.profile.product(), &self.hosts.rest);
         let route = words.account("test", self.profile, base, keys, Some(5_000));
-        let ws_api = if self.profile == Profile::UsdM { "wss://twin/ws-fapi/v1" } else { "wss://twin/ws-api/v3" };
         let tracker = TrackerConfig { tags: vec![TAG], ..TrackerConfig::default() };
         let desk = BinanceDesk::new(BinanceDeskConfig {
             name: "test".into(),
@@ -95,7 +103,7 @@ impl Blueprint {
             profile: self.profile,
             hedge: false,
             leverage: Some(10),
-            hosts: Hosts { rest: "https://twin".into(), streams: "wss://twin".into(), ws_api: ws_api.into() },
+            hosts: self.hosts.clone(),
             route,
             key_route: None,
             instruments: self.instruments.clone(),
@@ -106,13 +114,13 @@ impl Blueprint {
         let desk: Box<dyn Part> = Box::new(Desk::new(config, desk, holdings, now));
         let public = words.public(base);
         let list: Vec<Instrument> = self.instruments.iter().cloned().collect();
-        let feed = BinanceFeed::new(self.profile, "wss://twin", public, &list);
+        let feed = BinanceFeed::new(self.profile, &self.hosts.streams, public, &list);
         let want =
             Want { book: true, quotes: true, trades: true, marks: self.profile == Profile::UsdM, ..Want::default() };
         let wants = list.into_iter().map(|i| (i, want.clone())).collect();
         let config = FeedConfig { seed: self.seed, listing_every: Some(Nanos::from_secs(5)), ..FeedConfig::default() };
         let feed: Box<dyn Part> = Box::new(Feed::new(feed, wants, config));
-        Gateway::new(Box::new(words), vec![desk, feed], ClockConfig::default())
+        (words, vec![desk, feed])
     }
 }
 

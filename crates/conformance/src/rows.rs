@@ -2,13 +2,13 @@
 //! Never: a fault whose end is not told: after it, both sides must come to agree.
 
 mod deeds;
+pub mod stage;
 
 use crate::world::{Setup, World};
 use ctos_driver_binance::Profile;
-use ctos_kernel::Audit;
 use ctos_types::Nanos;
 use deeds::*;
-use serde_json::json;
+use stage::Stage;
 use std::collections::BTreeMap;
 
 /// Seconds between which faults happen.
@@ -26,7 +26,7 @@ pub struct Row {
     /// Before it begins.
     pub setup: fn(&mut Setup),
     /// Each second while faults happen. `n`: a dice for this second.
-    pub stir: fn(&mut World, second: i64),
+    pub stir: fn(&mut dyn Stage, second: i64),
 }
 
 impl std::fmt::Debug for Row {
@@ -45,7 +45,7 @@ const fn row(
     name: &'static str,
     profiles: &'static [Profile],
     setup: fn(&mut Setup),
-    stir: fn(&mut World, i64),
+    stir: fn(&mut dyn Stage, i64),
 ) -> Row {
     Row { number, name, profiles, setup, stir }
 }
@@ -89,64 +89,57 @@ pub struct Tally {
     pub alarms: BTreeMap<String, u64>,
 }
 
-/// Runs one seed of a row. `Err`: what did not hold.
+/// Runs one seed of a row in the simulated world. `Err`: what did not hold.
 pub fn run(row: &Row, seed: u64) -> Result<Tally, String> {
     let profile = row.profiles[(seed % row.profiles.len() as u64) as usize];
     let mut setup = Setup::new(profile, seed);
     (row.setup)(&mut setup);
-    let mut w = World::new(setup);
+    play(row, &mut World::new(setup))
+}
+
+/// Plays a row wherever it is. `Err`: what did not hold.
+pub fn play(row: &Row, w: &mut dyn Stage) -> Result<Tally, String> {
     let second = Nanos::from_secs(1);
     while w.secs() < TO {
         let s = w.secs();
         if s >= FROM {
-            (row.stir)(&mut w, s);
+            (row.stir)(w, s);
             // A kill at any moment is part of every row.
-            if row.number != 18 && s == 25 && seed % 5 == 3 {
+            if row.number != 18 && s == 25 && w.seed() % 5 == 3 {
                 w.restart();
             }
         }
         w.run_for(second);
         w.always().map_err(|why| format!("second {s}: {why}"))?;
     }
-    if !w.engine().is_started() {
+    if !w.is_started() {
         return Err("the account never came to be known".into());
     }
-    w.admin(&json!({"do": "behave"}));
-    w.net.quality = Default::default();
+    w.behave();
     let mut why = String::new();
     let mut held = 0;
     for after in 0..=WITHIN {
         w.run_for(second);
         w.always().map_err(|why| format!("{after} s after the faults: {why}"))?;
         let halted = matches!(row.number, 22 | 26);
-        let known = w.engine().kernel.is_known(crate::engine::ACCOUNT);
+        let known = w.kernel().is_known(crate::engine::ACCOUNT);
         match w.agreement() {
             Ok(()) if known || halted => held += 1,
             Ok(()) => (held, why) = (0, "the account is not known".into()),
             Err(other) => (held, why) = (0, other),
         }
         if held == 2 {
-            let account = w.true_account();
-            let trades = account["trades"].as_u64().unwrap_or(0);
-            let engine = w.engine();
-            if row.number == 22 && !is_halted(&w) {
+            if row.number == 22 && !is_halted(w) {
                 return Err("another instance's order did not halt the account".into());
             }
-            let mut alarms = BTreeMap::new();
-            for audit in &engine.audits {
-                let Audit::Alarm(alarm) = audit else { continue };
-                let name = format!("{alarm:?}");
-                let name = name.split([' ', '{']).next().unwrap_or_default().to_string();
-                *alarms.entry(name).or_insert(0) += 1;
-            }
-            return Ok(Tally { placed: engine.places, trades, agreed_after: after, alarms });
+            let trades = w.true_account()["trades"].as_u64().unwrap_or(0);
+            return Ok(Tally { placed: w.asked().places, trades, agreed_after: after, alarms: w.alarms() });
         }
     }
     Err(format!("{WITHIN} s after the faults: {why}"))
 }
 
-fn is_halted(w: &World) -> bool {
-    let kernel = &w.engine().kernel;
+fn is_halted(w: &dyn Stage) -> bool {
     let account = crate::engine::ACCOUNT;
-    kernel.kill().effective(account, ctos_types::StrategyId(0)) != ctos_types::KillState::Active
+    w.kernel().kill().effective(account, ctos_types::StrategyId(0)) != ctos_types::KillState::Active
 }

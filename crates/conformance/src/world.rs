@@ -6,9 +6,10 @@ mod wire;
 use crate::engine::{Blueprint, Engine};
 use crate::net::Net;
 use crate::plan::{Plan, Planned};
+use crate::rows::stage::{Notes, Stage};
 use crate::script::{Means, Script};
 use ctos_driver_binance::instruments::parse_instruments;
-use ctos_driver_binance::{Credentials, Profile};
+use ctos_driver_binance::{Credentials, Hosts, Profile};
 use ctos_kernel::Strategy;
 use ctos_link::gateway::SocketKey;
 use ctos_twin::{
@@ -63,19 +64,54 @@ pub struct World {
     keys: BTreeMap<ConnId, SocketKey>,
     next_conn: ConnId,
     frames: Vec<Outgoing>,
-    account: AccountSetting,
     judge: Credentials,
-    /// Orders that others placed.
-    pub strangers: u64,
+    /// What was done to it that ctos did not do.
+    pub notes: Notes,
     pub banned_replies: u64,
     pub limited_replies: u64,
-    pub bans_injected: bool,
-    pub limits_injected: bool,
     gone: bool,
     trace: bool,
 }
 
-fn plan(setup: &Setup, info: &str, account: &AccountSetting) -> Blueprint {
+/// Where the simulated network leads.
+fn hosts(profile: Profile) -> Hosts {
+    let ws_api = if profile == Profile::UsdM { "wss://twin/ws-fapi/v1" } else { "wss://twin/ws-api/v3" };
+    Hosts { rest: "https://twin".into(), streams: "wss://twin".into(), ws_api: ws_api.into() }
+}
+
+impl Setup {
+    /// The venue: one market, one account. It has lived for a second.
+    pub fn venue(&self) -> (Twin, AccountSetting) {
+        let product = if self.profile == Profile::UsdM { Product::UsdM } else { Product::Spot };
+        let mut config = TwinConfig::new(product, self.seed, START);
+        config.limits = LimitSettings::default();
+        let mut account = AccountSetting::test(self.seed);
+        // Enough of both for what the strategies do without borrowing.
+        account.margin = account.spot.clone();
+        account.fee_token = self.fee_token.map(ctos_types::Currency::cut);
+        config.accounts = vec![account.clone()];
+        let coin = if product == Product::UsdM { "BTC-USDT-PERP" } else { "BTC-USDT" };
+        let base = synthetic_config(product, self.seed);
+        let mut select: Vec<String> = vec![coin.into()];
+        // Fees in another asset need its price.
+        select.extend(self.fee_token.map(|asset| format!("{asset}-USDT")));
+        let market = SyntheticConfig { start: START, select, ..base };
+        let market = SyntheticMarket::new(market).expect("a market");
+        let mut twin = Twin::recorded(config, Box::new(market)).expect("a twin");
+        twin.advance(START.after(Nanos::from_secs(1)));
+        (twin, account)
+    }
+
+    /// What the venue lists, and the instance that trades on it.
+    pub fn blueprint(&self, twin: &mut Twin, account: &AccountSetting, hosts: Hosts) -> Blueprint {
+        let path = if self.profile == Profile::UsdM { "/fapi/v1/exchangeInfo" } else { "/api/v3/exchangeInfo" };
+        let now = twin.now();
+        let info = twin.rest(now, &ask("GET", path, "", None, JUDGE)).body;
+        plan(self, &info, account, hosts)
+    }
+}
+
+fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Blueprint {
     let list = parse_instruments(info).expect("the twin's own list");
     let one = list.instruments.into_iter().find(|i| i.base.as_str() == "BTC").expect("BTC trades");
     let tick = one.tick;
@@ -112,6 +148,7 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting) -> Blueprint {
     let (key, secret) = account.hmac_pair().expect("a test account has one");
     Blueprint {
         profile,
+        hosts,
         instruments,
         api_key: key.into(),
         secret: secret.into(),
@@ -123,27 +160,9 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting) -> Blueprint {
 
 impl World {
     pub fn new(setup: Setup) -> World {
-        let product = if setup.profile == Profile::UsdM { Product::UsdM } else { Product::Spot };
-        let mut config = TwinConfig::new(product, setup.seed, START);
-        config.limits = LimitSettings::default();
-        let mut account = AccountSetting::test(setup.seed);
-        // Enough of both for what the strategies do without borrowing.
-        account.margin = account.spot.clone();
-        account.fee_token = setup.fee_token.map(ctos_types::Currency::cut);
-        config.accounts = vec![account.clone()];
-        let coin = if product == Product::UsdM { "BTC-USDT-PERP" } else { "BTC-USDT" };
-        let base = synthetic_config(product, setup.seed);
-        let mut select: Vec<String> = vec![coin.into()];
-        // Fees in another asset need its price.
-        select.extend(setup.fee_token.map(|asset| format!("{asset}-USDT")));
-        let market = SyntheticConfig { start: START, select, ..base };
-        let market = SyntheticMarket::new(market).expect("a market");
-        let mut twin = Twin::recorded(config, Box::new(market)).expect("a twin");
-        twin.advance(START.after(Nanos::from_secs(1)));
+        let (mut twin, account) = setup.venue();
         let now = twin.now();
-        let path = if product == Product::UsdM { "/fapi/v1/exchangeInfo" } else { "/api/v3/exchangeInfo" };
-        let info = twin.rest(now, &ask("GET", path, "", None, JUDGE)).body;
-        let plan = plan(&setup, &info, &account);
+        let plan = setup.blueprint(&mut twin, &account, hosts(setup.profile));
         let judge = Credentials::new(&plan.api_key, &plan.secret).expect("the twin's own key");
         let mut net = Net::new(setup.seed);
         // No two seeds start at the same place in a second.
@@ -154,7 +173,7 @@ impl World {
                 format!(r#"{{"do":"foreign","account":"{name}","symbol":"BTCUSDT","side":"BUY","quantity":"0.05"}}"#);
             twin.admin(now, &deed).expect("the market is open");
         }
-        let strangers = u64::from(setup.held_before);
+        let notes = Notes { strangers: u64::from(setup.held_before), ..Notes::default() };
         let engine = Engine::start(&plan, now);
         World {
             now,
@@ -168,13 +187,10 @@ impl World {
             keys: BTreeMap::new(),
             next_conn: 1,
             frames: Vec::new(),
-            account,
             judge,
-            strangers,
+            notes,
             banned_replies: 0,
             limited_replies: 0,
-            bans_injected: false,
-            limits_injected: false,
             gone: false,
             trace: std::env::var_os("CONF_TRACE").is_some(),
         }
@@ -186,38 +202,6 @@ impl World {
 
     fn engine_mut(&mut self) -> &mut Engine {
         self.engine.as_mut().expect("there is always one")
-    }
-
-    pub fn is_usdm(&self) -> bool {
-        self.setup.profile == Profile::UsdM
-    }
-
-    pub fn symbol(&self) -> &'static str {
-        "BTCUSDT"
-    }
-
-    /// The account's name at the twin.
-    pub fn account(&self) -> String {
-        let name = &self.account.name;
-        if self.setup.profile == Profile::Margin { format!("{name}:margin") } else { name.clone() }
-    }
-
-    /// The account as the twin knows it to be.
-    pub fn true_account(&mut self) -> Value {
-        let name = self.account();
-        let truth = self.truth();
-        let mut accounts = truth["accounts"].as_array().cloned().unwrap_or_default();
-        accounts.retain(|a| a["account"] == name.as_str());
-        accounts.pop().unwrap_or_default()
-    }
-
-    /// The orders' endpoint of the account.
-    pub fn order_path(&self) -> &'static str {
-        match self.setup.profile {
-            Profile::Spot => "/api/v3/order",
-            Profile::Margin => "/sapi/v1/margin/order",
-            Profile::UsdM => "/fapi/v1/order",
-        }
     }
 
     /// One lot of the strategies, on the instrument's grid.
@@ -232,24 +216,14 @@ impl World {
 
     // ---- others
 
-    /// Something done to the twin. Panics when it does not know it: that would be a mistake of the row.
-    pub fn admin(&mut self, deed: &Value) -> Value {
-        let now = self.now;
-        if self.trace {
-            eprintln!("{:.3} # {deed}", crate::engine::secs(now));
-        }
-        let done = self.twin.admin(now, &deed.to_string()).unwrap_or_else(|e| panic!("{deed}: {e}"));
-        serde_json::from_str(&done).unwrap_or_default()
-    }
-
-    /// As [`World::admin`], for what may not be possible at this moment.
-    pub fn try_admin(&mut self, deed: &Value) -> bool {
+    /// Something done to the twin. `Err`: it is not possible now.
+    pub fn deed(&mut self, deed: &Value) -> Result<Value, String> {
         let now = self.now;
         let done = self.twin.admin(now, &deed.to_string());
         if self.trace {
             eprintln!("{:.3} # {deed} {done:?}", crate::engine::secs(now));
         }
-        done.is_ok()
+        done.map(|text| serde_json::from_str(&text).unwrap_or_default())
     }
 
     /// A signed call from elsewhere with the account's key.
@@ -266,15 +240,6 @@ impl World {
 
     fn time_path(&self) -> &'static str {
         if self.is_usdm() { "/fapi/v1/time" } else { "/api/v3/time" }
-    }
-
-    /// Conditional orders that wait (USD-M keeps them apart).
-    pub fn open_conditionals(&mut self) -> Vec<Value> {
-        if !self.is_usdm() {
-            return Vec::new();
-        }
-        let (_, list) = self.signed("GET", "/fapi/v1/openAlgoOrders", "symbol=BTCUSDT");
-        list.as_array().cloned().unwrap_or_default()
     }
 
     /// `kill -9` and a start right after it. What was on its way to the venue arrives there.

@@ -93,7 +93,13 @@ impl Twin {
     /// Another engine order trades on the account of the same order.
     pub(crate) fn overfill(&mut self, account: &str, order_id: i64, quantity: Decimal) -> Result<(), String> {
         let user = self.user(account)?;
-        let n = self.orders.list.iter().position(|o| o.user == user && o.id == order_id).ok_or("no such order")?;
+        let n = self
+            .orders
+            .list
+            .numbers()
+            .find(|(_, o)| o.user == user && o.id == order_id)
+            .map(|(n, _)| n)
+            .ok_or("no such order")?;
         let id = self.orders.list[n].instrument;
         let extra = self.instrument(id).qty(quantity).map_err(|e| e.to_string())?;
         let o = &self.orders.list[n];
@@ -192,17 +198,30 @@ impl Twin {
                     .str("filled", &self.qty(o.instrument, o.cum.0))
                     .done()
             });
+            let waiting = self.algos.open.iter().map(|n| &self.algos.list[*n]).filter(|a| a.user == user);
+            let conditionals = waiting.map(|a| {
+                let j = Obj::new().str("symbol", &self.symbols.of(a.instrument).name).int("algoId", a.id);
+                let j = j.str("clientOrderId", &a.client_id).str("type", a.kind.name());
+                let j = j.str("price", &self.px(a.instrument, a.price));
+                j.str("trigger", &self.px(a.instrument, a.trigger))
+                    .str("quantity", &self.qty(a.instrument, a.qty.0))
+                    .done()
+            });
             let counts = self.orders.list.iter().filter(|o| o.user == user).count();
             let trades = self.orders.trades.iter().filter(|x| x.user == user).count();
             let o = Obj::new().str("account", &self.users.list[user].name).raw("balances", &array(balances));
             let o = o.raw("positions", &array(positions)).raw("openOrders", &array(orders));
+            let o = o.raw("openConditionals", &array(conditionals));
             o.int("orders", counts as i64).int("trades", trades as i64).done()
         });
         let rules = self.faults.rules().map(|(n, r)| {
             Obj::new().int("number", n.into()).raw("rule", &serde_json::to_string(r).unwrap_or_default()).done()
         });
+        let acted = i64::try_from(self.faults.acted).unwrap_or(i64::MAX);
+        let (limited, banned, bans) = self.limits.refused();
+        let refused = Obj::new().int("limited", limited).int("banned", banned).int("bans", bans).done();
         let connections = self.conns.map.len() as i64;
         let o = Obj::new().int("time", self.now_ms()).raw("accounts", &array(accounts)).raw("rules", &array(rules));
-        o.int("connections", connections).done()
+        o.int("connections", connections).int("acted", acted).raw("refused", &refused).done()
     }
 }

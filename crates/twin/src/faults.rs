@@ -181,6 +181,9 @@ pub(crate) struct Faults {
     rules: Vec<(u32, Rule)>,
     next: u32,
     rng: Xoshiro256PlusPlus,
+    /// How often a rule acted.
+    #[serde(default)]
+    pub acted: u64,
     /// How far the venue's clock is off its own market's time.
     pub skew_ms: i64,
     /// By how many millionths the venue's clock goes wrong, and since when.
@@ -203,6 +206,7 @@ impl Faults {
             rules: Vec::new(),
             next: 1,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x6661_756c_7473),
+            acted: 0,
             skew_ms: 0,
             drift: (0, 0),
             later: Vec::new(),
@@ -256,6 +260,7 @@ impl Faults {
             break;
         }
         let (number, fault, done) = hit?;
+        self.acted += 1;
         if done {
             self.remove(Some(number));
         }

@@ -5,6 +5,7 @@ use crate::config::{LimitSettings, Product};
 use crate::error::ApiError;
 use crate::json::Obj;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -71,6 +72,18 @@ pub(crate) struct Limits {
     ban_ms: i64,
     addresses: BTreeMap<IpAddr, Address>,
     accounts: BTreeMap<usize, Orders>,
+    refused: Refused,
+}
+
+/// Refusals since the twin began, for its truth.
+#[derive(Clone, Debug, Default)]
+struct Refused {
+    /// Requests over a limit.
+    limited: i64,
+    /// Requests of a banned address.
+    banned: Cell<i64>,
+    /// Bans for asking too much, as opposed to those an operator injected.
+    bans: i64,
 }
 
 impl Limits {
@@ -88,7 +101,14 @@ impl Limits {
             ban_ms: i64::from(settings.ban_secs) * 1_000,
             addresses: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            refused: Refused::default(),
         }
+    }
+
+    /// Since the twin began, and of its own accord: requests over a limit and bans for them; and requests of addresses
+    /// that were banned, for whatever reason.
+    pub fn refused(&self) -> (i64, i64, i64) {
+        (self.refused.limited, self.refused.banned.get(), self.refused.bans)
     }
 
     pub fn save(&self) -> Used {
@@ -148,6 +168,7 @@ impl Limits {
         );
         let mut e = ApiError::new(-1003, msg).status(418);
         e.retry_after = Some((until - now_ms + 999) / 1_000);
+        self.refused.banned.set(self.refused.banned.get() + 1);
         Err(e)
     }
 
@@ -169,9 +190,11 @@ impl Limits {
         if a.weight.add(now_ms, MINUTE, weight) <= limit {
             return Ok(());
         }
+        self.refused.limited += 1;
         if a.strikes.add(now_ms, MINUTE, 1) >= strikes {
             let span = first_ban.saturating_mul(1 << a.bans.min(20)).min(LONGEST_BAN);
             (a.banned_until, a.bans) = (now_ms + span, a.bans + 1);
+            self.refused.bans += 1;
             return self.banned(ip, now_ms);
         }
         let msg = format!(
@@ -189,6 +212,7 @@ impl Limits {
         if used <= limit {
             return Ok(());
         }
+        self.refused.limited += 1;
         let msg = format!("Too many requests; current limit of {whose} is {limit} requests per minute.");
         Err(too_many(msg, now_ms, MINUTE))
     }
@@ -214,15 +238,18 @@ impl Limits {
     /// Counts `n` new orders. Errors: too many of them; they are counted all the same.
     pub fn order(&mut self, account: usize, now_ms: i64, n: u32) -> Result<(), ApiError> {
         let (short, long) = (self.short, self.long);
+        let refused = &mut self.refused.limited;
         let o = self.accounts.entry(account).or_default();
         let per = |limit: u32, what: &str| format!("Too many new orders; current limit is {limit} orders per {what}.");
         if o.long.add(now_ms, long.1, n) > long.0 {
+            *refused += 1;
             let what = if self.product == Product::Spot { "DAY" } else { "MINUTE" };
             let mut e = too_many(per(long.0, what), now_ms, long.1);
             e.code = -1015;
             return Err(e);
         }
         if o.short.add(now_ms, short.1, n) > short.0 {
+            *refused += 1;
             let mut e = too_many(per(short.0, "10 SECOND"), now_ms, short.1);
             e.code = -1015;
             return Err(e);

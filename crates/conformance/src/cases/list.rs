@@ -5,6 +5,7 @@ use super::Capability::{self, *};
 use super::Case;
 use crate::engine::ACCOUNT;
 use crate::plan::{Kind, Plan, Step};
+use crate::rows::stage::Stage;
 use crate::world::{Setup, World};
 use ctos_types::{Leg, OrderStatus, RejectReason, Side};
 use serde_json::json;
@@ -386,7 +387,7 @@ pub const CASES: &[Case] = &[
         let (account, symbol) = (w.account(), w.symbol());
         let deed = json!({"do": "foreign", "account": account, "symbol": symbol, "side": "BUY", "quantity": "0.01"});
         w.admin(&deed);
-        w.strangers += 1;
+        w.notes.strangers += 1;
         w.agrees_within(20)
     }),
     Case {
@@ -434,7 +435,7 @@ pub const CASES: &[Case] = &[
         || vec![buy(500, Kind::Limit(30), 1), (9_000, Step::Cancel(1))],
         |w| {
             w.pass(4_000);
-            w.bans_injected = true;
+            w.notes.bans_injected = true;
             w.admin(
                 &json!({"do": "rule", "rule": {"on": "request", "times": 1, "fault": {"kind": "ban", "secs": 20}}}),
             );

@@ -2,55 +2,56 @@
 //! Never: judges.
 
 use super::FROM;
-use crate::world::{Setup, World};
+use super::stage::Stage;
+use crate::world::Setup;
 use ctos_types::Nanos;
 use serde_json::{Value, json};
 
 pub(super) fn plain(_: &mut Setup) {}
 
-fn rule(w: &mut World, on: &str, named: &str, times: u32, chance: f64, fault: Value) {
+fn rule(w: &mut dyn Stage, on: &str, named: &str, times: u32, chance: f64, fault: Value) {
     w.admin(
         &json!({"do": "rule", "rule": {"on": on, "named": named, "times": times, "chance": chance, "fault": fault}}),
     );
 }
 
-fn orders_too(w: &World, method: &str) -> String {
+fn orders_too(w: &dyn Stage, method: &str) -> String {
     format!("{method} {}*", w.order_path())
 }
 
-fn user_event(w: &World) -> &'static str {
+fn user_event(w: &dyn Stage) -> &'static str {
     if w.is_usdm() { "ORDER_TRADE_UPDATE" } else { "executionReport" }
 }
 
 /// A text of the venue's front end, by the dice.
-fn front_end(w: &mut World) -> &'static str {
+fn front_end(w: &mut dyn Stage) -> &'static str {
     const TEXTS: [&str; 8] =
         ["unknown", "unavailable", "internal", "throttled", "timeout", "unexpected", "html", "empty"];
-    TEXTS[w.net.upto(8) as usize]
+    TEXTS[w.dice(8) as usize]
 }
 
 /// The texts after which USD-M promises that nothing was done.
-fn honest(w: &World, text: &str) -> bool {
+fn honest(w: &dyn Stage, text: &str) -> bool {
     !(w.is_usdm() && matches!(text, "unavailable" | "internal" | "throttled"))
 }
 
-pub(super) fn lost(w: &mut World, s: i64) {
+pub(super) fn lost(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let post = orders_too(w, "POST");
         rule(w, "request", &post, 0, 0.3, json!({"kind": "lost"}));
-        w.net.quality.lose_request = 60;
+        w.quality().lose_request = 60;
     }
 }
 
-pub(super) fn reply_lost(w: &mut World, s: i64) {
+pub(super) fn reply_lost(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let post = orders_too(w, "POST");
         rule(w, "request", &post, 0, 0.4, json!({"kind": "reply_lost"}));
-        w.net.quality.lose_reply = 60;
+        w.quality().lose_reply = 60;
     }
 }
 
-pub(super) fn reply_lost_and_events(w: &mut World, s: i64) {
+pub(super) fn reply_lost_and_events(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let (post, event) = (orders_too(w, "POST"), user_event(w));
         rule(w, "request", &post, 0, 0.4, json!({"kind": "half_reply"}));
@@ -58,28 +59,28 @@ pub(super) fn reply_lost_and_events(w: &mut World, s: i64) {
     }
 }
 
-pub(super) fn front_end_errors(w: &mut World, _: i64) {
+pub(super) fn front_end_errors(w: &mut dyn Stage, _: i64) {
     let text = front_end(w);
-    let executed = w.net.upto(2) == 0 && honest(w, text);
+    let executed = w.dice(2) == 0 && honest(w, text);
     for method in ["POST", "DELETE"] {
         let named = orders_too(w, method);
         rule(w, "request", &named, 1, 0.5, json!({"kind": "error", "text": text, "executed": executed}));
     }
 }
 
-pub(super) fn bans(w: &mut World, s: i64) {
-    (w.bans_injected, w.limits_injected) = (true, true);
+pub(super) fn bans(w: &mut dyn Stage, s: i64) {
+    (w.notes().bans_injected, w.notes().limits_injected) = (true, true);
     match s {
         8 => rule(w, "request", "*", 2, 0.5, json!({"kind": "limit", "retry_after": 3})),
         16 => {
-            let secs = 5 + w.net.upto(15);
+            let secs = 5 + w.dice(15);
             rule(w, "request", "*", 1, 1.0, json!({"kind": "ban", "secs": secs}));
         }
         _ => {}
     }
 }
 
-pub(super) fn races(w: &mut World, s: i64) {
+pub(super) fn races(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let (delete, post) = (orders_too(w, "DELETE"), orders_too(w, "POST"));
         rule(w, "request", &delete, 0, 0.6, json!({"kind": "delay", "before_ms": 1800, "after_ms": 300}));
@@ -87,41 +88,44 @@ pub(super) fn races(w: &mut World, s: i64) {
     }
 }
 
-pub(super) fn half_amends(w: &mut World, s: i64) {
+pub(super) fn half_amends(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let named = if w.is_usdm() { "PUT /fapi/v1/order" } else { "POST /api/v3/order/cancelReplace" };
         rule(w, "request", named, 0, 0.25, json!({"kind": "reply_lost"}));
         rule(w, "request", named, 0, 0.2, json!({"kind": "lost"}));
         rule(w, "request", named, 0, 0.2, json!({"kind": "delay", "before_ms": 700, "after_ms": 700}));
-        rule(w, "user", user_event(w), 0, 0.1, json!({"kind": "drop"}));
+        let event = user_event(w);
+        rule(w, "user", event, 0, 0.1, json!({"kind": "drop"}));
     }
-    if s == 20 && w.setup.seed.is_multiple_of(2) {
+    if s == 20 && w.seed().is_multiple_of(2) {
         w.restart();
     }
 }
 
-pub(super) fn doubles(w: &mut World, s: i64) {
+pub(super) fn doubles(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         rule(w, "user", "*", 0, 0.5, json!({"kind": "duplicate"}));
     }
 }
 
-pub(super) fn new_trade_ids(w: &mut World, s: i64) {
+pub(super) fn new_trade_ids(w: &mut dyn Stage, s: i64) {
     if s == FROM {
-        rule(w, "user", user_event(w), 0, 0.4, json!({"kind": "new_trade_id"}));
+        let event = user_event(w);
+        rule(w, "user", event, 0, 0.4, json!({"kind": "new_trade_id"}));
     }
 }
 
-pub(super) fn shuffled(w: &mut World, s: i64) {
+pub(super) fn shuffled(w: &mut dyn Stage, s: i64) {
     if s == FROM {
-        rule(w, "user", user_event(w), 0, 0.3, json!({"kind": "hold", "ms": 900}));
+        let event = user_event(w);
+        rule(w, "user", event, 0, 0.3, json!({"kind": "hold", "ms": 900}));
         rule(w, "user", "*", 0, 0.3, json!({"kind": "swap"}));
         let post = orders_too(w, "POST");
         rule(w, "request", &post, 0, 0.4, json!({"kind": "delay", "after_ms": 800}));
     }
 }
 
-pub(super) fn overfills(w: &mut World, s: i64) {
+pub(super) fn overfills(w: &mut dyn Stage, s: i64) {
     if s % 8 == 0 {
         let orders = w.true_account()["openOrders"].as_array().cloned().unwrap_or_default();
         if let Some(order) = orders.first() {
@@ -137,7 +141,7 @@ pub(super) fn third_asset(setup: &mut Setup) {
     setup.fee_token = Some("BNB");
 }
 
-pub(super) fn transfers(w: &mut World, s: i64) {
+pub(super) fn transfers(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         rule(w, "user", "*", 0, 0.15, json!({"kind": "drop"}));
     }
@@ -148,7 +152,7 @@ pub(super) fn transfers(w: &mut World, s: i64) {
     }
 }
 
-pub(super) fn gaps(w: &mut World, s: i64) {
+pub(super) fn gaps(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         rule(w, "user", "*", 0, 0.3, json!({"kind": "drop"}));
         rule(w, "market", "*", 0, 0.02, json!({"kind": "drop"}));
@@ -157,7 +161,7 @@ pub(super) fn gaps(w: &mut World, s: i64) {
     }
 }
 
-pub(super) fn stall(w: &mut World, s: i64) {
+pub(super) fn stall(w: &mut dyn Stage, s: i64) {
     match s {
         FROM => {
             w.admin(&json!({"do": "stall", "on": true}));
@@ -171,8 +175,8 @@ pub(super) fn stall(w: &mut World, s: i64) {
     }
 }
 
-pub(super) fn cuts(w: &mut World, s: i64) {
-    match (s % 7, w.net.upto(6)) {
+pub(super) fn cuts(w: &mut dyn Stage, s: i64) {
+    match (s % 7, w.dice(6)) {
         (0, 0) => drop(w.admin(&json!({"do": "close", "code": 1000}))),
         (0, 1) => drop(w.admin(&json!({"do": "close", "code": null}))),
         (0, 2) => drop(w.admin(&json!({"do": "expire_keys"}))),
@@ -181,28 +185,28 @@ pub(super) fn cuts(w: &mut World, s: i64) {
         (0, _) => rule(w, "user", "*", 1, 1.0, json!({"kind": "then_cut"})),
         _ => {}
     }
-    w.net.quality.no_connection = 300;
+    w.quality().no_connection = 300;
     if s == 12 {
         w.admin(&json!({"do": "life", "ms": 9_000}));
     }
 }
 
-pub(super) fn old_snapshots(w: &mut World, s: i64) {
+pub(super) fn old_snapshots(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         w.admin(&json!({"do": "snapshot_age", "ms": 3_000}));
         w.admin(&json!({"do": "invisible", "ms": 4_000}));
-        w.net.quality.lose_reply = 150;
+        w.quality().lose_reply = 150;
     }
 }
 
-pub(super) fn skews(w: &mut World, s: i64) {
+pub(super) fn skews(w: &mut dyn Stage, s: i64) {
     if s % 9 == 0 {
-        let ms = w.net.upto(60_000) as i64 - 30_000;
+        let ms = w.dice(60_000) as i64 - 30_000;
         w.admin(&json!({"do": "skew", "ms": ms}));
     }
 }
 
-pub(super) fn another_instance(w: &mut World, s: i64) {
+pub(super) fn another_instance(w: &mut dyn Stage, s: i64) {
     if s == 20 {
         let kind = "timeInForce=GTC&type=LIMIT&side=BUY";
         let quote = near(w, 0.97);
@@ -211,41 +215,41 @@ pub(super) fn another_instance(w: &mut World, s: i64) {
         let path = w.order_path();
         let (status, body) = w.signed("POST", path, &query);
         assert_eq!(status, 200, "{body}");
-        w.strangers += 1;
+        w.notes().strangers += 1;
     }
 }
 
 /// A price at this share of the best bid, on a coarse grid.
-fn near(w: &mut World, share: f64) -> String {
+fn near(w: &mut dyn Stage, share: f64) -> String {
     let path = if w.is_usdm() { "/fapi/v1/ticker/bookTicker" } else { "/api/v3/ticker/bookTicker" };
     let (_, row) = w.signed("GET", path, "symbol=BTCUSDT");
     let bid: f64 = row["bidPrice"].as_str().and_then(|p| p.parse().ok()).unwrap_or(60_000.0);
     format!("{:.0}", (bid * share / 10.0).round() * 10.0)
 }
 
-pub(super) fn manual(w: &mut World, s: i64) {
+pub(super) fn manual(w: &mut dyn Stage, s: i64) {
     let account = w.account();
     let symbol = w.symbol();
     if s % 6 == 0 {
         let side = if s % 12 == 0 { "BUY" } else { "SELL" };
         let mut deed = json!({"do": "foreign", "account": account, "symbol": symbol, "side": side, "quantity": "0.01"});
-        if w.net.upto(2) == 0 {
+        if w.dice(2) == 0 {
             let share = if side == "BUY" { 0.99 } else { 1.01 };
             deed["price"] = json!(near(w, share));
         }
         if w.try_admin(&deed) {
-            w.strangers += 1;
+            w.notes().strangers += 1;
         }
     }
     if s % 10 == 0 {
         w.try_admin(&json!({"do": "cancel", "account": account, "order_id": null}));
     }
-    if s == FROM && w.setup.seed.is_multiple_of(2) {
+    if s == FROM && w.seed().is_multiple_of(2) {
         rule(w, "user", "*", 0, 0.2, json!({"kind": "drop"}));
     }
 }
 
-pub(super) fn blind(w: &mut World, s: i64) {
+pub(super) fn blind(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let lists: &[&str] = if w.is_usdm() {
             &["GET /fapi/v2/positionRisk", "GET /fapi/v1/openOrders", "GET /fapi/v3/balance"]
@@ -267,7 +271,7 @@ pub(super) fn blind(w: &mut World, s: i64) {
     }
 }
 
-pub(super) fn other_rules(w: &mut World, s: i64) {
+pub(super) fn other_rules(w: &mut dyn Stage, s: i64) {
     let symbol = w.symbol();
     let change = match s {
         10 => json!({"filter": {"filterType": "LOT_SIZE", "stepSize": "0.00500000", "minQty": "0.00500000"}}),
@@ -279,7 +283,7 @@ pub(super) fn other_rules(w: &mut World, s: i64) {
     w.try_admin(&json!({"do": "symbol", "symbol": symbol, "change": change}));
 }
 
-pub(super) fn funding_and_adl(w: &mut World, s: i64) {
+pub(super) fn funding_and_adl(w: &mut dyn Stage, s: i64) {
     let (account, symbol) = (w.account(), w.symbol());
     match s % 11 {
         0 => {
@@ -287,28 +291,30 @@ pub(super) fn funding_and_adl(w: &mut World, s: i64) {
         }
         4 => {
             let deed = json!({"do": "adl", "account": account, "symbol": symbol, "quantity": "0.002"});
-            w.strangers += u64::from(w.try_admin(&deed));
+            let done = w.try_admin(&deed);
+            w.notes().strangers += u64::from(done);
         }
         _ => {}
     }
-    if s == 36 && w.setup.seed.is_multiple_of(3) {
-        w.strangers += u64::from(w.try_admin(&json!({"do": "liquidate", "account": account})));
+    if s == 36 && w.seed().is_multiple_of(3) {
+        let done = w.try_admin(&json!({"do": "liquidate", "account": account}));
+        w.notes().strangers += u64::from(done);
     }
-    if s == FROM && w.setup.seed.is_multiple_of(2) {
+    if s == FROM && w.seed().is_multiple_of(2) {
         rule(w, "user", "*", 0, 0.2, json!({"kind": "drop"}));
     }
 }
 
-pub(super) fn restarts(w: &mut World, s: i64) {
+pub(super) fn restarts(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let post = orders_too(w, "POST");
         rule(w, "request", &post, 0, 0.2, json!({"kind": "reply_lost"}));
-        w.net.quality =
+        *w.quality() =
             crate::net::Quality { lose_request: 30, lose_reply: 30, slow: 100, slow_ms: 2_000, no_connection: 100 };
     }
     if s % 11 == 0 {
         // Anywhere within the second.
-        let ms = w.net.upto(900) as i64;
+        let ms = w.dice(900) as i64;
         w.run_for(Nanos::from_millis(ms));
         w.restart();
     }

@@ -1,5 +1,5 @@
-//! The driver as it runs, gateway thread and all, against the twin's server over real sockets: data flows, an order lives
-//! and dies, and both come back after cut connections, a ban and the end of a connection's day.
+//! A session's story over real sockets in real time: data flows, an order lives and dies, and both come back after cut
+//! connections, a ban and the end of a connection's day. Never: a kernel; the events themselves are looked at.
 
 use ctos_conformance::engine::{ACCOUNT, TAG};
 use ctos_driver_binance::desk_words::{BinanceDesk, BinanceDeskConfig};
