@@ -71,7 +71,7 @@ impl Cell {
     /// A rest too small for the venue is not ordered: an opening with such a rest counts as done, and what a closing
     /// leaves stays in `held` and goes out with the next closing.
     ///
-    /// `full` is what [`Cell::full`] gives: it stays the same for the life of the cell.
+    /// `full` is what [`Cell::full`] gives: it stays the same until the venue changes its rules.
     pub fn plan(&mut self, instrument: &Instrument, full: Option<Qty>) -> Option<Qty> {
         let back = self.opens.opposite();
         let takes = |side: Side, q: Qty| instrument.check(Some(self.level_of(side)), q).is_ok();

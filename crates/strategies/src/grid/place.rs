@@ -137,8 +137,9 @@ impl Grid {
             return;
         }
         let instrument = ctx.instrument(self.id()).clone();
-        if self.sizes.full.len() != self.s.cells.len() {
+        if !self.sizes.fit(&instrument, &self.s.cells) {
             self.sizes = Sizes::of(&instrument, &self.settings, &self.s.cells);
+            self.blocked.clear();
         }
         let mut plans = Vec::with_capacity(ready.len());
         for at in ready {

@@ -3,16 +3,18 @@
 
 use super::cell::Cell;
 use super::settings::Settings;
-use ctos_types::{Decimal, Instrument, Price, Qty, Rounding, Side};
+use ctos_types::{Decimal, Instrument, Price, Qty, Rounding, Rules, Side};
 
-/// What follows from the settings and the cells' levels alone, so that it need not be computed on each quote: a grid
-/// that waits for room in its inventory looks at all of its cells whenever the market moves.
+/// What follows from the settings, the venue's rules and the cells' levels alone, so that it need not be computed on each
+/// quote: a grid that waits for room in its inventory looks at all of its cells whenever the market moves.
 #[derive(Debug, Default)]
 pub(super) struct Sizes {
     /// One full order of each cell. As many as cells, or none: not known yet.
     pub full: Vec<Option<Qty>>,
     /// The inventory limit where none is set: two orders for every level of one side.
     pub most: Option<Decimal>,
+    /// The venue's rules that they follow from: a venue changes these without notice.
+    rules: Option<Rules>,
 }
 
 impl Sizes {
@@ -20,7 +22,12 @@ impl Sizes {
         let full: Vec<_> = cells.iter().map(|c| c.full(instrument, settings.amount)).collect();
         let one = full.iter().flatten().max().copied().unwrap_or_default();
         let most = instrument.qty_decimal(one).mul(Decimal::from_int(2 * settings.levels as i64), Rounding::Down).ok();
-        Sizes { full, most }
+        Sizes { full, most, rules: Some(instrument.rules()) }
+    }
+
+    /// Whether they still hold.
+    pub fn fit(&self, instrument: &Instrument, cells: &[Cell]) -> bool {
+        self.full.len() == cells.len() && self.rules == Some(instrument.rules())
     }
 }
 

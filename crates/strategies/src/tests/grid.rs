@@ -23,6 +23,20 @@ fn lays_out_two_orders_a_side_nearest_first() {
 }
 
 #[test]
+fn a_lot_that_the_venue_changes_is_the_lot_of_the_next_order() {
+    let mut rig = small();
+    rig.said();
+    let rules = Rules { lot: Qty(50), min_qty: Qty(50), ..perp().rules() };
+    rig.step(Event::Rules { instrument: InstrumentId(0), rules: &rules });
+    // Down through 99: what was bought by the old lot is sold by the new one, as much of it as there are whole lots.
+    rig.quote(988, 989);
+    assert_eq!(rig.said(), ["sell 1 @ 100"]);
+    // Up through 100: the buy makes it a full order of the new lot again.
+    rig.quote(1001, 1003);
+    assert_eq!(rig.said(), ["buy 0.95 @ 99"]);
+}
+
+#[test]
 fn answers_each_fill_one_level_away() {
     let mut rig = small();
     rig.said();
