@@ -5,7 +5,7 @@ mod binance;
 mod coverage;
 mod pages;
 
-pub use binance::{BinanceHistory, KlineInterval, Market, kline_kind};
+pub use binance::{BinanceHistory, KlineInterval, Market};
 pub use pages::{Cursor, History, Page};
 
 use crate::defect::Defects;

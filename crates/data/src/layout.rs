@@ -198,7 +198,7 @@ impl Catalog {
             let mut reader = PartReader::open(&self.part(series, day))?;
             while let Some(table) = reader.next_table()? {
                 for time in table.column(TS_EVENT).iter().filter(|t| (from..=to).contains(*t)) {
-                    let missing = before.map_or(0, |b| missing_bars(b, *time, interval.as_nanos().0));
+                    let missing = before.map_or(0, |b| missing_bars(b, *time, interval));
                     if missing > 0 {
                         let example = || format!("{series}: {missing} bars before {}", UnixNanos(*time));
                         gaps.add_many(DefectKind::Gap, missing, 0, example);

@@ -174,11 +174,22 @@ mod tests {
 
     #[test]
     fn kinds_read_back() {
-        for text in ["book", "quotes", "trades", "bars_1m", "bars_4h", "funding", "marks", "depth_bands", "instruments"]
-        {
+        for text in [
+            "book",
+            "quotes",
+            "trades",
+            "bars_1m",
+            "bars_4h",
+            "bars_7d",
+            "bars_1mo",
+            "funding",
+            "marks",
+            "depth_bands",
+            "instruments",
+        ] {
             assert_eq!(text.parse::<Kind>().unwrap().to_string(), text);
         }
-        for bad in ["", "bars", "bars_", "bars_1w", "Trades", "klines"] {
+        for bad in ["", "bars", "bars_", "bars_1W", "Trades", "klines"] {
             assert!(bad.parse::<Kind>().unwrap_err().contains("depth_bands"), "{bad}");
         }
     }

@@ -83,7 +83,7 @@ pub fn merge(bars: &[Bar], limit: usize) -> Vec<Bar> {
     let interval = Interval::from_secs(secs).unwrap_or(first.interval);
     let mut merged: Vec<Bar> = Vec::with_capacity(limit);
     for bar in bars {
-        let open_time = bar.open_time.floor(interval.as_nanos());
+        let open_time = interval.floor(bar.open_time);
         match merged.last_mut().filter(|m| m.open_time == open_time) {
             Some(last) => {
                 last.high = last.high.max(bar.high);

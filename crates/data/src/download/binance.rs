@@ -6,7 +6,7 @@ use super::{CatalogError, Wish};
 use crate::layout::Series;
 use crate::number::Number;
 use crate::record::{BarFields, Body, Kind, Record};
-use ctos_driver_binance::client::{Access, Blocking, Client, Direct, Failure};
+use ctos_driver_binance::client::{Access, Blocking, Caller, Client, Direct, Failure};
 use ctos_driver_binance::decode::AggTrade;
 use ctos_driver_binance::market::{AggFrom, FundingPoint, Kline};
 use ctos_driver_binance::profile::{Hosts, Profile};
@@ -35,6 +35,11 @@ impl Market {
         Hosts::test_network(self.profile()).map(|hosts| hosts.rest)
     }
 
+    /// Base address: `base_url`, or the venue's own.
+    pub fn host(self, base_url: Option<&str>) -> String {
+        base_url.map_or_else(|| Hosts::production(self.profile()).rest, |url| url.trim_end_matches('/').into())
+    }
+
     fn profile(self) -> Profile {
         match self {
             Market::Spot => Profile::Spot,
@@ -49,19 +54,6 @@ const USDM_TRADES: Nanos = Nanos::from_secs(48 * 3_600);
 const TRADES_WINDOW: Nanos = Nanos::from_millis(3_599_000);
 const TRADES_PAGE: usize = 1_000;
 const FUNDING_PAGE: usize = 1_000;
-
-/// The kind of bars that klines of this length are.
-///
-/// # Errors
-/// A month has no fixed length, so the catalog has no place for it.
-pub fn kline_kind(interval: KlineInterval) -> Result<Kind, CatalogError> {
-    interval.fixed().map(Kind::Bars).ok_or_else(|| {
-        CatalogError::new(
-            "klines of a month cannot be kept: bars of the catalog have a fixed length",
-            "download 1d or 1w; a backtest makes longer bars of them",
-        )
-    })
-}
 
 /// One series of one instrument.
 #[derive(Debug)]
@@ -79,13 +71,31 @@ fn failed(e: Failure) -> CatalogError {
 }
 
 impl BinanceHistory {
-    /// Reads the instrument from the venue. `base_url`: another host than the venue's own, a twin or a test network.
+    /// Reads the instrument from the venue, over a connection of its own. `base_url`: another host than the venue's own,
+    /// a twin or a test network.
     ///
     /// # Errors
     /// The venue cannot be reached, or does not have the symbol or the kind of data.
     pub fn open(
         market: Market,
         base_url: Option<&str>,
+        symbol: &str,
+        kind: Kind,
+    ) -> Result<BinanceHistory, CatalogError> {
+        let rest = market.host(base_url);
+        let access = Access { rest: rest.clone(), ..Access::public(market.profile()) };
+        let caller = Direct::new(access, Arc::new(LinkTime::start())).map_err(|e| failed(e.into()))?;
+        BinanceHistory::over(Arc::new(caller), market, rest, symbol, kind)
+    }
+
+    /// As [`BinanceHistory::open`], with everything asked through `caller`. `place` is where that leads, for messages.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn over(
+        caller: Arc<dyn Caller>,
+        market: Market,
+        place: String,
         symbol: &str,
         kind: Kind,
     ) -> Result<BinanceHistory, CatalogError> {
@@ -102,15 +112,12 @@ impl BinanceHistory {
                 return Err(CatalogError::new(format!("Binance gives no history of {other}"), hint));
             }
         };
-        let rest = base_url.map_or_else(|| Hosts::production(profile).rest, |url| url.trim_end_matches('/').into());
-        let access = Access { rest: rest.clone(), ..Access::public(profile) };
-        let caller = Direct::new(access, Arc::new(LinkTime::start())).map_err(|e| failed(e.into()))?;
-        let client = Client::new(Arc::new(caller), profile, AccountId(0), false);
+        let client = Client::new(caller, profile, AccountId(0), false);
         let mut client = Blocking::new(client).map_err(failed)?;
         client.load(Some(symbol)).map_err(failed)?;
         let now = client.wait(client.client.venue_time()).map_err(failed)?;
         let instrument = client.client.find(symbol).map_err(failed)?.clone();
-        Ok(BinanceHistory { client, instrument, kind, interval, place: rest, now })
+        Ok(BinanceHistory { client, instrument, kind, interval, place, now })
     }
 
     /// The venue's time when it was opened.
@@ -124,12 +131,7 @@ impl BinanceHistory {
     /// Nothing of it.
     pub fn wish(&self, from: UnixNanos, to: Option<UnixNanos>) -> Result<Wish, CatalogError> {
         let end = match self.kind {
-            Kind::Bars(interval) => {
-                // Weeks begin on Mondays; the other lengths are counted from 1970.
-                let weeks = self.interval == Some(KlineInterval::W1);
-                let offset = Nanos::from_secs(if weeks { 4 * 86_400 } else { 0 });
-                UnixNanos(self.now.0 - offset.0).floor(interval.as_nanos()).after(offset)
-            }
+            Kind::Bars(interval) => interval.floor(self.now),
             _ => self.now,
         };
         let series = Series { symbol: self.instrument.symbol.clone(), kind: self.kind };
@@ -177,7 +179,7 @@ impl BinanceHistory {
         let places = self.instrument.price_decimals;
         let px = |p: ctos_types::Price| self.number("price", Number::new(p.0, places));
         let amount = |d: Decimal| self.number("volume", Number::try_from(d)).map(Some);
-        let interval = k.interval.fixed().unwrap_or(Interval::M1);
+        let interval = k.interval.interval();
         let fields = BarFields {
             interval,
             open: px(k.open)?,
@@ -243,7 +245,7 @@ impl BinanceHistory {
 fn kline_of(profile: Profile, interval: Interval) -> Result<KlineInterval, CatalogError> {
     let found = KlineInterval::of(interval).filter(|k| profile != Profile::UsdM || *k != KlineInterval::S1);
     found.ok_or_else(|| {
-        let hint = "Binance has 1s (spot only) 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w";
+        let hint = "Binance has 1s (spot only) 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M";
         CatalogError::new(format!("binance {profile} has no klines of {interval}"), hint)
     })
 }

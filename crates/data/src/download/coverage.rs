@@ -7,6 +7,7 @@ use crate::layout::{Catalog, Series, day, day_start};
 use crate::part::PartReader;
 use crate::record::Kind;
 use crate::schema::TS_EVENT;
+use ctos_types::UnixNanos;
 
 /// Begins the id of every piece that a download made.
 pub const PREFIX: &str = "dl";
@@ -51,7 +52,7 @@ pub fn covered(catalog: &Catalog, series: &Series, whole: Span) -> Result<Vec<Sp
             Kind::Bars(interval) => {
                 while let Some(table) = reader.next_table()? {
                     let bars = table.column(TS_EVENT).iter();
-                    spans.extend(bars.map(|t| Span { from: *t, to: t.saturating_add(interval.as_nanos().0) }));
+                    spans.extend(bars.map(|t| Span { from: *t, to: interval.end(UnixNanos(*t)).0 }));
                     spans = joined(spans);
                 }
             }

@@ -233,7 +233,7 @@ impl Rows {
         let layout = self.layout;
         let interval = self.interval.unwrap_or(Interval::M1);
         // Bars that an outage cut short close early; one that closes later is of another interval.
-        if closes < at || closes.0 - at.0 >= interval.as_nanos().0 {
+        if closes < at || closes >= interval.end(at) {
             return Err((DefectKind::BadTime, format!("opens {at}, closes {closes} among {interval} bars")).into());
         }
         let mut number = |n: usize, name: &str| fields.number(layout.at(n), name);
@@ -241,7 +241,7 @@ impl Rows {
         if self.data == Data::MarkPriceKlines {
             let mark = Body::Mark { mark: close, index: None, funding_rate: None, next_funding: None };
             // What the mark was when the bar had ended.
-            return Ok((at.after(interval.as_nanos()), mark));
+            return Ok((interval.end(at), mark));
         }
         let volume = Some(number(5, "volume")?);
         let mut extra = |n: usize, name: &str| layout.has(n).then(|| number(n, name)).transpose();

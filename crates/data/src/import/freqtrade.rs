@@ -53,14 +53,11 @@ impl Series {
         };
         let symbol = symbol(path, options, &name)?;
         let interval = match (options.interval, name.interval) {
-            (_, Some(Err(()))) => {
-                return Err(fail("bars of a month have no fixed length".into(), "import shorter ones, such as 1d"));
-            }
-            (Some(stated), Some(Ok(named))) if stated != named => {
+            (Some(stated), Some(named)) if stated != named => {
                 let why = format!("the name says {named} bars and --interval says {stated}");
                 return Err(fail(why, "leave --interval out, or rename the file"));
             }
-            (stated, named) => stated.or(named.and_then(Result::ok)),
+            (stated, named) => stated.or(named),
         };
         if interval.is_none() && candles != Candles::Funding {
             let why = "the name does not tell the bars' length, as BTC_USDT-5m does".into();
@@ -121,7 +118,7 @@ impl Series {
             // What the mark was when the bar had ended.
             Candles::Marks => {
                 let mark = Body::Mark { mark: close, index: None, funding_rate: None, next_funding: None };
-                (at.after(interval.as_nanos()), mark)
+                (interval.end(at), mark)
             }
             Candles::Funding => (at, Body::Funding { rate: open, mark: None }),
         };

@@ -12,7 +12,6 @@ use crate::number::{MAX_DIGITS, Number};
 use crate::record::{BarFields, Body, Kind, LevelFields, Record};
 use crate::schema::{self, NULL, book};
 use cells::{Wrong, gap_row, id_cell, nanos, not_negative, positive, side_cell};
-use ctos_types::time::NANOS_PER_DAY;
 use ctos_types::{Instrument, UnixNanos};
 
 /// What is known of a series while a source is read.
@@ -234,9 +233,7 @@ impl SeriesState {
         row[7] = self.optional(7, bar.quote_volume, record.place, defects);
         row[8] = bar.trades.and_then(|n| i64::try_from(n).ok()).unwrap_or(NULL);
         row[9] = self.optional(9, bar.taker_buy_volume, record.place, defects);
-        // Weeks begin on Mondays, and 1970 did not.
-        let offset = if bar.interval.secs() == 7 * 86_400 { 4 * NANOS_PER_DAY } else { 0 };
-        if (row[0] - offset).rem_euclid(bar.interval.as_nanos().0) != 0 {
+        if bar.interval.floor(UnixNanos(row[0])).0 != row[0] {
             let example = || format!("{} in a series of {} bars", UnixNanos(row[0]), bar.interval);
             defects.add(DefectKind::OffGridTime, record.place, example);
         }

@@ -3,7 +3,7 @@
 
 use super::LoadedSeries;
 use super::convert::Converter;
-use super::reach::known_after;
+use super::reach::known_at;
 use crate::error::CatalogError;
 use crate::ingest::missing_bars;
 use crate::layout::{Catalog, Series};
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn known_at(&self) -> i64 {
-        self.table.time(self.row).saturating_add(known_after(self.series.kind))
+        known_at(self.series.kind, self.table.time(self.row))
     }
 
     /// Puts the row in front on the tape. Whether it made an event: the levels of a book update make one together.
@@ -95,7 +95,7 @@ impl<'a> Cursor<'a> {
         if let Kind::Bars(interval) = self.series.kind
             && self.count > 0
         {
-            self.missing += missing_bars(self.to, time, interval.as_nanos().0);
+            self.missing += missing_bars(self.to, time, interval);
         }
         (self.count, self.to) = (self.count + 1, time);
         self.converter.push(&self.table, self.row, UnixNanos(self.time), tape)

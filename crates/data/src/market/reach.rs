@@ -39,11 +39,20 @@ impl Survey {
     }
 }
 
-/// How long after its time a row becomes known.
-pub(super) fn known_after(kind: Kind) -> i64 {
+/// When a row of this time becomes known.
+pub(super) fn known_at(kind: Kind, time: i64) -> i64 {
     match kind {
-        Kind::Bars(interval) => interval.as_nanos().0,
-        _ => 0,
+        Kind::Bars(interval) => interval.end(UnixNanos(time)).0,
+        _ => time,
+    }
+}
+
+/// The earliest time of a row that becomes known at `at` or later.
+fn first_known(kind: Kind, at: i64) -> i64 {
+    match kind {
+        Kind::Bars(interval) if interval.months().is_some() => interval.floor(UnixNanos(at.saturating_sub(1))).0,
+        Kind::Bars(interval) => at.saturating_sub(interval.as_nanos().0),
+        _ => at,
     }
 }
 
@@ -71,7 +80,7 @@ pub fn survey(dir: &Path, selection: &Selection) -> Result<Survey, CatalogError>
             continue;
         }
         digest.update(digest_line(&series, &digests));
-        let known = |time: i64| UnixNanos(time.saturating_add(known_after(series.kind)));
+        let known = |time: i64| UnixNanos(known_at(series.kind, time));
         extents.push(Extent { first: known(first), last: known(last), series });
     }
     digest.update(digest_range(&Selection::default()));
@@ -107,7 +116,7 @@ pub fn narrow(
         for series in &chosen {
             let own = match series.kind {
                 Kind::Book => last_snapshot(&catalog, series, begin.0)?.unwrap_or(begin.0) - OVERTAKEN,
-                Kind::Bars(_) => begin.0.saturating_sub(known_after(series.kind)),
+                Kind::Bars(_) => first_known(series.kind, begin.0),
                 _ => begin.0.saturating_sub(OVERTAKEN),
             };
             from = from.min(own);
@@ -119,9 +128,8 @@ pub fn narrow(
         let end = UnixNanos(end.0.saturating_add(if bars_only { 0 } else { OVERTAKEN }));
         let mut next: Option<(i64, i64)> = None;
         for series in &chosen {
-            let after = known_after(series.kind);
-            if let Some(time) = first_row(&catalog, series, end.0.saturating_sub(after))? {
-                let own = (time.saturating_add(after), time);
+            if let Some(time) = first_row(&catalog, series, first_known(series.kind, end.0))? {
+                let own = (known_at(series.kind, time), time);
                 next = Some(next.map_or(own, |n| n.min(own)));
             }
         }

@@ -133,7 +133,7 @@ fn market(w: &mut Writer<'_>, data: &MarketData<'_>) {
             bids.iter().chain(*asks).for_each(|l| w.level(l));
         }
         MarketData::Bar(b) => {
-            w.uint(u64::from(b.interval.secs()));
+            w.uint(u64::from(b.interval.code()));
             w.time(b.open_time);
             [b.open, b.high, b.low, b.close].into_iter().for_each(|px| w.price(px));
             w.qty(b.volume);
@@ -202,9 +202,9 @@ fn read_levels(r: &mut Reader<'_>, levels: &mut Vec<ctos_types::Level>) -> Resul
 }
 
 fn read_bar(r: &mut Reader<'_>) -> Result<Bar> {
-    let secs = u32::try_from(r.uint("interval")?).ok().and_then(Interval::from_secs);
+    let interval = u32::try_from(r.uint("interval")?).ok().and_then(Interval::from_code);
     Ok(Bar {
-        interval: secs.ok_or(CodecError::OutOfRange("interval"))?,
+        interval: interval.ok_or(CodecError::OutOfRange("interval"))?,
         open_time: r.time()?,
         open: r.price()?,
         high: r.price()?,

@@ -139,7 +139,7 @@ pub fn write(
         MarketData::Bar(bar) => {
             let interval = place_of(bar.interval, intervals);
             let parts = (gap(bar.high, bar.open), gap(bar.open, bar.low), gap(bar.close, bar.low));
-            let told = open_time(event, bar.interval) == bar.open_time;
+            let told = bar.interval.start(event) == bar.open_time;
             match parts {
                 (Some(up), Some(down), Some(close)) if told && interval < SHORT_INTERVALS => {
                     let rest = [word(bar.open.0), halves(up, down), word(bar.volume.0)];
@@ -178,10 +178,6 @@ fn place_of(interval: Interval, intervals: &mut Vec<Interval>) -> usize {
         intervals.push(interval);
         intervals.len() - 1
     })
-}
-
-fn open_time(close: UnixNanos, interval: Interval) -> UnixNanos {
-    UnixNanos(close.0.wrapping_sub(interval.as_nanos().0))
 }
 
 fn small(n: Decimal) -> Option<i64> {
@@ -282,7 +278,7 @@ pub fn read(words: &[u64], intervals: &[Interval], out: &mut EventBuf) -> usize 
             let low_px = open.wrapping_sub(i64::from(low(reach)));
             let bar = Bar {
                 interval,
-                open_time: open_time(ts_event, interval),
+                open_time: interval.start(ts_event),
                 open: Price(open),
                 high: Price(above(open, high(reach))),
                 low: Price(low_px),
@@ -295,7 +291,7 @@ pub fn read(words: &[u64], intervals: &[Interval], out: &mut EventBuf) -> usize 
         BAR_LONG => {
             let [_, _, _, open, high, low, close, volume] = (*fixed(words)).map(number);
             let interval = intervals[aux as usize];
-            let open_time = if flag { UnixNanos(number(words[8])) } else { open_time(ts_event, interval) };
+            let open_time = if flag { UnixNanos(number(words[8])) } else { interval.start(ts_event) };
             let [open, high, low, close] = [open, high, low, close].map(Price);
             let bar = Bar { interval, open_time, open, high, low, close, volume: Qty(volume) };
             out.kind = EventKind::Bar { instrument, ts_event, bar };

@@ -79,7 +79,7 @@ impl Lives {
             _ => return,
         };
         let (first, last) = match extent.series.kind {
-            Kind::Bars(interval) => (UnixNanos(extent.first.0.saturating_sub(interval.as_nanos().0)), extent.last),
+            Kind::Bars(interval) => (interval.start(extent.first), extent.last),
             _ => (extent.first, extent.last),
         };
         let life = self.of(id, Life { first, last, quiet });

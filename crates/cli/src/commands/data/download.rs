@@ -7,7 +7,7 @@ use crate::args::Global;
 use crate::error::CliError;
 use crate::out;
 use clap::{Args, ValueEnum};
-use ctos_data::download::{BinanceHistory, Job, KlineInterval, Market, Progress, download, kline_kind};
+use ctos_data::download::{BinanceHistory, Job, KlineInterval, Market, Progress, download};
 use ctos_data::{Catalog, Kind};
 use ctos_types::UnixNanos;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub struct DownloadArgs {
     /// What to fetch
     #[arg(long, value_name = "DATA", default_value = "klines")]
     pub data: DataWord,
-    /// Length of the bars: 1s (spot) 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w
+    /// Length of the bars: 1s (spot) 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M (a month)
     #[arg(long, value_name = "INTERVAL", default_value = "1m")]
     pub interval: KlineInterval,
     /// From this time on: 2024-08-08, 2024-08-08T12:00:00Z, or a count since 1970
@@ -68,7 +68,7 @@ pub struct DownloadArgs {
 pub(super) fn run(global: &Global, dir: &Path, args: &DownloadArgs) -> Result<(), CliError> {
     let Venue::Binance = args.venue;
     let kind = match args.data {
-        DataWord::Klines => kline_kind(args.interval).map_err(user)?,
+        DataWord::Klines => Kind::Bars(args.interval.interval()),
         DataWord::Trades => Kind::Trades,
         DataWord::Funding => Kind::Funding,
     };

@@ -5,7 +5,8 @@ use super::name::{self, ArchiveName, Data, Market};
 use crate::import::columns::Layout;
 use crate::import::fields::{Fields, Unit};
 use crate::import::{ImportError, ImportOptions};
-use ctos_types::{Interval, Symbol};
+use ctos_types::time::NANOS_PER_DAY;
+use ctos_types::{Interval, Nanos, Symbol};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
@@ -98,10 +99,7 @@ pub(super) fn interval(
     layout: &Layout,
     row: Option<&Fields<'_>>,
 ) -> Result<Interval, ImportError> {
-    if name.interval == Some(Err(())) {
-        return Err(ImportError::new(path, 0, "bars of a month have no fixed length", "import the 1d archive instead"));
-    }
-    let named = name.interval.and_then(Result::ok);
+    let named = name.interval;
     if let (Some(stated), Some(named)) = (options.interval, named)
         && stated != named
     {
@@ -111,6 +109,9 @@ pub(super) fn interval(
     let length = row.and_then(|row| {
         let (opens, closes) = (row.stamp(layout.at(0), "").ok()?, row.stamp(layout.at(6), "").ok()?);
         let nanos = (closes.at.0 - opens.at.0).checked_add(closes.unit.nanos())?;
+        if nanos >= 28 * NANOS_PER_DAY && Interval::MONTH.end(opens.at) == opens.at.after(Nanos(nanos)) {
+            return Some(Interval::MONTH);
+        }
         let secs = u32::try_from(nanos / 1_000_000_000).ok().filter(|_| nanos % 1_000_000_000 == 0)?;
         Interval::from_secs(secs)
     });

@@ -51,8 +51,8 @@ pub(super) struct ArchiveName {
     /// As Binance writes it: `BTCUSDT`, `BTCUSD_PERP`, `BTCUSDT_240628`.
     pub symbol: Option<String>,
     pub data: Option<Data>,
-    /// The name is of bars of this length; `Err` for the month, which has none.
-    pub interval: Option<Result<Interval, ()>>,
+    /// The name is of bars of this length.
+    pub interval: Option<Interval>,
     pub market: Option<Market>,
     /// The archive is of a kind that is not read.
     pub unread: Option<&'static str>,
@@ -122,17 +122,12 @@ const LENGTHS: [&str; 14] = ["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "
 
 /// Whether there are klines of this length.
 pub(super) fn is_kline_interval(interval: Interval) -> bool {
-    LENGTHS.contains(&&*interval.to_string()) || interval.secs() == 7 * 86_400
+    LENGTHS.contains(&&*interval.to_string()) || [Interval::WEEK, Interval::MONTH].contains(&interval)
 }
 
-/// Binance's intervals, with `1w` and, as no length, `1mo`.
-fn kline_interval(word: &str) -> Option<Result<Interval, ()>> {
-    match word {
-        "1mo" | "1M" => Some(Err(())),
-        "1w" => Interval::from_secs(7 * 86_400).map(Ok),
-        word if LENGTHS.contains(&word) => word.parse().ok().map(Ok),
-        _ => None,
-    }
+/// Binance's intervals. The archive writes the month `1mo`, the venue `1M`.
+fn kline_interval(word: &str) -> Option<Interval> {
+    if LENGTHS.contains(&word) || ["1w", "1mo", "1M"].contains(&word) { word.parse().ok() } else { None }
 }
 
 /// The unified symbol of `symbol` on `market`; `None` where its quote currency is not known.
@@ -177,7 +172,7 @@ mod tests {
     #[track_caller]
     fn check(path: &str, want: &str) {
         let n = parse(Path::new(path));
-        let interval = n.interval.map(|i| i.map_or("month".to_string(), |i| i.to_string()));
+        let interval = n.interval.map(|i| i.to_string());
         let parts = [
             n.market.map(|m| format!("{m:?}")),
             n.data.map(|d| format!("{d:?}")),
@@ -194,7 +189,7 @@ mod tests {
         check("BTCUSDT-1m-2024-01.csv", "Klines BTCUSDT 1m");
         check("um/BTCUSDT-1w.csv.gz", "Um Klines BTCUSDT 7d");
         check("futures/um/monthly/markPriceKlines/BTCUSDT/1h/BTCUSDT-1h-2024-01.zip", "Um MarkPriceKlines BTCUSDT 1h");
-        check("futures/cm/daily/klines/BTCUSD_PERP/1mo/BTCUSD_PERP-1mo-2024-01.zip", "Cm Klines BTCUSD_PERP month");
+        check("futures/cm/daily/klines/BTCUSD_PERP/1mo/BTCUSD_PERP-1mo-2024-01.zip", "Cm Klines BTCUSD_PERP 1mo");
         check("ETHUSDT_240628-aggTrades-2024-06-01.zip", "AggTrades ETHUSDT_240628");
         check("/x/spot/y/trades/LTCBTC-trades-2024-06-01.zip", "Trades LTCBTC");
         check("1000SHIBUSDT-bookTicker-2023-06-01.csv", "BookTicker 1000SHIBUSDT");

@@ -122,8 +122,16 @@ fn the_interval_comes_from_name_flag_or_first_bar() {
         "BTCUSDT-1mo-2024-01.csv",
         hour,
         &perp(ImportOptions::default()),
-        &["error: bars of a month have no fixed length | hint: import the 1d archive instead"],
+        &[
+            "error: the first bar is one of 1h, not of 1mo | hint: check the file's name, and --interval if it was given",
+        ],
     );
+    // A leap year's February, with its name and without.
+    let february = "1706745600000,1,1,1,1,1,1709251199999,1,1,1,1,0\n";
+    let month = "1: binance:BTC-USDT-PERP@2024-02-01T00:00:00Z 1mo bar 1 1 1 1 v=1 q=1 n=1 t=1";
+    for name in ["BTCUSDT-1mo-2024-02.csv", "bars.csv"] {
+        check_with(name, february, &perp(ImportOptions::default()), &[month]);
+    }
     // An outage cut the second bar short; the third is of another interval.
     let rows = format!(
         "{hour}1704070800000,1,1,1,1,1,1704071000000,1,1,1,1,0\n1704074400000,1,1,1,1,1,1704088799999,1,1,1,1,0\n"

@@ -29,8 +29,7 @@ impl Candles {
 pub(super) struct DataName {
     /// Unified symbol without its venue: `BTC-USDT`, `BTC-USDT-PERP`.
     pub pair: Option<String>,
-    /// `Err` for the month, which has no length.
-    pub interval: Option<Result<Interval, ()>>,
+    pub interval: Option<Interval>,
     pub candles: Candles,
     pub venue: Option<String>,
     /// The file is of a kind that is not read.
@@ -114,18 +113,9 @@ fn unified(pair: &str, date: Option<&str>) -> Option<String> {
     }
 }
 
-fn interval(word: &str) -> Option<Result<Interval, ()>> {
-    match word {
-        // File systems that fold case made freqtrade write the month with an o.
-        "1M" | "1Mo" => Some(Err(())),
-        _ => match word.strip_suffix('w') {
-            Some(weeks) => {
-                let weeks: u32 = weeks.parse().ok()?;
-                weeks.checked_mul(7 * 86_400).and_then(Interval::from_secs).map(Ok)
-            }
-            None => word.parse().ok().map(Ok),
-        },
-    }
+fn interval(word: &str) -> Option<Interval> {
+    // File systems that fold case made freqtrade write the month with an o.
+    if word == "1Mo" { Some(Interval::MONTH) } else { word.parse().ok() }
 }
 
 #[cfg(test)]
@@ -136,7 +126,7 @@ mod tests {
     #[track_caller]
     fn check(path: &str, want: &str) {
         let n = parse(Path::new(path));
-        let interval = n.interval.map(|i| i.map_or("month".to_string(), |i| i.to_string()));
+        let interval = n.interval.map(|i| i.to_string());
         let candles = n.pair.is_some().then(|| format!("{:?}", n.candles));
         let parts = [n.venue, n.pair, interval, candles, n.unread.map(|u| format!("not {u}"))];
         assert_eq!(parts.into_iter().flatten().collect::<Vec<_>>().join(" "), want, "{path}");
@@ -150,7 +140,7 @@ mod tests {
         check("okx/futures/BTC_USDT_USDT-8h-funding_rate.feather", "okx BTC-USDT-PERP 8h Funding");
         check("okx/futures/BTC_USD_BTC-240628-1d-futures.json", "okx BTC-USD-20240628 1d Prices");
         check("1000SHIB_USDT-1w.json.gz", "1000SHIB-USDT 7d Prices");
-        check("BTC_USDT-1Mo.json", "BTC-USDT month Prices");
+        check("BTC_USDT-1Mo.json", "BTC-USDT 1mo Prices");
         check("BTC_USDT-trades.feather", "BTC-USDT Prices not trades");
         check("BTC_USDT_USDT-1h-premiumIndex.feather", "BTC-USDT-PERP 1h Prices not premiumIndex");
         for other in [

@@ -240,7 +240,6 @@ fn files_that_are_of_no_use_say_why() {
             "the name does not tell the pair, as BTC_USDT-5m does",
             "state it, for example --symbol binance:BTC-USDT",
         ),
-        ("okx/BTC_USDT-1Mo.json", "bars of a month have no fixed length", "import shorter ones, such as 1d"),
     ] {
         json(name, row, &[&format!("error: {why} | hint: {hint}")]);
     }

@@ -6,7 +6,7 @@ use crate::defect::{DefectKind, Defects};
 use crate::number::Number;
 use crate::record::{Body, Record};
 use crate::schema::{self, NULL};
-use ctos_types::UnixNanos;
+use ctos_types::{Interval, UnixNanos};
 
 impl SeriesState {
     pub(super) fn grid_check(&self, place: u64, out: &Checked, defects: &mut Defects) {
@@ -36,7 +36,7 @@ impl SeriesState {
         }
         match &record.body {
             Body::Bar(bar) if self.last_time != i64::MIN => {
-                let missing = missing_bars(self.last_time, time, bar.interval.as_nanos().0);
+                let missing = missing_bars(self.last_time, time, bar.interval);
                 if missing > 0 {
                     let example = || format!("{}: {missing} bars before {}", self.series, UnixNanos(time));
                     self.gaps.add_many(DefectKind::Gap, missing, record.place, example);
@@ -57,8 +57,8 @@ impl SeriesState {
 }
 
 /// Whole bars that lie between two open times.
-pub fn missing_bars(before: i64, after: i64, interval: i64) -> u64 {
-    u64::try_from((after - before) / interval - 1).unwrap_or(0)
+pub fn missing_bars(before: i64, after: i64, interval: Interval) -> u64 {
+    u64::try_from(interval.count(UnixNanos(before), UnixNanos(after)) - 1).unwrap_or(0)
 }
 
 /// Whether `mantissa * 10^-scale` is a multiple of `step * 10^-places`.

@@ -1,10 +1,9 @@
 //! Klines: the venue's bars, of every interval it has.
-//! Never: a month as a number of seconds.
+//! Never: an open one as a bar.
 
 use crate::decode::DecodeError;
 use crate::fields::Row;
 use crate::symbols::Grid;
-use ctos_types::time::civil_from_days;
 use ctos_types::{Bar, Decimal, InstrumentId, Interval, Nanos, Price, Qty, UnixNanos};
 use serde_json::Value;
 use std::fmt;
@@ -62,8 +61,8 @@ impl KlineInterval {
         }
     }
 
-    /// Its fixed length; `None` for a month.
-    pub fn fixed(self) -> Option<Interval> {
+    /// Its length. Weeks begin on Mondays, a month is one of the calendar.
+    pub fn interval(self) -> Interval {
         use KlineInterval::*;
         let secs = match self {
             S1 => 1,
@@ -81,26 +80,19 @@ impl KlineInterval {
             D1 => 86_400,
             D3 => 259_200,
             W1 => 604_800,
-            Mo1 => return None,
+            Mo1 => return Interval::MONTH,
         };
-        Interval::from_secs(secs)
+        Interval::from_secs(secs).unwrap_or(Interval::M1)
     }
 
     /// The interval of this length. `None` for lengths that the venue does not have.
     pub fn of(interval: Interval) -> Option<KlineInterval> {
-        KlineInterval::ALL.into_iter().find(|k| k.fixed() == Some(interval))
+        KlineInterval::ALL.into_iter().find(|k| k.interval() == interval)
     }
 
     /// When the kline that opens at `open` ends: the next one opens then.
     pub fn end(self, open: UnixNanos) -> UnixNanos {
-        match self.fixed() {
-            Some(interval) => open.after(interval.as_nanos()),
-            None => {
-                let (y, m, _) = civil_from_days(open.day());
-                let (y, m) = if m == 12 { (y + 1, 1) } else { (y, m + 1) };
-                UnixNanos::from_civil(y, m, 1, 0, 0, 0, 0).unwrap_or(UnixNanos::MAX)
-            }
-        }
+        self.interval().end(open)
     }
 }
 
@@ -145,12 +137,12 @@ pub struct Kline {
 }
 
 impl Kline {
-    /// As a bar; `None` while it is open, for a month, and for volumes beyond the grid.
+    /// As a bar; `None` while it is open, and for volumes beyond the grid.
     pub fn bar(&self, qty_decimals: u8) -> Option<Bar> {
         let volume = self.volume.to_mantissa(qty_decimals).ok().map(Qty)?;
         let Kline { open_time, open, high, low, close, .. } = *self;
-        let interval = self.interval.fixed().filter(|_| self.closed)?;
-        Some(Bar { interval, open_time, open, high, low, close, volume })
+        let interval = self.interval.interval();
+        self.closed.then_some(Bar { interval, open_time, open, high, low, close, volume })
     }
 
     /// From the stream's `k`.
