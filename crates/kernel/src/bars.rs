@@ -40,7 +40,7 @@ impl BarBuilder {
 
     /// Takes in a trade; returns the bar that it closed, if any.
     pub fn on_trade(&mut self, ts_event: UnixNanos, price: Price, qty: Qty) -> Option<Bar> {
-        let open_time = ts_event.floor(self.interval.as_nanos());
+        let open_time = self.interval.floor(ts_event);
         let point =
             Bar { interval: self.interval, open_time, open: price, high: price, low: price, close: price, volume: qty };
         self.merge(point)
@@ -48,7 +48,7 @@ impl BarBuilder {
 
     /// Takes in a closed bar of a finer interval; returns the bar that is complete with it or was closed by it.
     pub fn on_bar(&mut self, finer: &Bar) -> Option<Bar> {
-        let open_time = finer.open_time.floor(self.interval.as_nanos());
+        let open_time = self.interval.floor(finer.open_time);
         let closed = self.merge(Bar { interval: self.interval, open_time, ..*finer });
         if closed.is_some() {
             return closed;

@@ -112,7 +112,7 @@ pub(crate) struct Core {
     pub limits: Vec<Limits>,
     pub tag: InstanceTag,
     pub s: State,
-    pub out: Output,
+    pub out: Box<Output>,
     pub closed_bars: Vec<(InstrumentId, usize, Bar)>,
     /// By account, from the last sample of its equity.
     pub worths: Vec<Worth>,
@@ -127,8 +127,6 @@ pub(crate) struct Core {
     pub plots: bool,
     /// What became of the last order that a person gave. Not part of the state: it is for the asker.
     pub answer: Option<crate::operator::Answer>,
-    /// Whether samples of equity, balances and positions are told. No part of the state either.
-    pub followed: bool,
 }
 
 impl Core {
@@ -168,7 +166,7 @@ impl Core {
             denied: 0,
         };
         let intents = vec![(0, 0); limits.len()];
-        let out = Output::default();
+        let out = Box::default();
         let closed_bars = Vec::new();
         let (worths, spare) = (vec![Worth::default(); accounts.len()], Vec::new());
         Core {
@@ -185,12 +183,18 @@ impl Core {
             rate_sources,
             plots: false,
             answer: None,
-            followed: true,
         }
     }
 
     pub fn audit(&mut self, audit: Audit) {
         self.out.audits.push(audit);
+    }
+
+    /// [`Core::audit`] where it happens all the time: made where it is to be. One that is made elsewhere and moved costs
+    /// more than the sample of equity that it tells of.
+    #[inline(always)]
+    pub fn tell(&mut self, audit: impl FnOnce() -> Audit) {
+        self.out.audits.extend(std::iter::once_with(audit));
     }
 
     /// A copy of an order for those who are told of it, from a stock of used ones.
@@ -207,7 +211,15 @@ impl Core {
 
     /// Takes back what was told of a step.
     pub fn take_back(&mut self, audits: &mut Vec<Audit>) {
-        while let Some(audit) = audits.pop() {
+        // Only an order's box is worth keeping; whatever else there is need not be moved to be forgotten.
+        if audits.iter().any(|audit| matches!(audit, Audit::Order { .. })) {
+            self.unbox_all(audits);
+        }
+        audits.clear();
+    }
+
+    fn unbox_all(&mut self, audits: &mut Vec<Audit>) {
+        for audit in audits.drain(..) {
             if let Audit::Order { order, .. } = audit {
                 self.unboxed(order);
             }
@@ -302,9 +314,9 @@ impl Core {
             self.book_fill(report, strategy, &fill);
         }
         if let (Some(order), Some(change)) = (outcome.order.and_then(|id| self.s.orders.get(id)), outcome.change) {
-            self.out.audits.push(Audit::Order { order: Core::told(&mut self.spare, order), change });
-            let order = Core::told(&mut self.spare, order);
-            self.s.notices.push_back(Notice { strategy, order, change, fill: outcome.fill });
+            let (order, told) = (Core::told(&mut self.spare, order), Core::told(&mut self.spare, order));
+            self.tell(|| Audit::Order { order, change });
+            self.s.notices.push_back(Notice { strategy, order: told, change, fill: outcome.fill });
         }
     }
 
@@ -313,7 +325,7 @@ impl Core {
         let instrument = self.instruments.get(id);
         let booked = self.s.portfolio.fill(account, strategy, instrument, fill);
         let Some(realized) = self.money(booked) else { return };
-        self.audit(Audit::Fill { account, strategy, instrument: id, order: report.cl_ord_id, fill: *fill, realized });
+        self.tell(|| Audit::Fill { account, strategy, instrument: id, order: report.cl_ord_id, fill: *fill, realized });
         self.position_audit(account, id, fill.leg);
     }
 
@@ -334,9 +346,7 @@ impl Core {
                     self.s.monitor_next = self.s.now;
                     self.wake_at(self.s.now);
                 }
-                if self.followed {
-                    self.audit(Audit::Balance { account, currency, balance });
-                }
+                self.tell(|| Audit::Balance { account, currency, balance });
             }
             // The venue's own position is compared, not believed, by reconciliation outside the kernel.
             AccountEvent::Position { .. } => {}

@@ -26,7 +26,7 @@ impl Core {
             Ok(approved) => {
                 let order = Order::new(order, size, self.s.now).caused_by(self.s.next_input - 1);
                 let told = Core::told(&mut self.spare, &order);
-                self.audit(Audit::Order { order: told, change: OrderChange::Sent });
+                self.tell(|| Audit::Order { order: told, change: OrderChange::Sent });
                 self.s.orders.insert(order);
                 self.s.traffic[account.0 as usize].ordered(self.s.now);
                 self.send(approved);

@@ -161,9 +161,9 @@ impl Kernel {
     ///
     /// Panics when inputs are out of order: the caller stamps them, so that would be our bug.
     pub fn step(&mut self, input: &Stamped<Event<'_>>, out: &mut Output) {
-        self.give_back(std::mem::take(out));
+        self.empty(out);
         self.step_on(input.seq, input.at, &input.event);
-        *out = self.take_output();
+        std::mem::swap(&mut *self.core.out, out);
     }
 
     /// [`Kernel::step`] for an input whose parts lie apart. What it produces stays inside, and must be taken before the
@@ -205,16 +205,19 @@ impl Kernel {
         !self.core.out.is_empty()
     }
 
-    /// What the last step produced.
-    pub fn take_output(&mut self) -> Output {
-        std::mem::take(&mut self.core.out)
+    /// Puts what the last step produced into `out`, which must be empty and whose storage serves the next step. By its
+    /// pointer: this happens at every step that has something to say.
+    #[inline]
+    pub fn swap_output(&mut self, out: &mut Box<Output>) {
+        debug_assert!(out.is_empty(), "what the step before produced is still there");
+        std::mem::swap(&mut self.core.out, out);
     }
 
-    /// Takes back what was looked at: its storage serves the next step.
-    pub fn give_back(&mut self, mut out: Output) {
+    /// Empties what was looked at, and keeps what the next steps can use of it.
+    #[inline]
+    pub fn empty(&mut self, out: &mut Output) {
         out.commands.clear();
         self.core.take_back(&mut out.audits);
-        self.core.out = out;
     }
 
     // ---- market data
@@ -288,7 +291,7 @@ impl Kernel {
     fn feed_finer(&mut self, id: InstrumentId, at: usize, bar: &Bar) {
         let core = &mut self.core;
         let feed = &mut core.s.bars[id.index()][at];
-        if feed.builder.interval().secs().is_multiple_of(bar.interval.secs()) {
+        if feed.builder.interval().is_made_of(bar.interval) {
             let closed = feed.builder.on_bar(bar);
             self.after_part(id, at, closed);
         } else {
@@ -514,11 +517,6 @@ impl Kernel {
     /// for it. Changes no decision and is in no snapshot.
     pub fn set_plots(&mut self, on: bool) {
         self.core.plots = on;
-    }
-    /// Whether somebody follows the course of the run, as at first. If not, the audit stream has only each account's
-    /// first sample of equity, and neither balances nor positions. Changes no decision and is in no snapshot.
-    pub fn set_followed(&mut self, yes: bool) {
-        self.core.followed = yes;
     }
     pub fn accounts(&self) -> &[AccountSpec] {
         &self.core.accounts

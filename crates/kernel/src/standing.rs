@@ -82,12 +82,9 @@ impl Core {
     }
 
     pub fn position_audit(&mut self, account: AccountId, instrument: InstrumentId, leg: Leg) {
-        if !self.followed {
-            return;
-        }
         let position = self.s.portfolio.position(account, instrument, leg);
         let ledgers = self.s.portfolio.ledgers().filter(|((_, a, i, l), _)| (*a, *i, *l) == (account, instrument, leg));
         let realized = ledgers.map(|(_, l)| l.realized).sum();
-        self.audit(Audit::Position { account, instrument, leg, position, realized });
+        self.tell(|| Audit::Position { account, instrument, leg, position, realized });
     }
 }

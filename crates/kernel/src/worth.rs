@@ -241,13 +241,11 @@ impl Core {
                 }
             };
             let mark = &mut self.s.watermarks[index];
-            let told = self.followed || !mark.set;
             mark.sample(day, equity, unpriced);
             let calm =
                 mark.calm.is_some_and(|c| equity > c.above && c.peak == mark.peak && c.day_start == mark.day_start);
-            if told {
-                self.audit(Audit::Equity { account, currency: self.accounts[index].reporting, equity });
-            }
+            let currency = self.accounts[index].reporting;
+            self.tell(|| Audit::Equity { account, currency, equity });
             if !calm {
                 self.breakers(account, equity);
             }
