@@ -12,7 +12,7 @@ use crate::live::{Gateway, Inlet};
 use crate::stats::Stats;
 use crate::summary::LatencySummary;
 use ctos_driver_paper::PaperDriver;
-use ctos_kernel::{Approved, Audit, Kernel};
+use ctos_kernel::{Approved, Audit, Kernel, Output};
 use ctos_storage::journal::{Journal, JournalError};
 use ctos_storage::snapshot::{Retention, SnapshotError, SnapshotStore};
 use ctos_types::{AccountEvent, Command, Control, Event, EventBuf, Nanos, RejectReason, Stamped, Text, UnixNanos};
@@ -31,22 +31,13 @@ pub trait Observer: Send + Any {
     /// `kernel` is as it stands after the step.
     fn on_step(&mut self, seq: u64, at: UnixNanos, audits: &mut Vec<Audit>, kernel: &Kernel);
 
-    /// Whether it follows the course of the run: equity, balances and positions.
-    fn follows(&self) -> bool {
-        true
-    }
-
     /// The journal behind older snapshots is about to go: what was told so far should not need it any more.
     fn before_retention(&mut self) {}
 }
 
-/// For shards nobody watches.
+/// Is told everything, and keeps nothing of it.
 impl Observer for () {
     fn on_step(&mut self, _: u64, _: UnixNanos, _: &mut Vec<Audit>, _: &Kernel) {}
-
-    fn follows(&self) -> bool {
-        false
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -181,6 +172,8 @@ pub struct Shard {
     observer: Box<dyn Observer>,
     /// The event in work, kept for its storage.
     current: Option<Box<EventBuf>>,
+    /// What the last step produced, kept for its storage.
+    output: Option<Box<Output>>,
     /// Inputs that did not come from the driver and must be stepped before anything else.
     injected: VecDeque<EventBuf>,
     /// Why the journal is no longer written, if it is not.
@@ -209,8 +202,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shard {
-    fn assemble(mut parts: Assembly, stats: Stats, observer: Box<dyn Observer>) -> Shard {
-        parts.kernel.set_followed(observer.follows());
+    fn assemble(parts: Assembly, stats: Stats, observer: Box<dyn Observer>) -> Shard {
         let next = parts.kernel.next_input();
         let disk = parts.durable.map(|Durable { journal, snapshots, sync }| Disk {
             journal: Arc::new(Mutex::new(journal)),
@@ -230,6 +222,7 @@ impl Shard {
             latency: LatencySummary::histogram(),
             observer,
             current: None,
+            output: None,
             injected: VecDeque::new(),
             degraded: None,
         }
@@ -393,7 +386,8 @@ impl Shard {
 
     /// What a step produced goes where it belongs.
     fn hand_on(&mut self, seq: u64, at: UnixNanos) -> Result<(), ShardError> {
-        let mut out = self.kernel.take_output();
+        let mut out = self.output.take().unwrap_or_default();
+        self.kernel.swap_output(&mut out);
         self.stats.on_audits(&out.audits);
         if !out.commands.is_empty() {
             // A journal that fails on the way steps the kernel once more.
@@ -402,7 +396,8 @@ impl Shard {
         if !out.audits.is_empty() {
             self.observer.on_step(seq, at, &mut out.audits, &self.kernel);
         }
-        self.kernel.give_back(out);
+        self.kernel.empty(&mut out);
+        self.output = Some(out);
         Ok(())
     }
 
@@ -531,7 +526,6 @@ impl Shard {
         self.disk.as_ref().map(|disk| &disk.journal)
     }
     pub fn set_observer(&mut self, observer: Box<dyn Observer>) {
-        self.kernel.set_followed(observer.follows());
         self.observer = observer;
     }
     /// Gives back the kernel as it stands, and the observer, for who knows what it is.

@@ -95,19 +95,27 @@ impl Stats {
     pub fn on_audits(&mut self, audits: &[Audit]) {
         for audit in audits {
             match audit {
-                Audit::Order { order, change } => self.on_order(order.status, *change),
-                Audit::Denied { denied, .. } => {
-                    self.orders.denied += 1;
-                    *self.denied_by.entry(denied.gate.to_string()).or_default() += 1;
-                }
-                Audit::Fill { .. } => self.fills += 1,
-                Audit::Equity { account, equity, .. } if self.sampled != Some(account.0) => {
-                    self.sampled = Some(account.0);
-                    self.equity_start.entry(account.0).or_insert(*equity);
-                }
-                Audit::Alarm(_) => self.alarms += 1,
-                _ => {}
+                // What most steps tell, and nothing else.
+                Audit::Equity { account, .. } if self.sampled == Some(account.0) => {}
+                other => self.on_audit(other),
             }
+        }
+    }
+
+    fn on_audit(&mut self, audit: &Audit) {
+        match audit {
+            Audit::Order { order, change } => self.on_order(order.status, *change),
+            Audit::Denied { denied, .. } => {
+                self.orders.denied += 1;
+                *self.denied_by.entry(denied.gate.to_string()).or_default() += 1;
+            }
+            Audit::Fill { .. } => self.fills += 1,
+            Audit::Equity { account, equity, .. } => {
+                self.sampled = Some(account.0);
+                self.equity_start.entry(account.0).or_insert(*equity);
+            }
+            Audit::Alarm(_) => self.alarms += 1,
+            _ => {}
         }
     }
 
