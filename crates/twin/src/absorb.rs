@@ -109,7 +109,7 @@ impl Twin {
             kind: OrderType::Liquidation,
             origin: OrderType::Liquidation.name(),
             tif: Tif::Ioc,
-            client_id: format!("autoclose-{now}{}", self.orders.list.len()),
+            client_id: format!("autoclose-{now}{}", self.orders.list.next()),
             ..blank_order(user, r.instrument, side, now)
         };
         self.orders.enter_foreign(r.venue_order_id, order)
@@ -175,8 +175,7 @@ impl Twin {
             maker: is_maker,
         };
         self.note_income(&trade);
-        let number = self.orders.trades.len();
-        self.orders.trades.push(trade);
+        let number = self.orders.add_trade(trade);
         let o = &mut self.orders.list[n];
         if o.cum.0 == 0 {
             self.limits.filled(user);
@@ -209,7 +208,7 @@ impl Twin {
             let id = self.next_execution();
             let (asset, trade) = (t.fee_asset.clone(), t.id.to_string());
             let line = Income { symbol: symbol.clone(), kind, amount, asset, at_ms: t.at_ms, id, trade };
-            self.users.list[t.user].income.push(line);
+            self.users.list[t.user].note(line);
         }
     }
 
@@ -299,7 +298,7 @@ impl Twin {
                 let symbol = self.symbols.of(instrument).name.clone();
                 let asset = currency.to_string();
                 let line = Income { symbol, kind: "FUNDING_FEE", amount: paid, asset, at_ms, id, trade: String::new() };
-                self.users.list[user].income.push(line);
+                self.users.list[user].note(line);
             }
             AccountEvent::Adjustment { account, currency, amount } => {
                 touched.entry(self.users.of_engine(account)).or_default().moved.push((currency, amount));

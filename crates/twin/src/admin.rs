@@ -227,6 +227,9 @@ impl Twin {
             }
             Deed::Symbol { symbol, change } => {
                 self.symbols.patch(self.product, &symbol, &change)?;
+                if let Ok(id) = self.traded(&symbol) {
+                    self.unveil(id);
+                }
                 if self.product == Product::UsdM {
                     self.publish_contract(&symbol);
                 }

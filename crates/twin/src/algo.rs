@@ -3,6 +3,7 @@
 
 use crate::json::Obj;
 use crate::number::{eight, fixed};
+use crate::numbered::Numbered;
 use crate::orders::{OrderType, Tif};
 use crate::publish::side_name;
 use crate::saved::{Word, word};
@@ -79,9 +80,12 @@ pub(crate) struct Algo {
     pub why: String,
 }
 
+/// Conditional orders that are remembered: when there are more, the oldest that is over is forgotten.
+const KEPT: usize = 20_000;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Algos {
-    pub list: Vec<Algo>,
+    pub list: Numbered<Algo>,
     pub open: BTreeSet<usize>,
     first_id: i64,
 }
@@ -92,16 +96,21 @@ impl Algos {
     }
 
     pub fn enter(&mut self, mut algo: Algo) -> usize {
-        let n = self.list.len();
+        let n = self.list.next();
         algo.id = self.first_id + n as i64;
         self.open.insert(n);
         self.list.push(algo);
+        let over = |a: &Algo| matches!(a.status, "CANCELED" | "FINISHED" | "REJECTED" | "EXPIRED");
+        let oldest = if self.list.len() > KEPT { self.list.numbers().find(|(_, a)| over(a)) } else { None };
+        if let Some(oldest) = oldest.map(|(n, _)| n) {
+            self.list.forget(oldest);
+        }
         n
     }
 
     pub fn find(&self, user: usize, id: Option<i64>, client: Option<&str>) -> Option<usize> {
         let by_id = |a: &Algo| id.map_or_else(|| client == Some(a.client_id.as_str()), |id| a.id == id);
-        self.list.iter().rposition(|a| a.user == user && by_id(a))
+        self.list.numbers().rev().find(|(_, a)| a.user == user && by_id(a)).map(|(n, _)| n)
     }
 }
 
@@ -180,7 +189,10 @@ impl Twin {
 
     /// The order an algo became is over: so is the algo.
     pub(crate) fn on_child_closed(&mut self, child: usize) {
-        let parent = self.algos.list.iter().rposition(|a| a.child == Some(child) && a.status == "TRIGGERED");
+        let parent = {
+            let of = |a: &Algo| a.child == Some(child) && a.status == "TRIGGERED";
+            self.algos.list.numbers().rev().find(|(_, a)| of(a)).map(|(n, _)| n)
+        };
         if let Some(n) = parent {
             self.set_algo(n, "FINISHED");
         }

@@ -138,13 +138,23 @@ pub(crate) fn borrow_repay(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
 }
 
 pub(crate) fn max_borrowable(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    isolated(c)?;
     let (user, asset) = named(t, c)?;
     let most = eight(t.borrowable(user, asset)?);
     Ok(Obj::new().str("amount", &most).str("borrowLimit", &most).done())
 }
 
+/// Isolated margin accounts do not exist here.
+fn isolated(c: &Call) -> Result<(), ApiError> {
+    match c.params.text("isolatedSymbol")? {
+        Some(_) => Err(ApiError::new(-11001, "Isolated margin account does not exist.")),
+        None => Ok(()),
+    }
+}
+
 /// What leaves twice the debts behind.
 pub(crate) fn max_transferable(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    isolated(c)?;
     let (user, asset) = named(t, c)?;
     let free = t.venue.balance(t.users.engine(user), asset).available().max(Decimal::ZERO);
     let (owned, owed) = t.worth_and_debt(user);

@@ -1,10 +1,36 @@
 //! Orders and own trades as the venue remembers them: ids, client ids, states, histories.
 //! Never: matching, wire text.
 
+use crate::config::Product;
+use crate::numbered::Numbered;
 use crate::saved::{Word, pairs, word};
 use ctos_types::{Decimal, InstrumentId, Leg, Price, Qty, Side, VenueOrderId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
+
+/// How long an order without a fill is remembered, and one with fills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    pub idle_ms: i64,
+    pub traded_ms: i64,
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+impl Memory {
+    pub fn of(product: Product) -> Memory {
+        match product {
+            // Closed without a fill, an order goes into the archive.
+            Product::Spot => Memory { idle_ms: 90 * DAY_MS, traded_ms: 3_650 * DAY_MS },
+            Product::UsdM => Memory { idle_ms: 3 * DAY_MS, traded_ms: 90 * DAY_MS },
+        }
+    }
+}
+
+/// More closed orders than this are not remembered, whatever their age: those without a fill go first.
+const CLOSED_KEPT: usize = 100_000;
+/// Trades and amendments.
+const TRADES_KEPT: usize = 200_000;
 
 /// Types of both products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,9 +206,12 @@ pub(crate) struct Amendment {
 /// All orders of a product. An order's number is its place in the list.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Orders {
-    pub list: Vec<Order>,
+    pub list: Numbered<Order>,
     pub open: BTreeSet<usize>,
-    pub trades: Vec<OwnTrade>,
+    /// Closed ones by the time at which they are forgotten.
+    closed: BTreeSet<(i64, usize)>,
+    memory: Memory,
+    pub trades: Numbered<OwnTrade>,
     pub amendments: Vec<Amendment>,
     /// The newest order of each client id.
     #[serde(with = "pairs")]
@@ -197,14 +226,71 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    pub fn new(first_id: i64) -> Orders {
-        Orders { first_id, ..Orders::default() }
+    pub fn new(first_id: i64, memory: Memory) -> Orders {
+        Orders { first_id, memory, ..Orders::default() }
+    }
+
+    /// The venue's id of an order, remembered or not.
+    pub fn id_of(&self, number: usize) -> i64 {
+        self.first_id + number as i64
+    }
+
+    /// Whether such an id was given to an order that is not remembered any more.
+    pub fn is_archived(&self, id: i64) -> bool {
+        let number = id.checked_sub(self.first_id).and_then(|n| usize::try_from(n).ok());
+        number.is_some_and(|n| n < self.list.next() && self.list.get(n).is_none())
+    }
+
+    pub fn add_trade(&mut self, trade: OwnTrade) -> usize {
+        let number = self.trades.push(trade);
+        if self.trades.len() > TRADES_KEPT
+            && let Some((oldest, _)) = self.trades.first()
+        {
+            self.trades.forget(oldest);
+        }
+        number
+    }
+
+    pub fn add_amendment(&mut self, amendment: Amendment) {
+        self.amendments.push(amendment);
+        if self.amendments.len() > TRADES_KEPT {
+            self.amendments.drain(..TRADES_KEPT / 2);
+        }
+    }
+
+    /// Forgets what the venue does not tell of any more. The same at the same time, however often it is done.
+    pub fn forget(&mut self, now_ms: i64) {
+        while let Some((_, number)) = self.closed.first().copied().filter(|(due, _)| *due <= now_ms) {
+            self.drop_closed(number);
+        }
+    }
+
+    fn drop_closed(&mut self, number: usize) {
+        let Some(order) = self.list.forget(number) else { return };
+        self.closed.remove(&(self.due(&order), number));
+        let mut names = vec![order.client_id.clone()];
+        names.extend(order.other_id.clone());
+        for name in names {
+            let key = (order.user, order.instrument, name);
+            if self.by_client.get(&key) == Some(&number) {
+                self.by_client.remove(&key);
+            }
+        }
+        self.by_engine.remove(&order.engine);
+        if order.kind == OrderType::Liquidation {
+            self.foreign.retain(|_, n| *n != number);
+        }
+    }
+
+    fn due(&self, order: &Order) -> i64 {
+        let keep = if order.cum.0 > 0 { self.memory.traded_ms } else { self.memory.idle_ms };
+        order.updated_ms.saturating_add(keep)
     }
 
     /// Enters an order; `id` and `engine` are given here.
     pub fn enter(&mut self, mut order: Order) -> usize {
-        let number = self.list.len();
-        order.id = self.first_id + number as i64;
+        let number = self.list.next();
+        order.id = self.id_of(number);
         order.engine = self.next_engine(number);
         self.by_client.insert((order.user, order.instrument, order.client_id.clone()), number);
         self.open.insert(number);
@@ -230,8 +316,10 @@ impl Orders {
         }
         // Numbers are places: one in the middle keeps its place, closed and nameless.
         order.status = Status::Canceled;
-        if number + 1 == self.list.len() {
-            self.list.pop();
+        if number + 1 == self.list.next() {
+            self.list.take_back();
+        } else {
+            self.retire(number);
         }
     }
 
@@ -279,9 +367,24 @@ impl Orders {
 
     pub fn set_status(&mut self, number: usize, status: Status, at_ms: i64) {
         let order = &mut self.list[number];
+        let was_open = order.status.is_open();
         (order.status, order.updated_ms) = (status, at_ms);
+        if !was_open {
+            self.closed.retain(|(_, n)| *n != number);
+        }
         if !status.is_open() {
             self.open.remove(&number);
+            self.retire(number);
+        }
+    }
+
+    fn retire(&mut self, number: usize) {
+        let due = self.due(&self.list[number]);
+        self.closed.insert((due, number));
+        if self.closed.len() > CLOSED_KEPT
+            && let Some((_, first)) = self.closed.iter().copied().find(|(_, n)| *n != number)
+        {
+            self.drop_closed(first);
         }
     }
 }

@@ -241,6 +241,7 @@ impl Twin {
     }
 
     fn run(&mut self, e: &Endpoint, call: &Call, ip: IpAddr, weight: u32) -> Result<String, ApiError> {
+        self.orders.forget(self.now_ms());
         let body = (e.run)(self, call)?;
         if e.free {
             self.limits.refund(ip, self.now_ms(), weight);

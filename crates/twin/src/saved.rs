@@ -19,7 +19,7 @@ use crate::public::Public;
 use crate::rest::{Call, endpoints};
 use crate::twin::{OldBook, TICK, Twin};
 use crate::users::SavedUsers;
-use ctos_types::{Nanos, UnixNanos};
+use ctos_types::{InstrumentId, L2Book, Nanos, UnixNanos};
 use ctos_venue::{Exchange, MarketSource};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Version of the document.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// A market that stood still for longer goes on where it was; whole days, so that fundings keep their hours.
 const DAY: Nanos = Nanos::from_secs(86_400);
 
@@ -65,6 +65,7 @@ pub struct State {
     executions: i64,
     tokens: BTreeMap<String, (usize, i64)>,
     old_books: Vec<OldBook>,
+    hidden: Vec<(InstrumentId, L2Book)>,
 }
 
 /// One thing that was done, with what came of it.
@@ -187,6 +188,7 @@ impl Twin {
             executions: self.executions,
             tokens: self.tokens.clone(),
             old_books: self.old_books.iter().cloned().collect(),
+            hidden: self.hidden.iter().map(|(id, book)| (*id, book.clone())).collect(),
         }
     }
 
@@ -240,6 +242,7 @@ impl Twin {
         (self.rng, self.book_rng, self.next_tick) = (s.rng, s.book_rng, s.next_tick);
         (self.shared_id, self.executions, self.tokens) = (s.shared_id, s.executions, s.tokens);
         self.old_books = s.old_books.into();
+        self.hidden = s.hidden.into_iter().collect();
         self.warming = false;
         Ok(())
     }

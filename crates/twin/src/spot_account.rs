@@ -68,7 +68,15 @@ impl Twin {
 }
 
 pub(crate) fn order(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let n = t.spot_find(c, ("orderId", "origClientOrderId"), ApiError::no_order())?;
+    let archived = c.params.int("orderId")?.is_some_and(|id| t.orders.is_archived(id));
+    let none = match archived {
+        true => ApiError::new(
+            -2026,
+            "Order was canceled or expired with no executed qty over 90 days ago and has been archived.",
+        ),
+        false => ApiError::no_order(),
+    };
+    let n = t.spot_find(c, ("orderId", "origClientOrderId"), none)?;
     if !t.visible(n) {
         return Err(ApiError::no_order());
     }
@@ -151,7 +159,7 @@ pub(crate) fn my_trades(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let mine = |x: &&crate::orders::OwnTrade| {
         x.user == c.user
             && x.instrument == id
-            && order.is_none_or(|o| t.orders.list[x.order].id == o)
+            && order.is_none_or(|o| t.orders.id_of(x.order) == o)
             && from.is_none_or(|f| x.id >= f)
             && start.is_none_or(|s| x.at_ms >= s)
             && end.is_none_or(|e| x.at_ms <= e)
@@ -159,7 +167,7 @@ pub(crate) fn my_trades(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let rows: Vec<_> = t.orders.trades.iter().filter(mine).collect();
     let skip = if from.is_some() || start.is_some() { 0 } else { rows.len().saturating_sub(limit) };
     Ok(array(rows.into_iter().skip(skip).take(limit).map(|x| {
-        let o = Obj::new().str("symbol", &symbol.name).int("id", x.id).int("orderId", t.orders.list[x.order].id);
+        let o = Obj::new().str("symbol", &symbol.name).int("id", x.id).int("orderId", t.orders.id_of(x.order));
         let o = o.int("orderListId", -1).str("price", &t.px(id, x.price)).str("qty", &t.qty(id, x.qty.0));
         let o = o.str("quoteQty", &eight(x.quote)).str("commission", &eight(x.fee));
         let o = o.str("commissionAsset", &x.fee_asset).int("time", x.at_ms);

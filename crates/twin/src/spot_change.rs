@@ -46,8 +46,7 @@ impl Twin {
     }
 
     pub(crate) fn spot_fills(&self, o: &Order) -> String {
-        array(o.trades.iter().map(|t| {
-            let t = &self.orders.trades[*t];
+        array(o.trades.iter().filter_map(|t| self.orders.trades.get(*t)).map(|t| {
             let f =
                 Obj::new().str("price", &self.px(o.instrument, t.price)).str("qty", &self.qty(o.instrument, t.qty.0));
             let f = f.str("commission", &eight(t.fee)).str("commissionAsset", &t.fee_asset);
@@ -220,7 +219,7 @@ pub(crate) fn amend(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
         new_qty: qty,
         at_ms: now,
     };
-    t.orders.amendments.push(done);
+    t.orders.add_amendment(done);
     let new = &t.orders.list[n];
     let a = Obj::new().str("symbol", &t.symbols.of(id).name).int("orderId", new.id).int("orderListId", -1);
     let a = a.str("origClientOrderId", &o.client_id).str("clientOrderId", &new.client_id);

@@ -172,6 +172,9 @@ fn account(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
 }
 
 fn listen_token(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    if c.params.text("isIsolated")?.is_some_and(|i| i.eq_ignore_ascii_case("true")) {
+        return Err(ApiError::new(-11001, "Isolated margin account does not exist."));
+    }
     let validity = c.params.int("validity")?.unwrap_or(TOKEN_MS).clamp(1_000, TOKEN_MS);
     let (user, expires) = (t.users.margin_of(c.user), t.now_ms() + validity);
     let token = crate::config::random_text(&mut t.rng, 64);

@@ -162,6 +162,9 @@ impl Twin {
         let (symbol, id) = self.symbols.traded(p.need("symbol")?)?;
         let (open, filters) = (symbol.may_trade(), symbol.filters.clone());
         let modes = symbol.row["allowedSelfTradePreventionModes"].clone();
+        if p.iter().any(|(name, _)| name.starts_with("peg")) {
+            return Err(ApiError::new(-1020, "This operation is not supported."));
+        }
         let side = match p.need("side")? {
             "BUY" => Side::Buy,
             "SELL" => Side::Sell,

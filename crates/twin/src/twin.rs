@@ -12,14 +12,14 @@ use crate::faults::Faults;
 use crate::feed::{Fed, Feed};
 use crate::limits::Limits;
 use crate::number::ms;
-use crate::orders::Orders;
+use crate::orders::{Memory, Orders};
 use crate::public::Public;
 use crate::saved::{Market, Record};
 use crate::symbols::{Symbols, synthetic_config};
 use crate::users::Users;
 use ctos_types::event::EventKind;
 use ctos_types::{
-    Decimal, Event, EventBuf, Instrument, InstrumentId, Instruments, MarketData, Nanos, Rounding, UnixNanos,
+    Decimal, Event, EventBuf, Instrument, InstrumentId, Instruments, L2Book, MarketData, Nanos, Rounding, UnixNanos,
 };
 use ctos_venue::synthetic::SyntheticConfig;
 use ctos_venue::{Exchange, ExchangeConfig, MarketSource, SelfTradePrevention, SyntheticMarket};
@@ -68,6 +68,8 @@ pub struct Twin {
     pub(crate) ending: Ending,
     /// The replacement under way is to fail half way.
     pub(crate) half: bool,
+    /// Books of symbols that do not trade, as they have become meanwhile.
+    pub(crate) hidden: std::collections::BTreeMap<InstrumentId, L2Book>,
     /// Books to be shown anew.
     pub(crate) dirty: BTreeSet<InstrumentId>,
     /// History is being made: nobody looks.
@@ -148,7 +150,7 @@ impl Twin {
             event: EventBuf::default(),
             publics,
             users,
-            orders: Orders::new(orders),
+            orders: Orders::new(orders, Memory::of(product)),
             algos: Algos::new(first(3_000_000_000)),
             limits: Limits::new(product, &config.limits),
             conns: Conns::default(),
@@ -162,6 +164,7 @@ impl Twin {
             announce: None,
             ending: None,
             half: false,
+            hidden: Default::default(),
             dirty: BTreeSet::new(),
             warming: true,
             quiet: false,
@@ -291,6 +294,9 @@ impl Twin {
 
     fn on_event(&mut self, event: &EventBuf) {
         let Event::Market(market) = event.as_event() else { return };
+        if self.withheld(&market) {
+            return;
+        }
         let (id, now) = (market.instrument, self.now_ms());
         let mut batch = Vec::new();
         self.venue.on_market(self.now, &market, &mut batch);
@@ -303,7 +309,9 @@ impl Twin {
         }
         self.dirty.insert(id);
         self.absorb(batch, tape);
-        self.watch_algos(id);
+        if self.symbols.of(id).may_trade() {
+            self.watch_algos(id);
+        }
         self.settle();
     }
 

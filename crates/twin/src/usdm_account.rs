@@ -212,7 +212,7 @@ fn user_trades(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let mine = |x: &&OwnTrade| {
         x.user == c.user
             && x.instrument == id
-            && order.is_none_or(|o| t.orders.list[x.order].id == o)
+            && order.is_none_or(|o| t.orders.id_of(x.order) == o)
             && from.is_none_or(|f| x.id >= f)
             && start.is_none_or(|s| x.at_ms >= s)
             && end.is_none_or(|e| x.at_ms <= e)
@@ -220,7 +220,7 @@ fn user_trades(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let rows: Vec<&OwnTrade> = t.orders.trades.iter().filter(mine).collect();
     let skip = if from.is_some() || start.is_some() { 0 } else { rows.len().saturating_sub(limit) };
     Ok(array(rows.into_iter().skip(skip).take(limit).map(|x| {
-        let o = Obj::new().str("symbol", &symbol.name).int("id", x.id).int("orderId", t.orders.list[x.order].id);
+        let o = Obj::new().str("symbol", &symbol.name).int("id", x.id).int("orderId", t.orders.id_of(x.order));
         let o = o.str("side", side_name(x.side)).str("price", &t.px(id, x.price)).str("qty", &t.qty(id, x.qty.0));
         let o = o.str("realizedPnl", &eight(x.realized)).str("marginAsset", symbol.quote.as_str());
         let o =

@@ -237,7 +237,7 @@ fn all(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
             && start.is_none_or(|s| a.created_ms >= s)
             && end.is_none_or(|e| a.created_ms <= e)
     };
-    let rows: Vec<usize> = (0..t.algos.list.len()).filter(mine).collect();
+    let rows: Vec<usize> = t.algos.list.numbers().map(|(n, _)| n).filter(mine).collect();
     let skip = if from.is_some() || start.is_some() { 0 } else { rows.len().saturating_sub(limit) };
     Ok(array(rows.into_iter().skip(skip).take(limit).map(|n| t.algo_json(n, true))))
 }

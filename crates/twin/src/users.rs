@@ -58,6 +58,18 @@ pub(crate) struct User {
     pub added: BTreeMap<(InstrumentId, Leg), Decimal>,
 }
 
+/// Lines of a futures account's history that are remembered.
+const INCOME_KEPT: usize = 100_000;
+
+impl User {
+    pub fn note(&mut self, line: Income) {
+        self.income.push(line);
+        if self.income.len() > INCOME_KEPT {
+            self.income.drain(..INCOME_KEPT / 4);
+        }
+    }
+}
+
 /// A line of the futures account's history.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Income {

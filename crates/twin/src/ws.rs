@@ -241,7 +241,8 @@ impl Twin {
             None => true,
             Some(Value::Null) => spot,
             Some(Value::Number(n)) => n.is_u64() || (spot && n.is_i64()),
-            Some(Value::String(s)) => spot && s.chars().count() <= 36,
+            // USD-M's pages speak of numbers; the venue's own connector sends texts there too.
+            Some(Value::String(s)) => s.chars().count() <= 36,
             Some(_) => false,
         }
     }

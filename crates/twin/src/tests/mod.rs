@@ -4,11 +4,13 @@ mod acts;
 mod faults;
 mod fuzz;
 mod margin;
+mod memory;
 mod money;
 mod pace;
 mod saved;
 mod spot;
 mod streams;
+mod surface;
 mod usdm;
 mod ws_api;
 
