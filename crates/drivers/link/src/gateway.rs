@@ -10,12 +10,14 @@
 //! Never: a socket, a clock, or a venue's word: time is an argument, words are the parts' and [`VenueWords`]'s.
 
 mod deeds;
+mod entry;
 mod frame;
 mod outbox;
 mod requests;
 pub mod shell;
 
 pub use deeds::{Deeds, GuestNo, Outgoing, SocketKey};
+pub use entry::{ENTRY, EntryFrame, EntryStatus};
 pub use frame::{ClockState, Gateway, NO_ACCOUNT, refusal};
 pub use outbox::{Outbox, Record, SocketDeed};
 
@@ -43,6 +45,19 @@ pub trait Draft: Debug + Send {
     /// Whether it holds the stamp: then it waits until the venue's clock is known.
     fn needs_clock(&self) -> bool {
         true
+    }
+    /// Whether [`Draft::write_message`] gives a message.
+    fn has_message(&self) -> bool {
+        false
+    }
+    /// The same request as a message for the order-entry socket of its base (see [`VenueWords::entries`]), where the
+    /// venue takes it there. `id` comes back with the reply.
+    ///
+    /// # Errors
+    /// As [`Draft::write`].
+    fn write_message(&self, stamp: UnixNanos, id: u64) -> Option<Result<String, String>> {
+        let _ = (stamp, id);
+        None
     }
 }
 
@@ -168,6 +183,15 @@ pub trait VenueWords: Debug + Send {
     fn connect_cost(&self, address: &str) -> Cost {
         let _ = address;
         Cost::none()
+    }
+    /// Order-entry sockets: bases of which requests may also go as messages, and where. At most one for each base.
+    fn entries(&self) -> Vec<(BaseNo, String)> {
+        Vec::new()
+    }
+    /// What a frame of the order-entry socket of `base` is.
+    fn read_entry<'a>(&self, base: BaseNo, text: &'a str) -> EntryFrame<'a> {
+        let _ = (base, text);
+        EntryFrame::Other
     }
 }
 

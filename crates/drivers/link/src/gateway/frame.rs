@@ -3,16 +3,20 @@
 //! Never: lets two parts spend the same budget twice, or loses a command: each reaches a desk or comes back.
 
 mod budget;
+mod carry;
+mod entries;
 mod watch;
 
 pub use watch::ClockState;
 
-use super::requests::{ClockView, Due, Owner, Requests, Wanted, What};
+use super::entry::{ENTRY, Entry, Wish};
+use super::requests::{ClockView, Due, Owner, Requests, UnderWay, Wanted, What};
 use super::{
-    Answer, Ask, Budget, Deeds, GuestNo, Outbox, Part, PartStatus, SocketDeed, SocketKey, SocketNews, VenueWords,
+    Answer, Ask, Budget, Deeds, EntryStatus, GuestNo, Outbox, Part, PartStatus, SocketDeed, SocketKey, SocketNews,
+    VenueWords,
 };
 use crate::clock::{ClockConfig, ServerClock};
-use crate::rate::{Closure, Lane, Limiter, Settled, Ticket, Usage};
+use crate::rate::{Closure, Limiter, Ticket, Usage};
 use ctos_types::{
     AccountId, Command, Event, EventBuf, InstrumentId, Nanos, OrderReport, RejectReason, ReportBody, Request, Text,
     UnixNanos, VenueOrderId,
@@ -41,6 +45,8 @@ pub struct Gateway {
     budgets: Vec<Budget>,
     /// Closures that people were told of.
     told: Vec<Closure>,
+    /// What the order-entry sockets want done.
+    wishes: Vec<Wish>,
     stopping: bool,
 }
 
@@ -65,8 +71,12 @@ impl Gateway {
                 assert!(before.is_none(), "account {} has two desks", account.0);
             }
         }
+        let bases = words.bases().len();
+        // Without a desk there are no orders.
+        let entries = words.entries().into_iter().filter(|(base, _)| !desks.is_empty() && usize::from(base.0) < bases);
+        let entries = entries.map(|(base, address)| Entry::new(base, address)).collect();
         Gateway {
-            requests: Requests::new(limiter, words.bases().len()),
+            requests: Requests::new(limiter, bases, entries),
             deadlines: parts.iter().map(|p| p.deadline()).collect(),
             words,
             parts,
@@ -80,8 +90,14 @@ impl Gateway {
             out: Outbox::default(),
             budgets: Vec::new(),
             told: Vec::new(),
+            wishes: Vec::new(),
             stopping: false,
         }
+    }
+
+    /// How long a message waits for its reply: as long as the shell's HTTP client does. Before [`Gateway::start`].
+    pub fn set_answer_within(&mut self, within: Nanos) {
+        self.requests.entries.iter_mut().for_each(|e| e.set_within(within));
     }
 
     // ---- inputs
@@ -90,6 +106,7 @@ impl Gateway {
         for _ in 0..self.words.bases().len() {
             self.ask_time(now);
         }
+        self.tend_entries(now, deeds);
         for part in 0..self.parts.len() {
             self.parts[part].start(now, &mut self.out);
             self.absorb(now, part, deeds);
@@ -119,26 +136,7 @@ impl Gateway {
         deeds: &mut Deeds,
     ) -> Option<GuestNo> {
         let request = self.requests.take(ticket)?;
-        if matches!(answer, Answer::Http { status, .. } if *status < 500) {
-            self.requests.heard(request.base);
-        }
-        let mut budgets = std::mem::take(&mut self.budgets);
-        self.words.budgets(request.base, &request.cost, answer, &mut budgets);
-        self.learn(now, Some(ticket), &mut budgets, deeds);
-        self.budgets = budgets;
-        let how = if matches!(answer, Answer::NotSent { .. }) { Settled::NotSent } else { Settled::Sent };
-        self.requests.limiter.settle(now, ticket, how);
-        let guest = match request.owner {
-            Owner::Part(part) => {
-                self.tell(now, part as usize, request.tag, answer, deeds);
-                None
-            }
-            Owner::Clock => {
-                self.on_time(now, answer, deeds);
-                None
-            }
-            Owner::Guest(guest) => Some(guest),
-        };
+        let guest = self.end(now, ticket, &request, answer, deeds);
         self.flush(now, deeds);
         guest
     }
@@ -148,9 +146,13 @@ impl Gateway {
         if matches!(news, SocketNews::Opened | SocketNews::Closed { .. }) {
             self.requests.connected(now, key);
         }
-        let part = key.part as usize;
-        self.parts[part].on_socket(now, key.socket, key.link, news, &mut self.out);
-        self.absorb(now, part, deeds);
+        if key.part == ENTRY {
+            self.entry_news(now, key, news, deeds);
+        } else {
+            let part = key.part as usize;
+            self.parts[part].on_socket(now, key.socket, key.link, news, &mut self.out);
+            self.absorb(now, part, deeds);
+        }
         self.flush(now, deeds);
     }
 
@@ -175,6 +177,9 @@ impl Gateway {
             self.ask_time(now);
         }
         self.requests.give_up_permits(now);
+        if self.entries_due().0 <= now {
+            self.tend_entries(now, deeds);
+        }
         for part in 0..self.parts.len() {
             if self.deadlines[part].0 <= now {
                 self.parts[part].on_deadline(now, &mut self.out);
@@ -186,8 +191,8 @@ impl Gateway {
 
     /// When [`Gateway::on_deadline`] must be called, and why.
     pub fn deadline(&self) -> (UnixNanos, &'static str) {
-        let own = [self.requests.deadline(), self.clock_due()];
-        self.deadlines.iter().copied().chain(own).min_by_key(|(at, _)| *at).expect("two are always there")
+        let own = [self.requests.deadline(), self.clock_due(), self.entries_due()];
+        self.deadlines.iter().copied().chain(own).min_by_key(|(at, _)| *at).expect("three are always there")
     }
 
     /// Tells every part to leave. What they still ask for goes out; after that [`Gateway::is_idle`].
@@ -199,6 +204,7 @@ impl Gateway {
             self.parts[part].stop(now, &mut self.out);
             self.absorb(now, part, deeds);
         }
+        self.requests.entries.iter_mut().for_each(Entry::stop);
         self.flush(now, deeds);
     }
 
@@ -241,6 +247,11 @@ impl Gateway {
         self.requests.limiter.usage().collect()
     }
 
+    /// The order-entry sockets.
+    pub fn entry_status(&self, now: UnixNanos) -> Vec<EntryStatus> {
+        self.requests.entries.iter().map(|e| e.status(now)).collect()
+    }
+
     pub fn part_status(&self, now: UnixNanos) -> Vec<PartStatus> {
         self.parts.iter().map(|p| p.status(now)).collect()
     }
@@ -250,114 +261,8 @@ impl Gateway {
     fn clock_view(&self, now: UnixNanos) -> ClockView {
         ClockView { stamp: self.clock.stamp(now), doubted: self.doubted }
     }
-
-    fn want(&mut self, now: UnixNanos, owner: Owner, ask: Ask) {
-        let Ask { tag, lane, cost, within, base, draft } = ask;
-        let what = What::Request { base, draft };
-        let clock = self.clock_view(now);
-        self.requests.want(now, Wanted { owner, tag, lane, cost, give_up: now.after(within), what }, clock);
-    }
-
-    fn tell(&mut self, now: UnixNanos, part: usize, tag: u64, answer: &Answer<'_>, deeds: &mut Deeds) {
-        self.parts[part].on_answer(now, tag, answer, &mut self.out);
-        self.absorb(now, part, deeds);
-    }
-
-    /// Takes over what a part has put into the outbox. Events stay there.
-    fn absorb(&mut self, now: UnixNanos, part: usize, deeds: &mut Deeds) {
-        self.deadlines[part] = self.parts[part].deadline();
-        // A frame of market data brings events and nothing else, thousands of times a second.
-        if self.out.is_quiet() {
-            return;
-        }
-        let owner = Owner::Part(part as u16);
-        let clock = self.clock_view(now);
-        for Ask { tag, lane, cost, within, base, draft } in self.out.asks.drain(..) {
-            let what = What::Request { base, draft };
-            self.requests.want(now, Wanted { owner, tag, lane, cost, give_up: now.after(within), what }, clock);
-        }
-        for permit in self.out.permits.drain(..) {
-            let give_up = now.after(permit.within);
-            let wanted =
-                Wanted { owner, tag: permit.tag, lane: permit.lane, cost: permit.cost, give_up, what: What::Permit };
-            self.requests.want(now, wanted, clock);
-        }
-        deeds.notices.append(&mut self.out.notices);
-        deeds.records.append(&mut self.out.records);
-        if !self.out.sockets.is_empty() {
-            self.absorb_sockets(now, part, clock, deeds);
-        }
-        if self.out.has_settled() {
-            let settled: Vec<(u64, Vec<Budget>)> = self.out.take_settled().collect();
-            for (tag, mut told) in settled {
-                let ticket = self.requests.take_permit(part as u16, tag);
-                self.learn(now, ticket, &mut told, deeds);
-                if let Some(ticket) = ticket {
-                    self.requests.limiter.settle(now, ticket, Settled::Sent);
-                }
-            }
-        }
-    }
-
-    fn absorb_sockets(&mut self, now: UnixNanos, part: usize, clock: ClockView, deeds: &mut Deeds) {
-        for (socket, link, deed) in self.out.sockets.drain(..) {
-            let key = SocketKey { part: part as u16, socket, link };
-            match deed {
-                SocketDeed::Connect { address } => {
-                    let cost = self.words.connect_cost(&address);
-                    if cost.iter().next().is_none() {
-                        deeds.sockets.push((key, SocketDeed::Connect { address }));
-                        continue;
-                    }
-                    // The part's own patience is what ends the wait.
-                    let what = What::Connect { key, address };
-                    let (owner, give_up) = (Owner::Part(key.part), now.after(CONNECT_WITHIN));
-                    self.requests.want(now, Wanted { owner, tag: 0, lane: Lane::Query, cost, give_up, what }, clock);
-                }
-                SocketDeed::Close { why } => {
-                    if !self.requests.withdraw_socket(now, key) {
-                        deeds.sockets.push((key, SocketDeed::Close { why }));
-                    }
-                }
-                other => deeds.sockets.push((key, other)),
-            }
-        }
-    }
-
-    /// Lets out what may leave and tells what was refused, until nothing more comes of it.
-    fn flush(&mut self, now: UnixNanos, deeds: &mut Deeds) {
-        if self.requests.is_quiet() {
-            return;
-        }
-        let clock = self.clock_view(now);
-        for _ in 0..MAX_TOLD {
-            self.requests.advance(now, clock, deeds);
-            let Some(due) = self.requests.due.pop_front() else { return };
-            match due {
-                Due::NotSent { owner, tag, why, retry_after } => match owner {
-                    Owner::Part(part) => {
-                        self.tell(now, part as usize, tag, &Answer::NotSent { why, retry_after }, deeds);
-                    }
-                    Owner::Clock => self.on_time(now, &Answer::NotSent { why, retry_after }, deeds),
-                    Owner::Guest(guest) => deeds.refused.push((guest, why, retry_after)),
-                },
-                Due::Go { owner, tag, stamp } => {
-                    let Owner::Part(part) = owner else { unreachable!("only parts have sockets") };
-                    self.tell(now, part as usize, tag, &Answer::Go { stamp }, deeds);
-                }
-                Due::NoSocket { key, why } => {
-                    let part = key.part as usize;
-                    let news = SocketNews::Closed { why: &why };
-                    self.parts[part].on_socket(now, key.socket, key.link, &news, &mut self.out);
-                    self.absorb(now, part, deeds);
-                }
-            }
-        }
-    }
 }
 
-/// How long a socket may wait for room in the budget.
-const CONNECT_WITHIN: Nanos = Nanos::from_secs(60);
 /// Code of a refusal of our own: no desk here takes the account's commands.
 pub const NO_ACCOUNT: &str = "NO_ACCOUNT";
 

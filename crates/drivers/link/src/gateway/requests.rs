@@ -2,15 +2,16 @@
 //! connection, in this order, and are written at the last moment.
 //! Never: answers a request twice or not at all, or lets one leave that has waited too long.
 
-use super::{BaseNo, Deeds, Draft, GuestNo, Outgoing, SocketDeed, SocketKey};
+mod leave;
+
+pub(super) use leave::UnderWay;
+
+use super::entry::Entry;
+use super::{BaseNo, Deeds, Draft, GuestNo, SocketDeed, SocketKey};
 use crate::rate::{self, AskError, Cost, Lane, Limiter, Settled, Ticket, Verdict};
 use ctos_types::{Nanos, UnixNanos};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Requests under way at once on one base; each takes a connection.
-const MAX_UNDER_WAY: usize = 32;
-/// So many more for what makes an account safer.
-const FOR_REDUCING: usize = 8;
 /// Requests that may wait for the venue's clock.
 const MAX_UNCLOCKED: usize = 1024;
 /// A message over a socket whose reply was never told is settled after this.
@@ -22,6 +23,8 @@ pub(super) enum Owner {
     Part(u16),
     Clock,
     Guest(GuestNo),
+    /// The order-entry sockets.
+    Entry,
 }
 
 #[derive(Debug)]
@@ -62,15 +65,6 @@ pub(super) enum Due {
     },
 }
 
-/// A request of which bytes may have left.
-#[derive(Debug)]
-pub(super) struct UnderWay {
-    pub owner: Owner,
-    pub tag: u64,
-    pub base: BaseNo,
-    pub cost: Cost,
-}
-
 /// What the venue's clock allows now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClockView {
@@ -108,6 +102,8 @@ pub(super) struct Requests {
     /// Bases that have not answered yet.
     unheard: Vec<bool>,
     under_way: BTreeMap<Ticket, UnderWay>,
+    /// Order-entry sockets, at most one for each base.
+    pub entries: Vec<Entry>,
     permits: BTreeMap<(u16, u64), (Ticket, UnixNanos)>,
     connects: BTreeMap<SocketKey, Ticket>,
     pub due: VecDeque<Due>,
@@ -115,7 +111,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub fn new(limiter: Limiter, bases: usize) -> Requests {
+    pub fn new(limiter: Limiter, bases: usize, entries: Vec<Entry>) -> Requests {
         Requests {
             limiter,
             unclocked: VecDeque::new(),
@@ -124,6 +120,7 @@ impl Requests {
             busy: vec![0; bases],
             unheard: vec![true; bases],
             under_way: BTreeMap::new(),
+            entries,
             permits: BTreeMap::new(),
             connects: BTreeMap::new(),
             due: VecDeque::new(),
@@ -227,52 +224,6 @@ impl Requests {
         }
     }
 
-    /// Writes and hands out what a connection is free for.
-    fn dispatch(&mut self, now: UnixNanos, base: usize, clock: ClockView, deeds: &mut Deeds) {
-        for lane in Lane::ALL {
-            let most = MAX_UNDER_WAY + if lane == Lane::Reduce { FOR_REDUCING } else { 0 };
-            while let Some((_, front)) = self.ready[base][lane as usize].front() {
-                let expired = now >= front.give_up;
-                let shut = self.limiter.shut_for(now, &front.cost);
-                if !expired && shut.is_none() && self.busy[base] >= most {
-                    break;
-                }
-                let (ticket, wanted) = self.ready[base][lane as usize].pop_front().expect("it was there");
-                let What::Request { base: no, draft } = &wanted.what else { unreachable!("only requests get ready") };
-                let written = match shut {
-                    _ if expired => Err("no connection was free in time".to_string()),
-                    // Closed since it was let go. What reduces waits for the end of it.
-                    Some(_) if lane == Lane::Reduce => {
-                        self.limiter.settle(now, ticket, Settled::NotSent);
-                        self.queue(wanted);
-                        continue;
-                    }
-                    Some(_) => Err("the venue has closed its doors".to_string()),
-                    None => draft.write(clock.stamp.unwrap_or(now)),
-                };
-                match written {
-                    Ok(request) => {
-                        let Wanted { owner, tag, cost, .. } = wanted;
-                        self.busy[base] += 1;
-                        self.under_way.insert(ticket, UnderWay { owner, tag, base: *no, cost });
-                        deeds.sends.push(Outgoing { ticket, base: *no, request });
-                    }
-                    Err(why) => {
-                        self.limiter.settle(now, ticket, Settled::NotSent);
-                        self.refuse(&wanted, why, shut);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes a request off that the shell has an answer to; the caller settles it.
-    pub fn take(&mut self, ticket: Ticket) -> Option<UnderWay> {
-        let request = self.under_way.remove(&ticket)?;
-        self.busy[request.base.0 as usize] -= 1;
-        Some(request)
-    }
-
     /// The base has answered.
     pub fn heard(&mut self, base: BaseNo) {
         self.unheard[base.0 as usize] = false;
@@ -300,6 +251,10 @@ impl Requests {
         if let Some(ticket) = self.waiting.iter().find(|(_, w)| is_it(w)).map(|(t, _)| *t) {
             self.limiter.withdraw(ticket);
             self.waiting.remove(&ticket);
+            return true;
+        }
+        if let Some(at) = self.unclocked.iter().position(is_it) {
+            self.unclocked.remove(at);
             return true;
         }
         self.due.retain(|d| !matches!(d, Due::NoSocket { key: k, .. } if *k == key));

@@ -12,7 +12,7 @@ mod thread;
 
 pub use running::{Full, Handle, RequestError, Running, Waker};
 
-use super::{ClockState, Part, PartStatus, SocketNo, VenueWords};
+use super::{ClockState, EntryStatus, Part, PartStatus, SocketNo, VenueWords};
 use crate::capture::CaptureSwitch;
 use crate::clock::ClockConfig;
 use crate::dial::Dialer;
@@ -62,7 +62,10 @@ pub struct SocketStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     pub at: UnixNanos,
+    /// Those of parts.
     pub sockets: Vec<SocketStatus>,
+    /// Order-entry sockets: which way orders go.
+    pub entries: Vec<EntryStatus>,
     pub clock: ClockState,
     pub usage: Vec<Usage>,
     pub closures: Vec<Closure>,
@@ -86,6 +89,7 @@ pub fn spawn(
         |base: &String| HttpClient::new(base, config.http, config.dialer.clone(), config.time.clone()).map(Arc::new);
     let clients = words.bases().iter().map(client).collect::<Result<Vec<_>, _>>()?;
     let mut gateway = super::Gateway::new(words, parts, config.clock);
+    gateway.set_answer_within(config.http.answer_within);
     for closure in &config.closures {
         gateway.resume_closure(&closure.name, closure.until, closure.banned);
     }

@@ -113,7 +113,8 @@ impl Window {
                     *end = end.after(by).floor(self.spec.period).after(self.spec.period);
                     *moved = true;
                 }
-                *since = since.after(by);
+                // A turn by the wrong clock was none: answers to what was sent before it speak of this window too.
+                *since = UnixNanos::MIN;
             }
             Kind::Sliding(settled) => settled.iter_mut().for_each(|(at, _)| *at = at.after(by)),
         }

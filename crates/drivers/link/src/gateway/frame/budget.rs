@@ -42,6 +42,7 @@ impl Gateway {
         }
         if closed {
             self.tell_closures(now, deeds);
+            self.tend_entries(now, deeds);
         }
     }
 

@@ -1,6 +1,9 @@
+mod entry;
+
 use super::toy::{Told, ToyPart, ToyWords, ask, permit};
 use super::*;
 use crate::gateway::{Outgoing, SocketNo};
+use crate::rate::Lane;
 use crate::session::LinkId;
 use ctos_types::{CancelOrder, ClientOrderId, EventKind, InstanceTag, InstrumentId};
 use std::sync::{Arc, Mutex};
@@ -17,8 +20,12 @@ struct Case {
 
 impl Case {
     fn new(bases: u16) -> Case {
+        Case::with(ToyWords { bases, entry: false })
+    }
+
+    fn with(words: ToyWords) -> Case {
         let (part, told) = ToyPart::make(&[1]);
-        let gateway = Gateway::new(Box::new(ToyWords { bases }), vec![part], ClockConfig::default());
+        let gateway = Gateway::new(Box::new(words), vec![part], ClockConfig::default());
         Case { gateway, told, deeds: Deeds::default() }
     }
 
@@ -217,7 +224,10 @@ fn closed_between_leave_and_connection() {
 #[test]
 fn a_late_request_and_one_that_cannot_be_written_are_told() {
     let mut case = Case::ready(1);
-    let bad = Ask { draft: Box::new(toy::ToyDraft { text: "bad".into(), stamped: true }), ..ask(1, Lane::New, 1) };
+    let bad = Ask {
+        draft: Box::new(toy::ToyDraft { text: "bad".into(), stamped: true, message: false }),
+        ..ask(1, Lane::New, 1)
+    };
     let nowhere = Ask { base: crate::gateway::BaseNo(9), ..ask(2, Lane::New, 1) };
     let heavy = ask(3, Lane::New, 200);
     case.asks(at(20), vec![bad, nowhere, heavy]);

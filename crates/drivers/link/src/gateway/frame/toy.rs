@@ -1,7 +1,8 @@
 //! Toy words and toy parts for tests: requests whose text is their tag, a part that does what a test tells it.
 
 use crate::gateway::{
-    Answer, Ask, BaseNo, Budget, Draft, Outbox, Part, PartStatus, Permit, SocketDeed, SocketNews, SocketNo, VenueWords,
+    Answer, Ask, BaseNo, Budget, Draft, EntryFrame, Outbox, Part, PartStatus, Permit, SocketDeed, SocketNews, SocketNo,
+    VenueWords,
 };
 use crate::http::HttpRequest;
 use crate::rate::{Cost, GroupId, Lane, LimiterConfig, MeterId, MeterSpec, Shares, WindowSpec};
@@ -18,6 +19,8 @@ pub const LIMIT: u32 = 100;
 pub struct ToyDraft {
     pub text: String,
     pub stamped: bool,
+    /// It may go as a message.
+    pub message: bool,
 }
 
 impl Draft for ToyDraft {
@@ -31,10 +34,18 @@ impl Draft for ToyDraft {
     fn needs_clock(&self) -> bool {
         self.stamped
     }
+    fn has_message(&self) -> bool {
+        self.message
+    }
+    fn write_message(&self, stamp: UnixNanos, id: u64) -> Option<Result<String, String>> {
+        let bad = self.text == "bad";
+        self.message
+            .then(|| if bad { Err("cannot be written".into()) } else { Ok(format!("{id} {} {}", self.text, stamp.0)) })
+    }
 }
 
 pub fn ask(tag: u64, lane: Lane, weight: u32) -> Ask {
-    let draft = Box::new(ToyDraft { text: tag.to_string(), stamped: lane != Lane::History });
+    let draft = Box::new(ToyDraft { text: tag.to_string(), stamped: lane != Lane::History, message: true });
     let cost = Cost::none().and(WEIGHT, weight);
     Ask { tag, lane, cost, within: Nanos::from_secs(5), base: BaseNo(0), draft }
 }
@@ -48,6 +59,8 @@ pub fn permit(tag: u64, lane: Lane, weight: u32) -> Permit {
 #[derive(Debug)]
 pub struct ToyWords {
     pub bases: u16,
+    /// Base 0 has an order-entry socket. Its frames: `reply ID STATUS BODY`, `bye`.
+    pub entry: bool,
 }
 
 impl VenueWords for ToyWords {
@@ -79,7 +92,7 @@ impl VenueWords for ToyWords {
         }
     }
     fn ask_time(&self, turn: u32) -> (BaseNo, Cost, Box<dyn Draft>) {
-        let draft = ToyDraft { text: "time".into(), stamped: false };
+        let draft = ToyDraft { text: "time".into(), stamped: false, message: false };
         (BaseNo(turn as u16 % self.bases), Cost::none().and(WEIGHT, 1), Box::new(draft))
     }
     fn read_time(&self, body: &[u8]) -> Option<UnixNanos> {
@@ -87,6 +100,22 @@ impl VenueWords for ToyWords {
     }
     fn connect_cost(&self, address: &str) -> Cost {
         if address.contains("counted") { Cost::none().and(WEIGHT, 5) } else { Cost::none() }
+    }
+    fn entries(&self) -> Vec<(BaseNo, String)> {
+        if self.entry { vec![(BaseNo(0), "ws://counted/orders".into())] } else { Vec::new() }
+    }
+    fn read_entry<'a>(&self, _: BaseNo, text: &'a str) -> EntryFrame<'a> {
+        let mut words = text.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("bye"), ..) => EntryFrame::Closing,
+            (Some("reply"), Some(id), Some(status), Some(body)) => EntryFrame::Reply {
+                id: id.parse().ok(),
+                status: status.parse().unwrap(),
+                headers: Vec::new(),
+                body: body.as_bytes().into(),
+            },
+            _ => EntryFrame::Other,
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use super::inbox::Shared;
 use super::running::{Guest, Inputs, Reply, RequestError};
 use super::{GatewayConfig, SocketStatus, Status};
 use crate::Time;
-use crate::gateway::{Answer, Deeds, Gateway, GuestNo, Notice, Outgoing, Record, SocketDeed, SocketKey, SocketNews};
+use crate::gateway::{
+    Answer, Deeds, ENTRY, Gateway, GuestNo, Notice, Outgoing, Record, SocketDeed, SocketKey, SocketNews,
+};
 use crate::http::{HttpClient, HttpError, HttpResponse};
 use crate::rate::Ticket;
 use crate::ws::{self, Heard, Links, Socket};
@@ -54,6 +56,7 @@ pub(super) fn main(
         deeds: Deeds::default(),
         boxes: Vec::new(),
         stopping: false,
+        to_write: false,
         turn: 0,
         house_at: Instant::now(),
         config,
@@ -97,6 +100,8 @@ struct Shell {
     #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
     boxes: Vec<Box<EventBuf>>,
     stopping: bool,
+    /// Something waits to be written to a socket.
+    to_write: bool,
     turn: u32,
     house_at: Instant,
 }
@@ -131,8 +136,8 @@ impl Shell {
             }
             self.hear_the_quiet(&mut inputs);
             let is_full = self.shared.is_full();
-            if is_full {
-                // What is to be written goes out all the same.
+            // An order does not wait for the commands behind it, nor for a kernel that has not caught up.
+            if std::mem::take(&mut self.to_write) || is_full {
                 self.links.flush().await;
             }
             tokio::select! {
@@ -207,7 +212,7 @@ impl Shell {
     fn hear(&mut self, now: UnixNanos, key: SocketKey, heard: Heard) {
         match heard {
             Heard::Text(text) => {
-                if let Some(capture) = &self.config.capture {
+                if let Some(capture) = self.config.capture.as_ref().filter(|_| key.part != ENTRY) {
                     capture.frame(now, &text);
                 }
                 self.gateway.socket(now, key, &SocketNews::Text(&text), &mut self.deeds);
@@ -258,7 +263,10 @@ impl Shell {
                     let dialer = self.config.dialer.clone();
                     self.opening.push(Box::pin(async move { (key, ws::open(address, dialer).await.map(Box::new)) }));
                 }
-                SocketDeed::Send(text) => self.links.send(key, Message::text(text)),
+                SocketDeed::Send(text) => {
+                    self.links.send(key, Message::text(text));
+                    self.to_write = true;
+                }
                 SocketDeed::Ping => self.links.send(key, Message::Ping(Default::default())),
                 SocketDeed::Close { .. } => {
                     self.sockets.remove(&key);
@@ -313,7 +321,8 @@ impl Shell {
         };
         self.shared.set_status(Status {
             at: now,
-            sockets: self.sockets.iter().map(socket).collect(),
+            sockets: self.sockets.iter().filter(|(key, _)| key.part != ENTRY).map(socket).collect(),
+            entries: self.gateway.entry_status(now),
             clock: self.gateway.clock(now),
             usage: self.gateway.usage(),
             // One that is over stays known until the next request comes along.
