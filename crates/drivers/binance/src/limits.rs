@@ -2,6 +2,7 @@
 //! a call of this driver becomes a request that waits for its turn.
 //! Never: counts anything itself, or shares a counter between two addresses or two accounts.
 
+mod entry;
 mod read;
 mod route;
 
@@ -13,7 +14,7 @@ use crate::market;
 use crate::profile::Profile;
 use crate::sign::Credentials;
 use crate::symbols::Product;
-use ctos_link::gateway::{Answer, BaseNo, Budget, Draft, VenueWords};
+use ctos_link::gateway::{Answer, BaseNo, Budget, Draft, EntryFrame, VenueWords};
 use ctos_link::rate::{Cost, GroupId, LimiterConfig, MeterId, MeterSpec, Shares, WindowSpec};
 use ctos_types::{Nanos, UnixNanos};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ struct Base {
     sapi: Option<MeterId>,
     /// Funding rates, counted apart (USD-M).
     funding: Option<MeterId>,
+    /// Where orders may go as messages, once an account wants that.
+    entry: Option<String>,
 }
 
 /// Counters of one account on one host.
@@ -89,7 +92,7 @@ impl BinanceWords {
                 (None, None, Some(meter(self, "funding requests", WindowSpec::sliding(FIVE_MINUTES, 500))))
             }
         };
-        self.bases.push(Base { product, url: url.into(), group, weight, raw, sapi, funding });
+        self.bases.push(Base { product, url: url.into(), group, weight, raw, sapi, funding, entry: None });
         BaseNo(self.bases.len() as u16 - 1)
     }
 
@@ -107,6 +110,7 @@ impl BinanceWords {
             uid: None,
             keys: None,
             recv_window_ms: None,
+            entry: None,
         }
     }
 
@@ -135,6 +139,18 @@ impl BinanceWords {
         });
         self.accounts.push(AccountMeters { base, orders, uid });
         Route { orders: Some(orders), uid, keys: Some(keys), recv_window_ms, ..self.public(base) }
+    }
+
+    /// Orders of `route` go over the WebSocket API at `address` while a socket there is well, and by REST otherwise.
+    /// All accounts of a host share one socket: the first address counts, and an account that names another one stays
+    /// with REST, as cross margin does, which the venue does not trade there.
+    #[must_use]
+    pub fn over_websocket(&mut self, route: Route, profile: Profile, address: &str) -> Route {
+        let Some(of) = self.bases.get_mut(route.base.0 as usize).filter(|_| profile != Profile::Margin) else {
+            return route;
+        };
+        let same = of.entry.get_or_insert_with(|| address.to_owned()) == address;
+        Route { entry: same.then_some(profile), ..route }
     }
 
     /// The venue's own limits (exchangeInfo of `base`), in place of the documented ones.
@@ -270,8 +286,18 @@ impl VenueWords for BinanceWords {
             () if path("/ws-fapi/") => (Product::UsdM, 5),
             () => return Cost::none(),
         };
-        let of = self.bases.iter().find(|b| b.product == product);
+        let entry = self.bases.iter().find(|b| b.entry.as_deref() == Some(address));
+        let of = entry.or_else(|| self.bases.iter().find(|b| b.product == product));
         of.map_or(Cost::none(), |b| Cost::none().and(b.weight, weight))
+    }
+
+    fn entries(&self) -> Vec<(BaseNo, String)> {
+        let bases = self.bases.iter().enumerate();
+        bases.filter_map(|(at, b)| Some((BaseNo(at as u16), b.entry.clone()?))).collect()
+    }
+
+    fn read_entry<'a>(&self, _: BaseNo, text: &'a str) -> EntryFrame<'a> {
+        entry::read(text)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod ws;
 
+pub(crate) use ws::message as ws_message;
 pub use ws::{WsAuth, WsCall};
 
 use crate::sign::Credentials;

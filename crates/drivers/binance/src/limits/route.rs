@@ -1,10 +1,11 @@
 //! How the calls of one account, or of nobody, leave: host, counters, key.
 //! Never: writes a stamp before the moment of sending.
 
+use super::entry;
 use super::read::{RateLimit, read_ws_limits};
 use crate::errors;
 use crate::profile::Profile;
-use crate::request::{self, Call, Method, Purpose, Security, Stamp, WsCall};
+use crate::request::{self, Call, Method, Purpose, Security, Stamp, WsAuth, WsCall};
 use crate::sign::Credentials;
 use ctos_link::gateway::{Ask, BaseNo, Budget, Draft, Permit};
 use ctos_link::http::{self, HttpRequest};
@@ -36,6 +37,8 @@ pub struct Route {
     pub(super) uid: Option<MeterId>,
     pub(super) keys: Option<Arc<Credentials>>,
     pub(super) recv_window_ms: Option<u32>,
+    /// Orders may go over the WebSocket API, in the words of this profile.
+    pub(super) entry: Option<Profile>,
 }
 
 impl Route {
@@ -60,7 +63,7 @@ impl Route {
 
     /// `call` as it will be written and signed.
     pub fn draft(&self, call: Call) -> SignedCall {
-        SignedCall { call, keys: self.keys.clone(), recv_window_ms: self.recv_window_ms }
+        SignedCall { call, keys: self.keys.clone(), recv_window_ms: self.recv_window_ms, entry: self.entry }
     }
 
     /// Leave for a call over the WebSocket API, which is counted with the host's requests.
@@ -126,6 +129,8 @@ pub struct SignedCall {
     /// Needed where the call is keyed.
     pub keys: Option<Arc<Credentials>>,
     pub recv_window_ms: Option<u32>,
+    /// It may also go over the WebSocket API, in the words of this profile, if it has words there.
+    pub entry: Option<Profile>,
 }
 
 impl Draft for SignedCall {
@@ -150,5 +155,18 @@ impl Draft for SignedCall {
 
     fn needs_clock(&self) -> bool {
         self.call.security == Security::Signed
+    }
+
+    fn has_message(&self) -> bool {
+        self.entry.is_some_and(|profile| entry::method(profile, &self.call).is_some())
+    }
+
+    fn write_message(&self, stamp: UnixNanos, id: u64) -> Option<Result<String, String>> {
+        let method = entry::method(self.entry?, &self.call)?;
+        let stamp = Stamp { timestamp_ms: stamp.0.div_euclid(1_000_000), recv_window_ms: self.recv_window_ms };
+        let auth = self.keys.as_deref().map(WsAuth::Each);
+        let call = &self.call;
+        let text = request::ws_message(method, call.security, &call.query, id, auth, stamp);
+        Some(text.map_err(|e| e.to_string()))
     }
 }

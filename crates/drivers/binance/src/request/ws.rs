@@ -25,30 +25,45 @@ pub enum WsAuth<'a> {
 
 impl WsCall {
     /// The text frame to send. `id` comes back with the reply.
+    ///
+    /// # Errors
+    /// [`NoKey`] where the call needs a key and there is none.
     pub fn build(&self, id: u64, auth: Option<WsAuth<'_>>, stamp: Stamp) -> Result<String, NoKey> {
-        let mut params = self.params.0.clone();
-        match (self.security, auth) {
-            (Security::Public, _) => {}
-            (_, None) => return Err(NoKey),
-            (security, Some(auth)) => {
-                if let WsAuth::Each(keys) = auth {
-                    params.push(("apiKey", Value::Text(keys.api_key().to_string().into())));
+        message(self.method, self.security, &self.params, id, auth, stamp)
+    }
+}
+
+/// As [`WsCall::build`], of a call's parts.
+pub(crate) fn message(
+    method: &str,
+    security: Security,
+    params: &Params,
+    id: u64,
+    auth: Option<WsAuth<'_>>,
+    stamp: Stamp,
+) -> Result<String, NoKey> {
+    let mut params = params.0.clone();
+    match (security, auth) {
+        (Security::Public, _) => {}
+        (_, None) => return Err(NoKey),
+        (security, Some(auth)) => {
+            if let WsAuth::Each(keys) = auth {
+                params.push(("apiKey", Value::Text(keys.api_key().to_string().into())));
+            }
+            if security == Security::Signed {
+                if let Some(window) = stamp.recv_window_ms {
+                    params.push(("recvWindow", Value::Int(i64::from(window))));
                 }
-                if security == Security::Signed {
-                    if let Some(window) = stamp.recv_window_ms {
-                        params.push(("recvWindow", Value::Int(i64::from(window))));
-                    }
-                    params.push(("timestamp", Value::Int(stamp.timestamp_ms)));
-                    if let WsAuth::Each(keys) = auth {
-                        params.sort_by_key(|(name, _)| *name);
-                        let signature = keys.sign_parts(ws_payload(&params).as_bytes(), b"");
-                        params.push(("signature", Value::Text(signature.into())));
-                    }
+                params.push(("timestamp", Value::Int(stamp.timestamp_ms)));
+                if let WsAuth::Each(keys) = auth {
+                    params.sort_by_key(|(name, _)| *name);
+                    let signature = keys.sign_parts(ws_payload(&params).as_bytes(), b"");
+                    params.push(("signature", Value::Text(signature.into())));
                 }
             }
         }
-        Ok(frame(id, self.method, &params))
     }
+    Ok(frame(id, method, &params))
 }
 
 /// What is signed on the WebSocket API: `name=value` sorted by name, raw UTF-8.
