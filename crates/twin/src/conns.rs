@@ -1,6 +1,7 @@
 //! WebSocket connections: who listens to what, pings and lives, and what waits to be sent.
 //! Never: a socket, or what a payload says.
 
+use crate::faults::Fault;
 use crate::rest::to_micros;
 use crate::streams::{Route, Stream};
 use crate::wire::{ConnId, Frame};
@@ -58,6 +59,8 @@ pub(crate) struct Conns {
     /// Connections by stream name, with what the name means.
     subs: BTreeMap<String, (Stream, BTreeSet<ConnId>)>,
     waiting: BTreeMap<(UnixNanos, u64), Outgoing>,
+    /// Messages of clients that are executed later, and how.
+    held: BTreeMap<(UnixNanos, u64), (ConnId, String, Fault)>,
     sent: u64,
     /// Frames of a connection never overtake each other: when its last one leaves.
     last_due: BTreeMap<ConnId, UnixNanos>,
@@ -76,6 +79,7 @@ impl Conns {
             !conns.is_empty()
         });
         self.waiting.retain(|_, o| o.conn != id);
+        self.held.retain(|_, (conn, ..)| *conn != id);
     }
 
     pub fn subscribe(&mut self, id: ConnId, name: &str, stream: Option<Stream>) {
@@ -151,7 +155,19 @@ impl Conns {
     }
 
     pub fn next_due(&self) -> Option<UnixNanos> {
-        self.waiting.first_key_value().map(|((at, _), _)| *at)
+        let waiting = self.waiting.first_key_value().map(|((at, _), _)| *at);
+        waiting.into_iter().chain(self.held.first_key_value().map(|((at, _), _)| *at)).min()
+    }
+
+    /// Keeps a client's message for later.
+    pub fn hold(&mut self, until: UnixNanos, id: ConnId, text: &str, fault: Fault) {
+        self.sent += 1;
+        self.held.insert((until, self.sent), (id, text.into(), fault));
+    }
+
+    /// The next message whose time has come.
+    pub fn take_held(&mut self, now: UnixNanos) -> Option<(ConnId, String, Fault)> {
+        Some(self.held.first_entry().filter(|e| e.key().0 <= now)?.remove())
     }
 }
 

@@ -62,6 +62,10 @@ pub enum Fault {
     ReplyLost,
     /// Executed; half of the reply is sent.
     HalfReply,
+    /// On the WebSocket API: never reaches the exchange, and the socket stays open without a word. Elsewhere nothing.
+    Unheard,
+    /// On the WebSocket API: executed, and the socket stays open without a word. Elsewhere nothing.
+    Unanswered,
     /// An error of the venue's front end, before or after the request was executed.
     Error {
         text: ErrorText,

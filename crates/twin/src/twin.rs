@@ -254,6 +254,7 @@ impl Twin {
             }
         }
         self.now = self.now.max(now);
+        self.run_held();
     }
 
     /// While nobody looks the beat is slow, but not for what has an hour of its own.

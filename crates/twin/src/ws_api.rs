@@ -75,12 +75,42 @@ pub(crate) fn methods(product: Product) -> Vec<&'static str> {
     table.iter().map(|(name, ..)| *name).collect()
 }
 
-/// What a method gives: JSON of the result.
-type Answer = Result<String, ApiError>;
+/// What a method gives.
+struct Done {
+    /// Of the result.
+    json: String,
+    /// Whose order count the reply shows.
+    orders_of: Option<usize>,
+}
+
+impl From<String> for Done {
+    fn from(json: String) -> Done {
+        Done { json, orders_of: None }
+    }
+}
+
+type Answer = Result<Done, ApiError>;
+/// JSON of what a method about the session gives.
+type Told = Result<String, ApiError>;
 
 impl Twin {
-    /// Answers a frame; `None` where a fault swallows it.
+    /// Answers a frame; `None` where a fault swallows it, or keeps it for later.
     pub(crate) fn on_api_text(&mut self, conn: ConnId, text: &str) -> Option<String> {
+        self.on_message(conn, text, None)
+    }
+
+    /// Messages that a fault kept back.
+    pub(crate) fn run_held(&mut self) {
+        while let Some((conn, text, fault)) = self.conns.take_held(self.now) {
+            if let Some(reply) = self.on_message(conn, &text, Some(fault)) {
+                self.conns.send(self.now, conn, Frame::Text(reply), Nanos::ZERO);
+            }
+            self.settle();
+        }
+    }
+
+    /// `fault`: what was picked for it before.
+    fn on_message(&mut self, conn: ConnId, text: &str, fault: Option<Fault>) -> Option<String> {
         let request: Value = serde_json::from_str(text).unwrap_or(Value::Null);
         let id = match request.get("id") {
             None | Some(Value::Null) => "null".to_string(),
@@ -102,21 +132,34 @@ impl Twin {
             method.strip_prefix("v1/").unwrap_or(method)
         };
         let name = table.iter().find(|(m, ..)| *m == plain).map(|(_, verb, path)| format!("{verb} {path}"));
-        let fault = name.as_deref().and_then(|n| self.faults.pick(Place::Request, n));
+        let fault = fault.or_else(|| name.as_deref().and_then(|n| self.faults.pick(Place::Request, n)));
+        if let Some(Fault::Delay { before_ms: before_ms @ 1.., after_ms }) = fault {
+            let until = self.now + Nanos::from_millis(i64::from(before_ms));
+            self.conns.hold(until, conn, text, Fault::Delay { before_ms: 0, after_ms });
+            return None;
+        }
         self.prepare_with(&fault, &params);
         let answer = match &fault {
             Some(Fault::Lost) => {
                 self.end_or_send(conn, Frame::Cut);
                 return None;
             }
+            Some(Fault::Unheard) => return None,
             Some(Fault::Error { text, executed: false }) => Err(by_fault(text.reply())),
             Some(Fault::Limit { retry_after }) => {
                 let mut e = ApiError::new(-1003, "Too many requests.").status(429);
                 e.retry_after = Some((*retry_after).into());
                 Err(e)
             }
-            Some(Fault::Omit { name }) => self.api_call(conn, plain, params).map(|json| without(&json, name)),
-            Some(Fault::EmptyList) => self.api_call(conn, plain, params).map(|_| "[]".into()),
+            Some(Fault::Ban { secs }) => {
+                let (ip, now) = (self.conns.map.get(&conn).map(|c| c.ip), self.now_ms());
+                self.limits.ban(ip, now, i64::from(*secs) * 1_000);
+                self.api_call(conn, plain, params)
+            }
+            Some(Fault::Omit { name }) => {
+                self.api_call(conn, plain, params).map(|done| Done { json: without(&done.json, name), ..done })
+            }
+            Some(Fault::EmptyList) => self.api_call(conn, plain, params).map(|done| Done { json: "[]".into(), ..done }),
             _ => self.api_call(conn, plain, params),
         };
         self.half = false;
@@ -125,10 +168,11 @@ impl Twin {
                 self.end_or_send(conn, Frame::Cut);
                 return None;
             }
+            Some(Fault::Unanswered) => return None,
             Some(Fault::Error { text, executed: true }) => self.frame(conn, &id, Err(by_fault(text.reply()))),
             _ => self.frame(conn, &id, answer),
         };
-        if let Some(Fault::Delay { after_ms, .. }) = fault {
+        if let Some(Fault::Delay { after_ms: after_ms @ 1.., .. }) = fault {
             self.conns.send(self.now, conn, Frame::Text(reply), Nanos::from_millis(i64::from(after_ms)));
             return None;
         }
@@ -146,8 +190,12 @@ impl Twin {
         let (ip, now) = (self.conns.map.get(&conn).map(|c| c.ip), self.now_ms());
         let hide = self.session(conn).is_none_or(|s| s.hide_limits);
         let o = Obj::new().raw("id", id);
+        let mut rows = Vec::new();
         let o = match answer {
-            Ok(result) => o.int("status", 200).raw("result", &result),
+            Ok(done) => {
+                rows.extend(done.orders_of.into_iter().flat_map(|user| self.limits.order_rows(Some((user, now)))));
+                o.int("status", 200).raw("result", &done.json)
+            }
             Err(e) => {
                 let mut body = Obj::new().int("code", e.code.into()).str("msg", &e.msg);
                 if let Some(secs) = e.retry_after {
@@ -160,7 +208,10 @@ impl Twin {
             }
         };
         match ip.filter(|_| !hide) {
-            Some(ip) => o.raw("rateLimits", &array([self.limits.weight_row(ip, now)])).done(),
+            Some(ip) => {
+                rows.push(self.limits.weight_row(ip, now));
+                o.raw("rateLimits", &array(rows)).done()
+            }
             None => o.done(),
         }
     }
@@ -174,7 +225,7 @@ impl Twin {
             s.hide_limits = !hide;
         }
         if let Some(answer) = self.session_call(conn, method, &params, ip) {
-            return answer;
+            return answer.map(Done::from);
         }
         let table = if self.product == Product::Spot { SPOT } else { USDM };
         let entry = table.iter().find(|(m, ..)| *m == method);
@@ -195,11 +246,12 @@ impl Twin {
                 (own, Proof::Signed { payload, signature: signature.as_deref() })
             }
         };
-        self.call(endpoint, params.clone(), key.as_deref(), ip, &proof).map(|(_, body)| body)
+        let (user, json) = self.call(endpoint, params.clone(), key.as_deref(), ip, &proof)?;
+        Ok(Done { json, orders_of: (endpoint.orders > 0).then_some(user) })
     }
 
     /// Methods about the session itself; `None` for all others.
-    fn session_call(&mut self, conn: ConnId, method: &str, params: &Params, ip: IpAddr) -> Option<Answer> {
+    fn session_call(&mut self, conn: ConnId, method: &str, params: &Params, ip: IpAddr) -> Option<Told> {
         let spot = self.product == Product::Spot;
         let known = method.starts_with("session.") || (spot && method.starts_with("userDataStream."));
         if !known {
@@ -254,7 +306,7 @@ impl Twin {
         Ok((key.user, key.ed25519))
     }
 
-    fn logon(&mut self, conn: ConnId, params: &Params) -> Answer {
+    fn logon(&mut self, conn: ConnId, params: &Params) -> Told {
         let (_, ed25519) = self.proven(params)?;
         if !ed25519 {
             return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported."));
@@ -280,14 +332,14 @@ impl Twin {
         o.when(spot, |o| o.bool("userDataStream", listening)).done()
     }
 
-    fn subscribe_logon(&mut self, conn: ConnId) -> Answer {
+    fn subscribe_logon(&mut self, conn: ConnId) -> Told {
         let logon = self.session(conn).and_then(|s| s.logon.clone());
         let Some((key, _)) = logon else { return Err(not_authorised()) };
         let user = self.users.key(Some(&key))?.user;
         self.subscribe_user(conn, user, true)
     }
 
-    fn subscribe_user(&mut self, conn: ConnId, user: usize, by_logon: bool) -> Answer {
+    fn subscribe_user(&mut self, conn: ConnId, user: usize, by_logon: bool) -> Told {
         let Some(s) = self.session(conn) else { return Err(not_authorised()) };
         if s.subscriptions.iter().any(|(_, u, _)| *u == user) {
             return Err(ApiError::new(-2035, "User Data Stream subscription already active."));
@@ -301,7 +353,7 @@ impl Twin {
         Ok(Obj::new().int("subscriptionId", id.into()).done())
     }
 
-    fn unsubscribe_user(&mut self, conn: ConnId, params: &Params) -> Answer {
+    fn unsubscribe_user(&mut self, conn: ConnId, params: &Params) -> Told {
         let asked = params.int("subscriptionId")?;
         let server = self.server_ms();
         let Some(s) = self.session(conn) else { return Err(not_authorised()) };
