@@ -239,7 +239,6 @@ impl Engine {
             }
         }
         self.deeds.notices.clear();
-        self.deeds.records.clear();
     }
 
     pub fn is_started(&self) -> bool {

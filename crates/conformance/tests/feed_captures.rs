@@ -124,7 +124,6 @@ impl Bench {
     fn collect(&mut self) {
         self.asks.extend(self.out.asks.drain(..).map(|a| a.tag));
         self.out.notices.clear();
-        self.out.records.clear();
         let events: Vec<_> = self.out.take_events().collect();
         for (_, buf) in events {
             if let Event::Market(m) = buf.as_event() {

@@ -372,7 +372,6 @@ impl<W: FeedWords> World<W> {
                 (_, None) => {}
             }
         }
-        self.out.records.clear();
         self.notices.append(&mut self.out.notices);
         let events: Vec<_> = self.out.take_events().collect();
         for (at, buf) in events {

@@ -169,7 +169,6 @@ impl Rig {
             // Real time, in which the venue's may stand still.
             http: HttpConfig { answer_within: Nanos::from_secs(20), ..HttpConfig::default() },
             clock: ClockConfig::default(),
-            capture: None,
             closures: Vec::new(),
         };
         let running = spawn(config, Box::new(words), parts).expect("addresses and a thread");

@@ -99,7 +99,6 @@ fn start(profile: Profile) -> Case {
         dialer: Dialer::new(&[], None, Nanos::from_secs(5)).unwrap(),
         http: HttpConfig::default(),
         clock: ClockConfig::default(),
-        capture: None,
         closures: Vec::new(),
     };
     let running = spawn(config, Box::new(words), vec![Box::new(desk), Box::new(feed)]).unwrap();

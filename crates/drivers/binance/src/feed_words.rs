@@ -11,6 +11,7 @@ use crate::decode::{Decoder, Frame, Snapshot};
 use crate::limits;
 use crate::market::{self, KlineInterval, MAX_STREAMS, Speed, Stream};
 use crate::profile::Profile;
+use crate::replay::funding_line;
 use crate::request::Call;
 use crate::symbols::{Product, SymbolMap};
 use ctos_link::feed::{FeedWords, Flow, Levels, Listed, Question, RouteNo, StreamPlan, Want};
@@ -192,6 +193,10 @@ impl FeedWords for BinanceFeed {
             (Some(symbol), Some(rest)) => format!("{{\"s\":\"{symbol}\",{rest}"),
             _ => body.into(),
         }
+    }
+
+    fn record_funding(&self, instrument: InstrumentId, at: UnixNanos, funding: &FundingRate) -> Option<String> {
+        self.symbol(instrument).map(|symbol| funding_line(symbol, at, funding))
     }
 
     fn ask_funding(&self, instrument: InstrumentId, since: UnixNanos) -> Option<Question> {

@@ -1,8 +1,10 @@
 //! Turns the lines of a capture into market events in the order received, with books exact or declared unknown.
 //! Never: opens a file, or hides a line: what is not delivered is counted and named in the report.
 
+mod mark;
 mod report;
 
+pub(crate) use mark::funding_line;
 pub use report::{CaptureLoad, FrameCounts, REPORTED_LINES, ReportedLine, SymbolReport};
 
 use crate::book_sync::{BookSync, SyncOut};
@@ -113,6 +115,8 @@ struct BookState {
     symbol: String,
     sync: BookSync,
     frames: u64,
+    /// Of data without a book: something was delivered since the last gap.
+    whole: bool,
     /// The last trade id delivered: what is not above it came before, alone or inside an aggregate.
     last_trade: Option<u64>,
 }
@@ -154,6 +158,9 @@ impl Replayer {
     ) {
         self.load.lines += 1;
         let at = self.in_order(ts_recv);
+        if frame.starts_with(mark::PREFIX) {
+            return self.on_mark(at, number, frame, emit);
+        }
         if self.decoder.is_none() {
             match sniff(frame).and_then(|s| s.product) {
                 Some(product) => self.start(product),
@@ -194,6 +201,7 @@ impl Replayer {
             symbol: symbol.to_string(),
             sync: BookSync::new(product),
             frames: 0,
+            whole: false,
             last_trade: None,
         };
         self.books = map.iter().map(state).collect();
@@ -278,6 +286,7 @@ impl Replayer {
                 let ts_event = q.ts_engine.or(q.ts_sent).unwrap_or(UnixNanos::MIN);
                 let data = MarketData::Quote { quote: q.quote, update_id: q.update_id };
                 emit(Market { instrument: q.instrument, ts_event, data });
+                self.heard(q.instrument);
             }
             Frame::Trade(t) => {
                 counts.trade += 1;
@@ -297,6 +306,12 @@ impl Replayer {
         }
     }
 
+    fn heard(&mut self, instrument: InstrumentId) {
+        if let Some(book) = self.places.get(instrument.index()).copied().flatten().and_then(|p| self.books.get_mut(p)) {
+            book.whole = true;
+        }
+    }
+
     fn on_trade(&mut self, t: &TradeTick, emit: &mut impl FnMut(Market<'_>)) {
         let Some(book) = self.book(t.instrument) else { return };
         if t.on_book == Some(false) || t.trade.qty.0 == 0 || t.trade.price.0 == 0 {
@@ -305,6 +320,7 @@ impl Replayer {
             self.load.trades_repeated += 1;
         } else {
             book.last_trade = Some(t.trade.id);
+            book.whole = true;
             emit(trade(t.instrument, t.ts_event, t.trade));
         }
     }
@@ -318,6 +334,7 @@ impl Replayer {
             self.load.trades_repeated += 1;
         } else {
             book.last_trade = Some(t.last_trade);
+            book.whole = true;
             emit(trade(t.instrument, t.ts_event, Trade { id: t.last_trade, ..t.trade }));
         }
     }

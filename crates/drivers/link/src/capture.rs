@@ -1,82 +1,178 @@
-//! The recording switch: every frame as it came, one line each, in the form that captures are read in.
-//! Never: holds up a link (a full queue drops and counts), or hides what was dropped: a line says so.
+//! The recording switch of one market: every frame as it came, one line each, in the form that captures are read in.
+//! Never: holds up a link (a full queue loses frames and counts them), hides what was lost (a line says so where it
+//! was), or tries a disk again that has failed.
+//!
+//! A feed tells it each frame that it uses, once, and answers that belong between them. A reader of a file knows only
+//! what is in it, so a new file, or a place where frames were lost, begins a new *chapter*: the feed then asks for its
+//! books again, for the recording alone.
 
-use ctos_types::UnixNanos;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod volumes;
+
+pub use volumes::{Directory, Shelf, Volume};
+
+use ctos_types::{Nanos, UnixNanos};
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use volumes::Volumes;
 
-/// Frames that may wait for the disk.
-const QUEUE: usize = 65_536;
 /// What is written reaches the file at least this often.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// News that nobody took.
+const MAX_NEWS: usize = 64;
+
+/// Bounds of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaptureLimits {
+    /// Bytes of a compressed file after which the next one begins.
+    pub file_bytes: u64,
+    /// Frames and bytes that may wait for the disk.
+    pub frames: usize,
+    pub bytes: usize,
+    /// After a loss so long is waited for the disk, and until half of what may wait is written: each loss costs a
+    /// question for every book.
+    pub pause: Nanos,
+}
+
+impl Default for CaptureLimits {
+    fn default() -> CaptureLimits {
+        CaptureLimits { file_bytes: 256 << 20, frames: 65_536, bytes: 64 << 20, pause: Nanos::from_secs(10) }
+    }
+}
 
 /// How a recording went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureEnd {
-    pub path: PathBuf,
+    pub files: u64,
     /// Lines written.
     pub lines: u64,
     /// Frames that found the queue full.
-    pub dropped: u64,
+    pub lost: u64,
     /// The disk's word, where it failed: nothing was written after it.
     pub error: Option<String>,
+}
+
+/// What people should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaptureNews {
+    /// A file was begun.
+    File(PathBuf),
+    /// So many frames are missing: the disk was too slow.
+    Lost(u64),
+    /// The disk failed: the recording has ended.
+    Failed(String),
 }
 
 /// The recording cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureStart {
-    #[error("cannot write the capture {}: {source}; check the path and its permissions", path.display())]
-    Open { path: PathBuf, source: io::Error },
-    #[error("a capture is being written to {} already; stop it first", .0.display())]
-    Running(PathBuf),
+    #[error("cannot write a capture in {}: {source}", at.display())]
+    Open { at: PathBuf, source: io::Error },
+    #[error("a recording is running already")]
+    Running,
 }
 
-struct Running {
-    path: PathBuf,
-    sender: SyncSender<(UnixNanos, String)>,
-    writer: JoinHandle<(u64, Option<String>)>,
-    dropped: Arc<AtomicU64>,
-}
-
-/// Shared by the links of a process. Off, it costs one read of a flag per frame.
-#[derive(Default)]
+/// Shared by the feed, the writer's thread and whoever turns it on and off. Off, it costs one read of a number a frame.
+#[derive(Debug)]
 pub struct CaptureSwitch {
-    on: AtomicBool,
+    /// First part of the files' names: `binance-usdm`.
+    name: String,
+    limits: CaptureLimits,
     running: Mutex<Option<Running>>,
+    board: Arc<Board>,
 }
 
-impl std::fmt::Debug for CaptureSwitch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CaptureSwitch").field("on", &self.is_on()).finish_non_exhaustive()
+/// What the writer's thread tells.
+#[derive(Debug, Default)]
+struct Board {
+    on: AtomicBool,
+    chapter: AtomicU64,
+    /// In the queue.
+    waiting: AtomicUsize,
+    bytes: AtomicUsize,
+    news: Mutex<VecDeque<CaptureNews>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    sender: SyncSender<(UnixNanos, String)>,
+    writer: JoinHandle<(u64, u64, Option<String>)>,
+    /// Lost since the last line that was taken, and since when.
+    missing: Option<(u64, UnixNanos)>,
+    lost: u64,
+    last: UnixNanos,
+}
+
+impl Board {
+    fn tell(&self, news: CaptureNews) {
+        let mut list = lock(&self.news);
+        if list.len() == MAX_NEWS {
+            list.pop_front();
+        }
+        list.push_back(news);
     }
+
+    /// Books must be shown again, or there is news.
+    fn turn(&self) {
+        self.chapter.fetch_add(1, Ordering::Release);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whoever panicked while holding it left whole values behind.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl CaptureSwitch {
-    pub fn is_on(&self) -> bool {
-        self.on.load(Ordering::Relaxed)
+    /// Off. `name` is the first part of the files' names.
+    pub fn new(name: &str, limits: CaptureLimits) -> CaptureSwitch {
+        let board = Arc::default();
+        CaptureSwitch { name: name.into(), limits, running: Mutex::default(), board }
     }
 
-    /// Begins to write to `path`, which must not exist. Fails where it cannot be created or a recording runs.
-    pub fn start(&self, path: &Path) -> Result<(), CaptureStart> {
-        let mut running = self.lock();
-        if let Some(running) = &*running {
-            return Err(CaptureStart::Running(running.path.clone()));
+    pub fn is_on(&self) -> bool {
+        self.board.on.load(Ordering::Relaxed)
+    }
+
+    /// Changes whenever a reader of what is written from here on knows nothing of what was before, when the recording
+    /// ends, and when there is news.
+    #[inline]
+    pub fn chapter(&self) -> u64 {
+        self.board.chapter.load(Ordering::Acquire)
+    }
+
+    /// What people should hear of, in order; emptied by the call.
+    pub fn news(&self) -> Vec<CaptureNews> {
+        lock(&self.board.news).drain(..).collect()
+    }
+
+    /// Begins to write to a new file on `shelf`, named after `now`. Nothing is ever overwritten.
+    ///
+    /// # Errors
+    /// It cannot be created, or a recording runs.
+    pub fn start(&self, now: UnixNanos, shelf: Box<dyn Shelf>) -> Result<(), CaptureStart> {
+        let mut running = lock(&self.running);
+        if running.as_ref().is_some_and(|r| !r.writer.is_finished()) {
+            return Err(CaptureStart::Running);
         }
-        let open = |source| CaptureStart::Open { path: path.into(), source };
-        let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(open)?;
-        let (sender, receiver) = sync_channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = dropped.clone();
-        let writer = std::thread::Builder::new().name("capture".into()).spawn(move || write(file, &receiver, &counter));
+        let at = shelf.place();
+        let open = |source| CaptureStart::Open { at: at.clone(), source };
+        let volumes = Volumes::begin(shelf, &self.name, self.limits.file_bytes, now).map_err(open)?;
+        self.board.tell(CaptureNews::File(volumes.path()));
+        let (sender, receiver) = sync_channel(self.limits.frames);
+        let board = self.board.clone();
+        (board.waiting.store(0, Ordering::Relaxed), board.bytes.store(0, Ordering::Relaxed));
+        let writer =
+            std::thread::Builder::new().name("capture".into()).spawn(move || write(volumes, &receiver, &board));
         let writer = writer.map_err(open)?;
-        *running = Some(Running { path: path.into(), sender, writer, dropped });
-        self.on.store(true, Ordering::Release);
+        *running = Some(Running { sender, writer, missing: None, lost: 0, last: now });
+        self.board.on.store(true, Ordering::Release);
+        self.board.turn();
         Ok(())
     }
 
@@ -85,37 +181,79 @@ impl CaptureSwitch {
         if !self.is_on() {
             return;
         }
-        if let Some(running) = &*self.lock() {
-            // A newline in JSON is only space between its tokens; in the file it would end the line.
-            let line = if frame.contains(['\n', '\r']) { frame.replace(['\n', '\r'], " ") } else { frame.to_owned() };
-            if running.sender.try_send((at, line)).is_err() {
-                running.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+        if let Some(running) = &mut *lock(&self.running) {
+            running.put(at, frame, &self.board, self.limits);
         }
     }
 
     /// Frames may be missing from here on back to `since`: a line of its own says so.
     pub fn gap(&self, at: UnixNanos, since: UnixNanos, stream: Option<&str>, why: &str) {
-        self.frame(at, &gap_line(since, stream, why));
+        if self.is_on() {
+            self.frame(at, &gap_line(since, stream, why));
+        }
     }
 
     /// Ends the recording and waits until it is on the disk. `None`: there was none.
     pub fn stop(&self) -> Option<CaptureEnd> {
-        self.on.store(false, Ordering::Release);
-        let Running { path, sender, writer, dropped } = self.lock().take()?;
+        let mut running = lock(&self.running).take()?;
+        self.board.on.store(false, Ordering::Release);
+        running.tell_missing(running.last, &self.board);
+        let Running { sender, writer, lost, missing, .. } = running;
         drop(sender);
-        let (lines, error) = writer.join().unwrap_or((0, Some("the writer panicked".into())));
-        Some(CaptureEnd { path, lines, dropped: dropped.load(Ordering::Relaxed), error })
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let panicked = |_| (0, 0, Some("the writer panicked".to_string()));
+        let (files, lines, error) = writer.join().unwrap_or_else(panicked);
+        self.board.turn();
+        Some(CaptureEnd { files, lines, lost: lost + missing.map_or(0, |(n, _)| n), error })
     }
 }
 
 impl Drop for CaptureSwitch {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+impl Running {
+    fn put(&mut self, at: UnixNanos, frame: &str, board: &Board, limits: CaptureLimits) {
+        self.last = at;
+        let (waiting, bytes) = (board.waiting.load(Ordering::Relaxed), board.bytes.load(Ordering::Relaxed));
+        let room = match self.missing {
+            None => bytes.saturating_add(frame.len()) <= limits.bytes,
+            Some((_, since)) => at - since >= limits.pause && waiting <= limits.frames / 2 && bytes <= limits.bytes / 2,
+        };
+        let told = room && self.tell_missing(at, board);
+        // A newline in JSON is only space between its tokens; in the file it would end the line.
+        let line = || if frame.contains(['\n', '\r']) { frame.replace(['\n', '\r'], " ") } else { frame.to_owned() };
+        if !(told && self.send(at, line(), board)) {
+            let (count, _) = self.missing.get_or_insert((0, at));
+            *count += 1;
+        }
+    }
+
+    /// Says in the recording what is missing before the next line. False: there is no room for that either.
+    fn tell_missing(&mut self, at: UnixNanos, board: &Board) -> bool {
+        let Some((count, since)) = self.missing else { return true };
+        let why = format!("the disk was too slow for {count} frames");
+        if !self.send(at, gap_line(since, None, &why), board) {
+            return false;
+        }
+        self.missing = None;
+        self.lost += count;
+        board.tell(CaptureNews::Lost(count));
+        board.turn();
+        true
+    }
+
+    fn send(&mut self, at: UnixNanos, line: String, board: &Board) -> bool {
+        let size = line.len();
+        board.waiting.fetch_add(1, Ordering::Relaxed);
+        board.bytes.fetch_add(size, Ordering::Relaxed);
+        let sent = self.sender.try_send((at, line)).is_ok();
+        if !sent {
+            board.waiting.fetch_sub(1, Ordering::Relaxed);
+            board.bytes.fetch_sub(size, Ordering::Relaxed);
+        }
+        sent
     }
 }
 
@@ -137,66 +275,38 @@ fn gap_line(since: UnixNanos, stream: Option<&str>, why: &str) -> String {
     format!("{{\"ctos\":\"gap\",\"since\":{},\"stream\":{stream},\"why\":{}}}", since.0, quoted(why))
 }
 
-fn write(file: File, frames: &Receiver<(UnixNanos, String)>, dropped: &AtomicU64) -> (u64, Option<String>) {
-    let mut out = BufWriter::with_capacity(256 << 10, file);
-    let (mut lines, mut told) = (0, 0);
-    let mut last = UnixNanos(0);
-    let mut line = |out: &mut BufWriter<File>, at: UnixNanos, frame: &str| {
-        lines += 1;
-        writeln!(out, "{} {frame}", at.0)
-    };
+/// The writer's thread: files and lines written, and the disk's word where it failed.
+fn write(mut volumes: Volumes, frames: &Receiver<(UnixNanos, String)>, board: &Board) -> (u64, u64, Option<String>) {
+    let mut flushed = Instant::now();
     let result = (|| {
         loop {
-            match frames.recv_timeout(FLUSH_EVERY) {
-                Ok((at, frame)) => {
-                    last = at;
-                    line(&mut out, at, &frame)?;
+            match frames.recv_timeout(FLUSH_EVERY.saturating_sub(flushed.elapsed())) {
+                Ok((at, line)) => {
+                    board.waiting.fetch_sub(1, Ordering::Relaxed);
+                    board.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                    if volumes.line(at, &line)? {
+                        board.tell(CaptureNews::File(volumes.path()));
+                        board.turn();
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) => out.flush()?,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            let lost = dropped.load(Ordering::Relaxed);
-            if lost > told {
-                let why = format!("the disk was too slow for {} frames", lost - told);
-                told = lost;
-                line(&mut out, last, &gap_line(last, None, &why))?;
+            if flushed.elapsed() >= FLUSH_EVERY {
+                volumes.flush()?;
+                flushed = Instant::now();
             }
         }
-        out.flush()?;
-        out.get_ref().sync_all()
+        volumes.end("the recording ends")
     })();
-    (lines, result.err().map(|e: io::Error| e.to_string()))
+    let error = result.err().map(|e: io::Error| format!("{}: {e}", volumes.path().display()));
+    if let Some(error) = &error {
+        board.on.store(false, Ordering::Release);
+        board.tell(CaptureNews::Failed(error.clone()));
+        board.turn();
+    }
+    (volumes.files(), volumes.lines(), error)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ctos_storage::capture::CaptureReader;
-
-    #[test]
-    fn what_is_recorded_is_read_back_frame_for_frame() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.jsonl");
-        let switch = CaptureSwitch::default();
-        switch.frame(UnixNanos(1), "before");
-        switch.start(&path).unwrap();
-        assert!(matches!(switch.start(&path), Err(CaptureStart::Running(_))));
-        switch.frame(UnixNanos(10), "{\"a\":1}");
-        switch.frame(UnixNanos(11), "{\"a\":\r\n 2}");
-        switch.gap(UnixNanos(12), UnixNanos(5), Some("a"), "closed \"1006\"\n");
-        let end = switch.stop().unwrap();
-        assert_eq!(end, CaptureEnd { path: path.clone(), lines: 3, dropped: 0, error: None });
-        switch.frame(UnixNanos(13), "after");
-        assert_eq!(switch.stop(), None);
-        let mut reader = CaptureReader::open(&path).unwrap();
-        let mut lines = Vec::new();
-        while let Some(line) = reader.next_line().unwrap() {
-            lines.push((line.ts_recv.0, String::from_utf8(line.frame.to_vec()).unwrap()));
-        }
-        let gap = r#"{"ctos":"gap","since":5,"stream":"a","why":"closed \"1006\" "}"#;
-        let want = [(10, "{\"a\":1}"), (11, "{\"a\":   2}"), (12, gap)].map(|(at, text)| (at, text.to_owned()));
-        assert_eq!(lines, want);
-        assert_eq!(reader.summary().bad_lines, 0);
-        assert!(matches!(switch.start(&path), Err(CaptureStart::Open { .. })), "nothing is overwritten");
-    }
-}
+mod tests;

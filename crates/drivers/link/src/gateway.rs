@@ -19,7 +19,7 @@ pub mod shell;
 pub use deeds::{Deeds, GuestNo, Outgoing, SocketKey};
 pub use entry::{ENTRY, EntryFrame, EntryStatus};
 pub use frame::{ClockState, Gateway, NO_ACCOUNT, refusal};
-pub use outbox::{Outbox, Record, SocketDeed};
+pub use outbox::{Outbox, SocketDeed};
 
 use crate::http::HttpRequest;
 use crate::rate::{Cost, GroupId, Lane, LimiterConfig, MeterId, MeterSpec};

@@ -48,7 +48,6 @@ pub(super) fn spawn(places: &[&VenueAccount], setup: Setup) -> Result<Box<dyn Ga
         dialer: dialer(places, speed)?,
         http: HttpConfig { answer_within, ..HttpConfig::default() },
         clock: ClockConfig::default(),
-        capture: None,
         closures: closures.iter().map(|c| onto(&*time, c)).collect(),
     };
     let desks = parts.iter().map(|part| !part.accounts().is_empty()).collect();

@@ -4,7 +4,7 @@
 use super::market::{emit, market};
 use super::words::FeedWords;
 use super::{Asked, Feed};
-use crate::gateway::{Answer, Notice, Outbox, Record};
+use crate::gateway::{Answer, Notice, Outbox};
 use crate::rate::Lane;
 use ctos_types::{Event, MarketData, Nanos, UnixNanos};
 use rand_core::Rng;
@@ -79,12 +79,17 @@ impl<W: FeedWords> Feed<W> {
             Ok(snapshot) => {
                 counts.snapshots += 1;
                 sync.on_snapshot(&snapshot, levels, &mut |o| emit(out, now, id, o));
-                let record = |b| words.record_snapshot(id, std::str::from_utf8(b).unwrap_or_default());
-                let text = body(answer).map(record).unwrap_or_default();
-                out.records.push(Record::Frame { at: now, text });
-                if sync.is_valid() {
-                    m.backoff.up(now);
+                let whole = sync.is_valid();
+                if let (Some(tape), Ok(body)) = (&self.tape, body(answer)) {
+                    let text = String::from_utf8_lossy(body);
+                    tape.line(now, || words.record_snapshot(id, &text));
+                }
+                m.show_snapshot(&snapshot);
+                if whole {
                     m.heard();
+                }
+                if whole && m.is_shown() {
+                    m.backoff.up(now);
                     return;
                 }
                 // Older than what waits, or the diffs that waited were broken themselves.
@@ -131,6 +136,9 @@ impl<W: FeedWords> Feed<W> {
                     Some((at, funding)) => {
                         self.counts.funding += 1;
                         m.funding.due = None;
+                        if let (Some(tape), Some(line)) = (&self.tape, self.words.record_funding(m.id, *at, funding)) {
+                            tape.line(now, || line);
+                        }
                         return market(out, now, m.id, *at, MarketData::Funding(funding));
                     }
                     None => ("the venue has not written it down yet".into(), Nanos::ZERO),

@@ -32,8 +32,10 @@ impl<W: FeedWords> Feed<W> {
                 self.counts.diffs += 1;
                 let was = sync.is_valid();
                 sync.on_diff(&diff, talk.levels(), &mut |o| emit(out, now, instrument, o));
-                if !sync.is_valid() {
-                    self.want_snapshot(now, place, was);
+                let is = sync.is_valid();
+                m.show_diff(&diff);
+                if !is || !m.is_shown() {
+                    self.want_snapshot(now, place, was && !is);
                 }
             }
             Item::Trade { instrument, ts_event, trade, number, on_book } => {
@@ -64,9 +66,11 @@ impl<W: FeedWords> Feed<W> {
             }
             Item::Snapshot { instrument, snapshot } => {
                 let Some(place) = place(&self.places, instrument) else { return self.foreign() };
-                let Some(sync) = &mut self.markets[place].sync else { return self.foreign() };
+                let m = &mut self.markets[place];
+                let Some(sync) = &mut m.sync else { return self.foreign() };
                 self.counts.snapshots += 1;
                 sync.on_snapshot(&snapshot, talk.levels(), &mut |o| emit(out, now, instrument, o));
+                m.show_snapshot(&snapshot);
             }
             Item::Liquidation(l) => {
                 self.counts.liquidations += 1;

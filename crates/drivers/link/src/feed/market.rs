@@ -28,6 +28,8 @@ pub(super) struct MarketState<C: Chain> {
     pub rules: Rules,
     /// Where a book is wanted.
     pub sync: Option<BookSync<C>>,
+    /// While it is recorded: the book as a reader of the recording has it.
+    pub shown: Option<BookSync<C>>,
     /// Of the data without a book.
     pub standing: Standing,
     /// Grows with each break: an answer to a question from before it is of no use.
@@ -75,6 +77,7 @@ impl<C: Chain> MarketState<C> {
             want,
             rules: i.rules(),
             sync,
+            shown: None,
             standing: Standing::New,
             epoch: 0,
             snapshot_at: UnixNanos::MAX,

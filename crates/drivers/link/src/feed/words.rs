@@ -194,6 +194,12 @@ pub trait FeedWords: Debug + Send {
         body.into()
     }
 
+    /// A settlement as a recording wants it: a line that the venue's reader of recordings knows. `None`: it has none.
+    fn record_funding(&self, instrument: InstrumentId, at: UnixNanos, funding: &FundingRate) -> Option<String> {
+        let _ = (instrument, at, funding);
+        None
+    }
+
     /// Settlements from `since` on. `None`: the venue has no funding, or tells it on the stream.
     fn ask_funding(&self, instrument: InstrumentId, since: UnixNanos) -> Option<Question>;
     /// `mark` stands in where the venue leaves the mark out.

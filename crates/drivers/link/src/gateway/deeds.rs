@@ -1,7 +1,7 @@
 //! What the frame wants done by whoever owns the sockets.
 //! Never: does any of it.
 
-use super::{BaseNo, Notice, Record, SocketDeed, SocketNo};
+use super::{BaseNo, Notice, SocketDeed, SocketNo};
 use crate::http::HttpRequest;
 use crate::rate::Ticket;
 use crate::session::LinkId;
@@ -36,7 +36,6 @@ pub struct Deeds {
     pub sends: Vec<Outgoing>,
     pub sockets: Vec<(SocketKey, SocketDeed)>,
     pub notices: Vec<Notice>,
-    pub records: Vec<Record>,
     /// Guests whose request was not sent, why, and when another try makes sense.
     pub refused: Vec<(GuestNo, String, Option<Nanos>)>,
     /// What is closed has changed: whoever keeps it over a restart reads [`super::Gateway::closures`].

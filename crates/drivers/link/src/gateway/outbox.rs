@@ -21,15 +21,6 @@ pub enum SocketDeed {
     },
 }
 
-/// What a recording needs beside the frames of sockets, which the shell records by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// An answer that belongs between the frames: a snapshot of a book.
-    Frame { at: UnixNanos, text: String },
-    /// From `since` on frames may be missing.
-    Gap { at: UnixNanos, since: UnixNanos, stream: Option<String>, why: String },
-}
-
 /// Collects deeds of one call into a part. Emptied by the frame, which keeps the storage.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -37,7 +28,6 @@ pub struct Outbox {
     pub permits: Vec<Permit>,
     pub sockets: Vec<(SocketNo, LinkId, SocketDeed)>,
     pub notices: Vec<Notice>,
-    pub records: Vec<Record>,
     settled: Vec<(u64, Vec<Budget>)>,
     events: Vec<(UnixNanos, Box<EventBuf>)>,
     #[expect(clippy::vec_box, reason = "an event moves between queues by its pointer")]
@@ -73,7 +63,6 @@ impl Outbox {
             && self.permits.is_empty()
             && self.sockets.is_empty()
             && self.notices.is_empty()
-            && self.records.is_empty()
             && self.settled.is_empty()
     }
 

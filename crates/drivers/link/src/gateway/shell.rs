@@ -13,7 +13,6 @@ mod thread;
 pub use running::{Full, Handle, RequestError, Running, Waker};
 
 use super::{ClockState, EntryStatus, Part, PartStatus, SocketNo, VenueWords};
-use crate::capture::CaptureSwitch;
 use crate::clock::ClockConfig;
 use crate::dial::Dialer;
 use crate::http::{BadAddress, HttpClient, HttpConfig};
@@ -32,8 +31,6 @@ pub struct GatewayConfig {
     pub dialer: Dialer,
     pub http: HttpConfig,
     pub clock: ClockConfig,
-    /// Records every frame while it is on.
-    pub capture: Option<Arc<CaptureSwitch>>,
     /// What an earlier process found closed.
     pub closures: Vec<Closure>,
 }

@@ -81,7 +81,6 @@ impl Gateway {
             self.requests.want(now, wanted, clock);
         }
         deeds.notices.append(&mut self.out.notices);
-        deeds.records.append(&mut self.out.records);
         if !self.out.sockets.is_empty() {
             self.absorb_sockets(now, part, clock, deeds);
         }

@@ -144,7 +144,6 @@ fn start(base: String, socket: String, roots: &[u8], proxy: Option<&str>) -> Cas
         dialer: Dialer::new(roots, proxy, Nanos::from_secs(5)).unwrap(),
         http: HttpConfig::default(),
         clock: ClockConfig::default(),
-        capture: None,
         closures: Vec::new(),
     };
     let words = At(ToyWords { bases: 1, entry: false }, base);
@@ -262,7 +261,6 @@ fn an_address_that_is_none_starts_nothing() {
         dialer: Dialer::new(&[], None, Nanos::from_secs(5)).unwrap(),
         http: HttpConfig::default(),
         clock: ClockConfig::default(),
-        capture: None,
         closures: Vec::new(),
     };
     assert!(config.time.now() >= UnixNanos::from_secs(1_700_000_000));

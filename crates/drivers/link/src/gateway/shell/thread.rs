@@ -6,7 +6,7 @@ use super::running::{Guest, Inputs, Reply, RequestError};
 use super::{GatewayConfig, SocketStatus, Status};
 use crate::Time;
 use crate::gateway::{
-    Answer, Deeds, ENTRY, Gateway, GuestNo, Notice, Outgoing, Record, SocketDeed, SocketKey, SocketNews,
+    Answer, Deeds, ENTRY, Gateway, GuestNo, Notice, Outgoing, SocketDeed, SocketKey, SocketNews,
 };
 use crate::http::{HttpClient, HttpError, HttpResponse};
 use crate::rate::Ticket;
@@ -212,9 +212,6 @@ impl Shell {
     fn hear(&mut self, now: UnixNanos, key: SocketKey, heard: Heard) {
         match heard {
             Heard::Text(text) => {
-                if let Some(capture) = self.config.capture.as_ref().filter(|_| key.part != ENTRY) {
-                    capture.frame(now, &text);
-                }
                 self.gateway.socket(now, key, &SocketNews::Text(&text), &mut self.deeds);
             }
             Heard::Ping => self.gateway.socket(now, key, &SocketNews::Ping, &mut self.deeds),
@@ -281,15 +278,6 @@ impl Shell {
                 let _ = guest.try_send(Err(RequestError::NotSent { why, retry_after }));
             }
         }
-        if let Some(capture) = &self.config.capture {
-            for record in self.deeds.records.drain(..) {
-                match record {
-                    Record::Frame { at, text } => capture.frame(at, &text),
-                    Record::Gap { at, since, stream, why } => capture.gap(at, since, stream.as_deref(), &why),
-                }
-            }
-        }
-        self.deeds.records.clear();
         if !self.deeds.notices.is_empty() {
             self.shared.notice(self.deeds.notices.drain(..));
         }
