@@ -5,6 +5,7 @@ mod ask;
 mod news;
 mod order;
 mod query;
+mod replace;
 mod reply;
 mod stream;
 
@@ -16,12 +17,12 @@ use crate::orders::Desk;
 use crate::profile::{Hosts, Profile};
 use crate::request::Call;
 use ctos_link::desk::{
-    BalanceRow, Connect, DeadMan, DeskWords, Found, Offers, OpenOrder, PositionRow, Trouble, Wire, Word,
+    BalanceRow, Connect, DeadMan, DeskWords, Found, Offers, OpenOrder, PositionRow, Told, Trouble, Wire, Word,
 };
 use ctos_link::gateway::Answer;
 use ctos_link::reconcile::Subject;
 use ctos_link::session::{Renewal, SessionConfig};
-use ctos_link::tracker::{Held, Query, Reply};
+use ctos_link::tracker::{Held, Query};
 use ctos_types::{
     AccountId, AmendOrder, CancelOrder, ClientOrderId, InstrumentId, Instruments, Nanos, NewOrder, Qty, Request,
     UnixNanos, VenueError, VenueOrderId,
@@ -208,8 +209,8 @@ impl DeskWords for BinanceDesk {
         }
     }
 
-    fn read_frame(&mut self, now: UnixNanos, text: &str, out: &mut Vec<Word>) -> Result<(), String> {
-        self.read_user_frame(now, text, out)
+    fn read_frame(&mut self, _: UnixNanos, text: &str, out: &mut Vec<Word>) -> Result<(), String> {
+        self.read_user_frame(text, out)
     }
 
     fn farewell(&mut self) -> Vec<Wire> {
@@ -229,7 +230,8 @@ impl DeskWords for BinanceDesk {
     }
 
     fn cancel(&mut self, cancel: &CancelOrder) -> Result<Wire, VenueError> {
-        let call = self.desk.cancel(cancel.instrument, &self.orders.named(cancel.cl_ord_id))?;
+        let at = self.orders.to_cancel(cancel.cl_ord_id);
+        let call = self.desk.cancel(cancel.instrument, &at)?;
         Ok(self.wire(call))
     }
 
@@ -240,11 +242,12 @@ impl DeskWords for BinanceDesk {
         id: ClientOrderId,
         answer: &Answer<'_>,
         out: &mut Vec<Word>,
-    ) -> Reply {
+    ) -> Told {
         self.read_order_reply(now, request, id, answer, out)
     }
 
     fn cancel_all(&mut self, instrument: InstrumentId) -> Vec<Wire> {
+        self.orders.stop_replacing(instrument);
         let calls = self.desk.cancel_all(instrument).unwrap_or_default();
         calls.into_iter().map(|call| self.wire(call)).collect()
     }

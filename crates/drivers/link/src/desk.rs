@@ -198,6 +198,14 @@ pub struct BalanceRow {
     pub balance: Balance,
 }
 
+/// What is read of an answer to an order request.
+#[derive(Debug)]
+pub enum Told {
+    Ended(Reply),
+    /// The request takes another one.
+    More(Wire),
+}
+
 /// What is read of a query's answer.
 #[derive(Debug)]
 pub enum Found {
@@ -260,7 +268,8 @@ pub trait DeskWords: Debug + Send {
     /// # Errors
     /// What this venue cannot do: nothing is sent.
     fn cancel(&mut self, cancel: &CancelOrder) -> Result<Wire, VenueError>;
-    /// What the answer to a request says: words first, then how the request ended.
+    /// What the answer to a request says: words first, then how the request ended, or what belongs to it yet. The answer
+    /// to that comes back here.
     fn read_reply(
         &mut self,
         now: UnixNanos,
@@ -268,7 +277,7 @@ pub trait DeskWords: Debug + Send {
         id: ClientOrderId,
         answer: &Answer<'_>,
         out: &mut Vec<Word>,
-    ) -> Reply;
+    ) -> Told;
     /// Cancels everything of an instrument, other people's orders included.
     fn cancel_all(&mut self, instrument: InstrumentId) -> Vec<Wire>;
     /// Cancels an order that only the venue knows of.

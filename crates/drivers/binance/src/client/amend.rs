@@ -1,4 +1,5 @@
-//! Changes of open orders: in place where the market can, else as a cancel and a new order in one request.
+//! Changes of open orders: in place where the market can, else as a cancel and a new order, in one request while nothing
+//! of the order has traded.
 //! Never: two live orders where there was one, or a second try of a replacement whose outcome is not known.
 
 use super::{Client, Failure, OrderName};
@@ -7,7 +8,8 @@ use crate::orders::{Amendment, OrderRef, Outcome, Owner, Replacement, VenueClien
 use crate::profile::Profile;
 use crate::request::Call;
 use ctos_types::{
-    AmendOrder, ClientOrderId, InstrumentId, NewOrder, OrderQty, PositionEffect, Price, Qty, StrategyId, TriggerBy,
+    AmendOrder, ClientOrderId, InstrumentId, NewOrder, OrderKind, OrderQty, PositionEffect, Price, Qty, StrategyId,
+    TriggerBy,
 };
 use std::fmt;
 
@@ -53,7 +55,49 @@ impl Client {
         match self.desk.amend(&change, &amendment)? {
             Replacement::InPlace(call) => self.amend_in_place(&order, &call).await,
             Replacement::CancelReplace { call, client, .. } => self.replace(&order, &call, client).await,
+            Replacement::CancelThenPlace { client, .. } => {
+                let kind = match (change.price, as_is.kind) {
+                    (Some(price), OrderKind::Limit { .. }) => OrderKind::Limit { price },
+                    (_, kind) => kind,
+                };
+                let qty = change.qty.map_or(as_is.qty, OrderQty::Size);
+                self.replace_apart(&order, &NewOrder { kind, qty, ..as_is }, client).await
+            }
         }
+    }
+
+    /// Cancels, sees how much had traded, and places the rest.
+    async fn replace_apart(
+        &self,
+        old: &VenueOrder,
+        wanted: &NewOrder,
+        client: VenueClientId,
+    ) -> Result<VenueOrder, Failure> {
+        let ended = self.cancel_found(old).await?;
+        if !matches!(ended.outcome, Some(Outcome::Canceled(_))) {
+            let word = ended.outcome.map_or("open", outcome_word);
+            return Err(Failure::invalid(
+                format!("the order was not changed: it is {word}"),
+                "look at it with `ctos call get_order_status`",
+            ));
+        }
+        let gone = |why: String, hint: &str| {
+            Failure::invalid(format!("the old order is cancelled and nothing took its place: {why}"), hint.to_string())
+        };
+        let call = self.desk.place_rest(wanted, client, ended.cum_qty);
+        let call = call.map_err(|e| gone(e.to_string(), "place another one if you still want it"))?;
+        let begun = self.caller.now();
+        let why = match self.once(&call).await {
+            Ok(body) => match self.desk.read_order(&body) {
+                Ok(order) => return Ok(order),
+                Err(e) => format!("its answer cannot be read: {e}"),
+            },
+            Err(Failure::NoAnswer { why }) => why,
+            Err(Failure::Refused(reply)) => return Err(gone(Failure::refused_line(&reply), reply.hint)),
+            Err(failure) => return Err(gone(failure.to_string(), "place another one")),
+        };
+        let at = OrderName::Client(client).at(false);
+        self.resolve(old.instrument, client.id, &at, begun, why).await
     }
 
     async fn amend_in_place(&self, order: &VenueOrder, call: &Call) -> Result<VenueOrder, Failure> {

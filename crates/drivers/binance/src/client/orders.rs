@@ -200,7 +200,7 @@ impl Client {
         self.cancel_found(&order).await
     }
 
-    async fn cancel_found(&self, order: &VenueOrder) -> Result<VenueOrder, Failure> {
+    pub(super) async fn cancel_found(&self, order: &VenueOrder) -> Result<VenueOrder, Failure> {
         let name = OrderName::Venue(order.venue_order_id);
         let at = name.at(order.conditional);
         let call = self.desk.cancel(order.instrument, &at)?;

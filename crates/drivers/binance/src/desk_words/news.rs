@@ -2,26 +2,27 @@
 //! Never: passes on the end of an order that is being replaced, before it is certain that nothing takes its place.
 
 use super::BinanceDesk;
+use super::order::Step;
 use crate::orders::{Owner, VenueClientId};
 use crate::user::{OrderUpdate, UserDecoder, UserEvent, UserFrame};
 use ctos_link::desk::Word;
 use ctos_link::gateway::Notice;
 use ctos_link::tracker::{News, NewsBody};
-use ctos_types::{AccountEvent, CancelReason, ClientOrderId, Qty, ReportBody, UnixNanos};
+use ctos_types::{AccountEvent, CancelReason, ClientOrderId, Qty, ReportBody};
 
 impl BinanceDesk {
-    pub(super) fn read_user_frame(&mut self, now: UnixNanos, text: &str, out: &mut Vec<Word>) -> Result<(), String> {
+    pub(super) fn read_user_frame(&mut self, text: &str, out: &mut Vec<Word>) -> Result<(), String> {
         let frame = UserDecoder::new(&self.desk).decode(text.as_bytes()).map_err(|e| e.to_string())?;
         let UserFrame::Events(events) = frame else { return Ok(()) };
         for event in events {
-            self.event(now, event, out);
+            self.event(event, out);
         }
         Ok(())
     }
 
-    fn event(&mut self, now: UnixNanos, event: UserEvent, out: &mut Vec<Word>) {
+    fn event(&mut self, event: UserEvent, out: &mut Vec<Word>) {
         match event {
-            UserEvent::Order(update) => self.order_update(now, &update, out),
+            UserEvent::Order(update) => self.order_update(&update, out),
             UserEvent::EarlyFill(early) => out.push(Word::Early {
                 instrument: early.instrument,
                 exec_id: early.exec_id,
@@ -66,7 +67,7 @@ impl BinanceDesk {
         owner.client()
     }
 
-    fn order_update(&mut self, now: UnixNanos, update: &OrderUpdate, out: &mut Vec<Word>) {
+    fn order_update(&mut self, update: &OrderUpdate, out: &mut Vec<Word>) {
         let OrderUpdate { instrument, venue_order_id, ts_event, .. } = *update;
         let by_name = update.owner.client();
         let by_id = self.orders.owner(instrument, venue_order_id);
@@ -78,7 +79,7 @@ impl BinanceDesk {
             (None, None) => 0,
         };
         if let Some(id) = id {
-            if self.swallow(id, generation, update, now, out) {
+            if self.swallow(id, generation, update, out) {
                 return;
             }
             let child = self.orders.get(id).is_some_and(|n| n.conditional) && !update.conditional;
@@ -121,14 +122,7 @@ impl BinanceDesk {
 
     /// What the stream tells of an order that is being replaced: the old one's end is not our order's, and the new
     /// one's begin is an amend. `true`: nothing else is to be done with the event.
-    fn swallow(
-        &mut self,
-        id: ClientOrderId,
-        generation: u16,
-        update: &OrderUpdate,
-        now: UnixNanos,
-        out: &mut Vec<Word>,
-    ) -> bool {
+    fn swallow(&mut self, id: ClientOrderId, generation: u16, update: &OrderUpdate, out: &mut Vec<Word>) -> bool {
         let OrderUpdate { instrument, venue_order_id, ts_event, .. } = *update;
         let account = self.config.account;
         let Some(named) = self.orders.get_mut(id) else { return false };
@@ -144,17 +138,18 @@ impl BinanceDesk {
             return true;
         }
         let Some(named) = self.orders.get_mut(id) else { return false };
-        let Some(pending) = &mut named.pending else {
+        let Some(pending) = named.pending else {
             // A late word on an older generation: its end is long known, its fills count.
             return generation < named.generation && ends.is_some();
         };
-        if generation == pending.client.generation {
+        if generation == pending.client.generation
+            && let Some(carried) = named.carried_over()
+        {
             if matches!(ends, Some(None)) && update.cum_qty.0 == 0 {
                 // The new order was refused or expired at once: the answer, or a question, tells what is left.
                 return true;
             }
             let (price, qty) = (pending.price, pending.qty);
-            let carried = named.carried();
             named.replaced(venue_order_id, carried);
             self.orders.learn(id, generation, instrument, venue_order_id);
             let body = NewsBody::Amended { price, qty };
@@ -162,9 +157,8 @@ impl BinanceDesk {
             // Its own first word is said with that.
             return update.reports.iter().all(|r| r.body == ReportBody::Accepted);
         }
-        if let (Some(Some(reason)), true) = (ends, generation == named.generation) {
-            pending.old_gone = Some(reason);
-            let _ = now;
+        // The answer to the request, or a question, tells what has come in its place.
+        if matches!(ends, Some(Some(_))) && generation == named.generation && pending.step != Step::Ending {
             return true;
         }
         generation < named.generation && ends.is_some()

@@ -16,18 +16,39 @@ use std::collections::{BTreeMap, VecDeque};
 /// Closed orders whose names are remembered for late fills.
 const CLOSED_KEPT: usize = 1024;
 
+/// How far a replacement has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// One request does both, and only while nothing of the old order trades.
+    Both,
+    /// The old one is being cancelled. What takes its place leaves when the answer says how much of it traded.
+    Canceling,
+    /// As `Canceling`, but nothing will take its place any more.
+    Ending,
+    /// The new one is on its way, on top of what the earlier ones traded.
+    Placing { carried: i64 },
+}
+
 /// A replacement that was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
     pub client: VenueClientId,
+    pub step: Step,
+    pub began: UnixNanos,
+    /// When the request left that may have placed the new one.
     pub asked: UnixNanos,
     /// What our order is once it is done.
     pub price: Option<Price>,
     pub qty: Qty,
-    /// The old order was seen cancelled, and why as far as it was told.
-    pub old_gone: Option<CancelReason>,
     /// Questions after the venue must have shown the new one that did not find it.
     pub absent: u32,
+}
+
+impl Pending {
+    /// Whether the new order may be at the venue.
+    pub fn may_live(&self) -> bool {
+        matches!(self.step, Step::Both | Step::Placing { .. })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +62,8 @@ pub(super) struct Named {
     pub conditional: bool,
     pub child: Option<VenueOrderId>,
     pub pending: Option<Pending>,
+    /// A change in place without an answer, and what had traded when it was asked for.
+    pub in_place: Option<(AmendOrder, Qty)>,
     /// Of an earlier life, which may have replaced it more often than is known.
     pub recalled: bool,
 }
@@ -52,6 +75,22 @@ impl Named {
 
     pub fn client(&self) -> VenueClientId {
         VenueClientId { id: self.order.cl_ord_id, generation: self.generation }
+    }
+
+    /// What had traded before the order that takes this one's place, where one may.
+    pub fn carried_over(&self) -> Option<i64> {
+        match self.pending?.step {
+            Step::Both => Some(self.carried()),
+            Step::Placing { carried } => Some(carried),
+            Step::Canceling | Step::Ending => None,
+        }
+    }
+
+    /// Nothing takes the order's place any more, unless it is on its way already.
+    pub fn stop_replacing(&mut self) {
+        if let Some(pending) = self.pending.as_mut().filter(|p| p.step == Step::Canceling) {
+            pending.step = Step::Ending;
+        }
     }
 
     fn learn(&mut self, venue_order_id: VenueOrderId) {
@@ -118,6 +157,7 @@ impl Orders {
             conditional,
             child: None,
             pending: None,
+            in_place: None,
             recalled: false,
         };
         self.map.insert(order.cl_ord_id, named);
@@ -184,29 +224,53 @@ impl Orders {
         }
     }
 
+    /// As [`Orders::named`], for a cancel that somebody wants: nothing is to take the order's place from now on.
+    pub fn to_cancel(&mut self, id: ClientOrderId) -> OrderRef {
+        if let Some(named) = self.map.get_mut(&id) {
+            named.stop_replacing();
+            // The old one is gone for certain.
+            if let Some(p) = named.pending.filter(|p| matches!(p.step, Step::Placing { .. })) {
+                return OrderRef { client: p.client, venue_order_id: None, conditional: false };
+            }
+        }
+        self.named(id)
+    }
+
+    /// Everything of the instrument is being cancelled.
+    pub fn stop_replacing(&mut self, instrument: InstrumentId) {
+        self.map.values_mut().filter(|n| n.order.instrument == instrument).for_each(Named::stop_replacing);
+    }
+
     /// The request for an amend.
     pub fn amend(&mut self, now: UnixNanos, desk: &Desk, amend: &AmendOrder, cum_qty: Qty) -> Result<Call, VenueError> {
         let invalid = |why: &str| VenueError::Invalid { field: "order", why: why.into() };
         let at_venue = self.named(amend.cl_ord_id);
         let named = self.map.get_mut(&amend.cl_ord_id).ok_or_else(|| invalid("not known"))?;
-        if named.recalled && self.profile == Profile::Spot {
-            return Err(invalid("an order of an earlier life is cancelled and placed anew, not changed"));
+        if named.recalled && self.profile != Profile::UsdM {
+            return Err(invalid("an order of an earlier life is changed once the venue has told how it stands"));
         }
         let carried = Qty(named.carried());
         let as_is = Amendment { order: &named.order, at_venue, cum_qty, carried };
-        match desk.amend(amend, &as_is)? {
-            Replacement::InPlace(call) => Ok(call),
-            // What fills between the question and the cancel would be bought again.
-            Replacement::CancelReplace { .. } if cum_qty != carried => {
-                Err(invalid("it has begun to trade: cancel it and place another"))
-            }
-            Replacement::CancelReplace { call, client, qty, .. } => {
-                let price = amend.price.or(named.order.kind.limit_price());
-                let qty = Qty(carried.0 + qty.0);
-                named.pending = Some(Pending { client, asked: now, price, qty, old_gone: None, absent: 0 });
-                Ok(call)
-            }
-        }
+        let how = desk.amend(amend, &as_is)?;
+        Ok(begin(named, now, amend, cum_qty, how))
+    }
+
+    /// The venue would not change the order in its place, or has found that it trades: it is cancelled, and placed anew
+    /// when that is done.
+    pub fn amend_apart(
+        &mut self,
+        now: UnixNanos,
+        desk: &Desk,
+        amend: &AmendOrder,
+        cum_qty: Qty,
+    ) -> Result<Call, VenueError> {
+        let at_venue = self.named(amend.cl_ord_id);
+        let invalid = || VenueError::Invalid { field: "order", why: "not known".into() };
+        let named = self.map.get_mut(&amend.cl_ord_id).ok_or_else(invalid)?;
+        let carried = Qty(named.carried());
+        let as_is = Amendment { order: &named.order, at_venue, cum_qty, carried };
+        let how = desk.amend_apart(amend, &as_is)?;
+        Ok(begin(named, now, amend, cum_qty, how))
     }
 
     /// What the venue says of an order of ours, as the tracker counts it. `None`: it says nothing of ours as it is now.
@@ -231,11 +295,12 @@ impl Orders {
         let id = client.id;
         if let Some(named) = self.map.get_mut(&id) {
             // How far an earlier life went, only questions about the order itself tell.
-            if named.recalled && self.profile == Profile::Spot {
+            if named.recalled && self.profile != Profile::UsdM {
                 return None;
             }
-            if named.pending.is_some_and(|p| p.client == client) {
-                let carried = named.carried();
+            if named.pending.is_some_and(|p| p.client == client)
+                && let Some(carried) = named.carried_over()
+            {
                 named.replaced(order.venue_order_id, carried);
             }
             // The list is older than what is known.
@@ -257,6 +322,26 @@ impl Orders {
         let view = self.view(id, client.generation, order, now)?;
         Some(OpenOrder { instrument, cl_ord_id: Some(id), view })
     }
+}
+
+/// Notes what an amend asked for.
+fn begin(named: &mut Named, now: UnixNanos, amend: &AmendOrder, cum_qty: Qty, how: Replacement) -> Call {
+    let (call, client, step) = match how {
+        Replacement::InPlace(call) => {
+            named.in_place = Some((*amend, cum_qty));
+            return call;
+        }
+        Replacement::CancelReplace { call, client, .. } => (call, client, Step::Both),
+        Replacement::CancelThenPlace { cancel, client } => (cancel, client, Step::Canceling),
+    };
+    let size = match named.order.qty {
+        OrderQty::Size(size) => size,
+        OrderQty::Quote(_) => Qty(0),
+    };
+    let price = amend.price.or(named.order.kind.limit_price());
+    let qty = amend.qty.unwrap_or(size);
+    named.pending = Some(Pending { client, step, began: now, asked: now, price, qty, absent: 0 });
+    call
 }
 
 /// With what earlier generations traded added.

@@ -4,7 +4,6 @@
 use super::{BinanceDesk, Failure};
 use crate::errors::Verdict;
 use crate::orders::{FillsFrom, LIST_MAX, OrderRef, Outcome, VenueClientId, VenueFill, VenueOrder};
-use crate::profile::Profile;
 use crate::request::Call;
 use ctos_link::desk::Found;
 use ctos_link::gateway::Answer;
@@ -51,7 +50,7 @@ impl BinanceDesk {
                 let at = self.orders.named(id);
                 let (at, generation) = match self.orders.get(id) {
                     // From the first generation on: how many there are is not known.
-                    Some(_) if recalled && self.config.profile == Profile::Spot => {
+                    Some(_) if recalled && !self.is_usdm() => {
                         (OrderRef { client: VenueClientId { id, generation: 0 }, venue_order_id: None, ..at }, 0)
                     }
                     Some(named) => (at, named.generation),
@@ -147,9 +146,15 @@ impl BinanceDesk {
         let generation = probe.generation;
         self.orders.learn(id, generation, order.instrument, order.venue_order_id);
         let ended = matches!(order.outcome, Some(Outcome::Canceled(CancelReason::Requested | CancelReason::Venue)));
-        let may_go_on = self.config.profile == Profile::Spot
+        let may_go_on = !self.is_usdm()
             && order.kind.is_some_and(|k| k.limit_price().is_some())
-            && self.orders.get(id).is_some_and(|n| n.recalled || n.pending.is_some());
+            && self.orders.get(id).is_some_and(|n| n.recalled || n.pending.is_some_and(|p| p.may_live()));
+        if order.outcome.is_some()
+            && let Some(named) = self.orders.get_mut(id).filter(|n| n.generation == generation)
+        {
+            // This is told as the order's end: what was to follow it must not any more.
+            named.stop_replacing();
+        }
         if ended && may_go_on {
             let carried = probe.carried.last().copied().unwrap_or(0) + order.cum_qty.0;
             if let Some(client) = (VenueClientId { id, generation }).next() {

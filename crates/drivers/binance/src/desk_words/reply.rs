@@ -1,15 +1,15 @@
 //! Answers to order requests.
 //! Never: takes an answer that cannot be read whole for a refusal.
 
+use super::order::Step;
 use super::{BinanceDesk, Failure};
 use crate::errors::{ErrorReply, Verdict};
-use crate::fields::parse;
-use crate::orders::{Replaced, VenueOrder};
+use crate::orders::VenueOrder;
 use crate::profile::Profile;
-use ctos_link::desk::Word;
+use ctos_link::desk::{Told, Word};
 use ctos_link::gateway::{Answer, Notice};
 use ctos_link::tracker::{News, NewsBody, OrderView, Reply};
-use ctos_types::{CancelReason, ClientOrderId, Qty, RejectReason, Request, Text, UnixNanos, VenueOrderId};
+use ctos_types::{ClientOrderId, InstrumentId, Qty, Request, Text, UnixNanos, VenueOrderId};
 
 impl BinanceDesk {
     pub(super) fn read_order_reply(
@@ -19,21 +19,47 @@ impl BinanceDesk {
         id: ClientOrderId,
         answer: &Answer<'_>,
         out: &mut Vec<Word>,
-    ) -> Reply {
-        let replacing = request == Request::Amend && self.orders.get(id).is_some_and(|n| n.pending.is_some());
-        match self.body(answer) {
-            Ok(body) if replacing => match parse(body).and_then(|value| self.desk.read_replaced(&value)) {
-                Ok(replaced) => self.replaced(now, id, &replaced, out),
-                Err(e) => unread(&e, out),
-            },
-            Ok(body) => self.done(now, request, id, body, out),
-            Err(Failure::NotSent { why, .. }) => {
-                self.give_up(id, replacing);
-                Reply::NotSent { code: Text::cut(&why) }
-            }
-            Err(Failure::Unknown { .. }) => Reply::Unknown,
-            Err(Failure::Refused(reply)) => self.refused(now, id, replacing, &reply, out),
+    ) -> Told {
+        let pending = self.orders.get(id).and_then(|n| n.pending).filter(|_| request == Request::Amend);
+        let answer = self.body(answer);
+        if let Err(Failure::Refused(reply)) = &answer {
+            self.tell_auth(reply, out);
         }
+        let Some(pending) = pending else { return self.plain(now, request, id, answer, out) };
+        match pending.step {
+            Step::Both => self.both(now, id, answer, out),
+            Step::Canceling | Step::Ending => self.first_half(now, id, answer, out),
+            Step::Placing { carried } => Told::Ended(self.second_half(now, id, carried, answer, out)),
+        }
+    }
+
+    /// The answer to a request that stands by itself.
+    fn plain(
+        &mut self,
+        now: UnixNanos,
+        request: Request,
+        id: ClientOrderId,
+        answer: Result<&[u8], Failure>,
+        out: &mut Vec<Word>,
+    ) -> Told {
+        let in_place = self.orders.get_mut(id).and_then(|n| n.in_place.take()).filter(|_| request == Request::Amend);
+        Told::Ended(match answer {
+            Ok(body) => self.done(now, request, id, body, out),
+            Err(Failure::NotSent { why, .. }) => Reply::NotSent { code: Text::cut(&why) },
+            Err(Failure::Unknown { .. }) => Reply::Unknown,
+            Err(Failure::Refused(reply)) => {
+                // Changed too often, a symbol without such changes, or it has traded since: there is another way.
+                if let (-2038, Some((amend, cum_qty))) = (reply.code, in_place)
+                    && let Ok(call) = self.orders.amend_apart(now, &self.desk, &amend, cum_qty)
+                {
+                    return Told::More(self.wire(call));
+                }
+                match reply.verdict {
+                    Verdict::Already => Reply::Acknowledged { venue_order_id: VenueOrderId::EMPTY, ts_event: now },
+                    _ => not_done(&reply),
+                }
+            }
+        })
     }
 
     fn done(&mut self, now: UnixNanos, request: Request, id: ClientOrderId, body: &[u8], out: &mut Vec<Word>) -> Reply {
@@ -66,118 +92,46 @@ impl BinanceDesk {
     }
 
     /// Spot tells each fill of a new order in its reply.
-    fn fills_of(&self, id: ClientOrderId, order: &VenueOrder, view: &OrderView, out: &mut Vec<Word>) {
+    pub(super) fn fills_of(&self, id: ClientOrderId, order: &VenueOrder, view: &OrderView, out: &mut Vec<Word>) {
         let mut total = view.cum_qty.0 - order.cum_qty.0;
         for fill in order.fills.iter().filter(|_| order.is_whole()) {
             total += fill.last_qty.0;
             let body = NewsBody::Fill { fill: *fill, cum_qty: Some(Qty(total)) };
-            out.push(self.news(id, order.venue_order_id, view.ts_event, body, order));
+            out.push(self.news(id, order.venue_order_id, view.ts_event, body, order.instrument));
         }
     }
 
-    fn news(
+    pub(super) fn news(
         &self,
         id: ClientOrderId,
         venue_order_id: VenueOrderId,
         ts_event: UnixNanos,
         body: NewsBody,
-        order: &VenueOrder,
+        instrument: InstrumentId,
     ) -> Word {
-        let (account, instrument) = (self.config.account, order.instrument);
+        let account = self.config.account;
         Word::Order(News { account, instrument, cl_ord_id: Some(id), venue_order_id, ts_event, body })
     }
 
-    fn refused(
-        &mut self,
-        now: UnixNanos,
-        id: ClientOrderId,
-        replacing: bool,
-        reply: &ErrorReply,
-        out: &mut Vec<Word>,
-    ) -> Reply {
-        let code = reply.raw_code();
+    fn tell_auth(&mut self, reply: &ErrorReply, out: &mut Vec<Word>) {
         if reply.verdict == Verdict::Auth && !std::mem::replace(&mut self.auth_told, true) {
-            let what = format!("{} (binance {code}: {})", reply.line, reply.msg);
+            let what = format!("{} (binance {}: {})", reply.line, reply.raw_code(), reply.msg);
             out.push(Word::Tell(Notice::Alarm { what, hint: reply.hint.into() }));
-        }
-        if replacing && !reply.data.is_null() && matches!(reply.verdict, Verdict::Partly | Verdict::Rejected(_)) {
-            return match self.desk.read_replaced(&reply.data) {
-                Ok(replaced) => self.replaced(now, id, &replaced, out),
-                Err(e) => unread(&e, out),
-            };
-        }
-        match reply.verdict {
-            Verdict::Rejected(reason) => {
-                self.give_up(id, replacing);
-                Reply::Refused { reason, code }
-            }
-            Verdict::NotDone | Verdict::RateLimited | Verdict::Auth | Verdict::Clock => {
-                self.give_up(id, replacing);
-                Reply::NotSent { code }
-            }
-            Verdict::Already if replacing => Reply::Unknown,
-            Verdict::Already => Reply::Acknowledged { venue_order_id: VenueOrderId::EMPTY, ts_event: now },
-            Verdict::Partly | Verdict::Unknown => Reply::Unknown,
-        }
-    }
-
-    /// The replacement was certainly not carried out.
-    fn give_up(&mut self, id: ClientOrderId, replacing: bool) {
-        if replacing && let Some(named) = self.orders.get_mut(id) {
-            named.pending = None;
-        }
-    }
-
-    /// The two halves of a replacement.
-    fn replaced(&mut self, now: UnixNanos, id: ClientOrderId, both: &Replaced, out: &mut Vec<Word>) -> Reply {
-        let Some(named) = self.orders.get_mut(id) else { return Reply::Unknown };
-        let Some(pending) = named.pending else { return Reply::Unknown };
-        let carried = named.carried();
-        match (&both.canceled, &both.placed) {
-            (Ok(_), Some(Ok(new))) => {
-                named.replaced(new.venue_order_id, carried);
-                let generation = pending.client.generation;
-                self.orders.learn(id, generation, new.instrument, new.venue_order_id);
-                let Some(view) = self.orders.view(id, generation, new, now) else { return Reply::Unknown };
-                let amended = NewsBody::Amended { price: pending.price, qty: pending.qty };
-                out.push(self.news(id, new.venue_order_id, view.ts_event, amended, new));
-                self.fills_of(id, new, &view, out);
-                Reply::Done(view)
-            }
-            // Cancelled, and nothing took its place: that is the end of our order.
-            (Ok(old), Some(Err(why))) if !matches!(why.verdict, Verdict::Unknown | Verdict::Partly) => {
-                named.pending = None;
-                let at = if old.ts_event == UnixNanos::MIN { now } else { old.ts_event };
-                let cum_qty = Some(Qty(carried + old.cum_qty.0));
-                let ended = NewsBody::Canceled { reason: CancelReason::Requested, cum_qty };
-                let word = self.news(id, old.venue_order_id, at, ended, old);
-                out.push(Word::Tell(Notice::Warning(format!(
-                    "order {id} was cancelled and could not be placed anew: {} (binance {})",
-                    why.line,
-                    why.raw_code()
-                ))));
-                out.push(word);
-                let reason = match why.verdict {
-                    Verdict::Rejected(reason) => reason,
-                    _ => RejectReason::Other,
-                };
-                Reply::Refused { reason, code: why.raw_code() }
-            }
-            // Not cancelled, so nothing was placed.
-            (Err(why), None) if !matches!(why.verdict, Verdict::Unknown | Verdict::Partly) => {
-                named.pending = None;
-                match why.verdict {
-                    Verdict::Rejected(reason) => Reply::Refused { reason, code: why.raw_code() },
-                    _ => Reply::NotSent { code: why.raw_code() },
-                }
-            }
-            // Questions tell which of the two lives.
-            _ => Reply::Unknown,
         }
     }
 }
 
-fn unread(e: &crate::decode::DecodeError, out: &mut Vec<Word>) -> Reply {
+/// What a refusal is to the tracker.
+pub(super) fn not_done(reply: &ErrorReply) -> Reply {
+    let code = reply.raw_code();
+    match reply.verdict {
+        Verdict::Rejected(reason) => Reply::Refused { reason, code },
+        Verdict::NotDone | Verdict::RateLimited | Verdict::Auth | Verdict::Clock => Reply::NotSent { code },
+        Verdict::Already | Verdict::Partly | Verdict::Unknown => Reply::Unknown,
+    }
+}
+
+pub(super) fn unread(e: &crate::decode::DecodeError, out: &mut Vec<Word>) -> Reply {
     out.push(Word::Tell(Notice::Warning(format!("an answer to an order request was not understood: {e}"))));
     Reply::Unknown
 }

@@ -35,21 +35,51 @@ pub enum Replacement {
     CancelReplace {
         call: Call,
         client: VenueClientId,
-        /// Fills of the old order at the moment of asking: the new one starts at zero on top of them. When the reply
-        /// tells of more, the new order is too large by the difference and must be made smaller.
+        /// Fills of earlier generations: the new order starts at zero on top of them. The old one of this request has
+        /// none, or it is not cancelled.
         carried: Qty,
         /// Total size of the new order at the venue.
         qty: Qty,
     },
+    /// The order is cancelled first. Once the answer says how much of it has traded, [`Desk::place_rest`] gives the
+    /// request for the rest, under the next generation of its id: nothing can be bought twice, whatever fills between.
+    CancelThenPlace { cancel: Call, client: VenueClientId },
 }
 
 impl Desk {
-    /// The request for an amend.
+    /// The request for an amend: in place where the market can, in one request while nothing of the order has traded,
+    /// else a cancel and what follows from its answer.
     ///
     /// # Errors
-    /// [`VenueError::Invalid`] for a conditional order, a market order, a size already traded, or an order with nothing
-    /// to change; nothing was sent.
+    /// [`VenueError::Invalid`] for a conditional order, a market order, a size already traded, a rest that is too small
+    /// to be placed, or an order with nothing to change; nothing was sent.
     pub fn amend(&self, change: &AmendOrder, as_is: &Amendment<'_>) -> Result<Replacement, VenueError> {
+        let wanted = self.wanted(change, as_is)?;
+        let smaller = wanted.kind == as_is.order.kind && amount(&wanted)? < amount(as_is.order)?;
+        match self.profile {
+            Profile::UsdM => Ok(Replacement::InPlace(self.modify(&wanted, &as_is.at_venue)?)),
+            Profile::Spot if smaller => {
+                let at_venue = Qty(amount(&wanted)?.0 - as_is.carried.0);
+                Ok(Replacement::InPlace(self.keep_priority(wanted.instrument, &as_is.at_venue, at_venue)?))
+            }
+            Profile::Spot if as_is.cum_qty == as_is.carried => self.cancel_replace(&wanted, as_is),
+            Profile::Spot | Profile::Margin => self.cancel_first(&wanted, as_is),
+        }
+    }
+
+    /// As [`Desk::amend`], for an order that the venue would not change in its place or in one request.
+    ///
+    /// # Errors
+    /// As there; on USD-M always.
+    pub fn amend_apart(&self, change: &AmendOrder, as_is: &Amendment<'_>) -> Result<Replacement, VenueError> {
+        if self.is_usdm() {
+            return Err(invalid("amend", "orders are changed in place on USD-M"));
+        }
+        self.cancel_first(&self.wanted(change, as_is)?, as_is)
+    }
+
+    /// The order that an amend asks for, with its total size.
+    fn wanted(&self, change: &AmendOrder, as_is: &Amendment<'_>) -> Result<NewOrder, VenueError> {
         let order = as_is.order;
         let (OrderKind::Limit { price: old_px }, OrderQty::Size(old_qty)) = (order.kind, order.qty) else {
             return Err(invalid("order", "only limit orders can be changed: cancel it and place another"));
@@ -64,17 +94,7 @@ impl Desk {
         let wanted = NewOrder { kind: OrderKind::Limit { price: px }, qty: OrderQty::Size(qty), ..*order };
         // Checks grid and options, whichever way it goes.
         self.order_params(&wanted, as_is.at_venue.client)?;
-        match self.profile {
-            Profile::UsdM => Ok(Replacement::InPlace(self.modify(&wanted, &as_is.at_venue)?)),
-            Profile::Spot if px == old_px && qty < old_qty => {
-                let at_venue = Qty(qty.0 - as_is.carried.0);
-                Ok(Replacement::InPlace(self.keep_priority(order.instrument, &as_is.at_venue, at_venue)?))
-            }
-            Profile::Spot => self.cancel_replace(&wanted, as_is),
-            Profile::Margin => {
-                Err(invalid("amend", "cross margin has no way to change an order: cancel it and place another"))
-            }
-        }
+        Ok(wanted)
     }
 
     fn modify(&self, wanted: &NewOrder, at: &OrderRef) -> Result<Call, VenueError> {
@@ -100,23 +120,60 @@ impl Desk {
     }
 
     fn cancel_replace(&self, wanted: &NewOrder, as_is: &Amendment<'_>) -> Result<Replacement, VenueError> {
-        let (OrderQty::Size(total), at) = (wanted.qty, &as_is.at_venue) else {
-            return Err(invalid("qty", "a replacement takes a size"));
-        };
-        let client = at.client.next().filter(|c| c.to_string().len() <= ID_MAX);
-        let client = client.ok_or_else(|| invalid("amend", "the order was replaced too often: place another"))?;
-        let carried = as_is.cum_qty;
-        let qty = Qty(total.0 - carried.0);
+        let at = &as_is.at_venue;
+        let client = successor(at.client)?;
+        let carried = as_is.carried;
+        let qty = self.rest(wanted, carried)?;
         let order = NewOrder { qty: OrderQty::Size(qty), ..*wanted };
         let params = self
             .order_params(&order, client)?
             .text("cancelReplaceMode", "STOP_ON_FAILURE")
             // An order that has begun to trade since must not be replaced at its full size.
-            .opt_text("cancelRestrictions", (carried == as_is.carried).then_some("ONLY_NEW"));
+            .text("cancelRestrictions", "ONLY_NEW");
         let params = named(params, at, "cancelOrderId", "cancelOrigClientOrderId");
         let call = Call::signed(Method::Post, "/api/v3/order/cancelReplace", 1, params).purpose(Purpose::Order);
         let cost = Cost { weight: 1, uid_weight: 0, orders: 1 };
         Ok(Replacement::CancelReplace { call: Call { cost, ..call }, client, carried, qty })
+    }
+
+    fn cancel_first(&self, wanted: &NewOrder, as_is: &Amendment<'_>) -> Result<Replacement, VenueError> {
+        let client = successor(as_is.at_venue.client)?;
+        // A rest that could not be placed would end the order.
+        self.rest(wanted, as_is.cum_qty)?;
+        Ok(Replacement::CancelThenPlace { cancel: self.cancel(wanted.instrument, &as_is.at_venue)?, client })
+    }
+
+    /// The request for what is left of an order that was cancelled to be replaced. `wanted`: with its total size;
+    /// `traded`: what has traded of it, earlier generations included.
+    ///
+    /// # Errors
+    /// [`VenueError::Invalid`] where nothing is left, or less than the market takes; nothing was sent.
+    pub fn place_rest(&self, wanted: &NewOrder, client: VenueClientId, traded: Qty) -> Result<Call, VenueError> {
+        let rest = self.rest(wanted, traded)?;
+        self.place_as(&NewOrder { qty: OrderQty::Size(rest), ..*wanted }, client)
+    }
+
+    /// What is left of an order to be placed.
+    fn rest(&self, wanted: &NewOrder, traded: Qty) -> Result<Qty, VenueError> {
+        let (_, i) = self.of(wanted.instrument)?;
+        let rest = Qty(amount(wanted)?.0 - traded.0);
+        if rest.0 <= 0 {
+            return Err(invalid("qty", "as much as that has traded already"));
+        }
+        let text = i.qty_text(rest);
+        if rest < i.min_qty {
+            let least = i.qty_text(i.min_qty);
+            return Err(invalid(
+                "qty",
+                format!("what is left of it, {text}, is less than the {least} that can be placed"),
+            ));
+        }
+        let value = wanted.kind.limit_price().and_then(|px| i.notional(px, rest).ok());
+        if value.is_some_and(|v| v < i.min_notional) {
+            let least = i.min_notional;
+            return Err(invalid("notional", format!("what is left of it, {text}, is worth less than {least}")));
+        }
+        Ok(rest)
     }
 
     /// The request that cancels one order.
@@ -221,6 +278,19 @@ impl Desk {
         let symbol = self.of(instrument)?.0.to_string();
         let params = Params::new().text("symbol", symbol).int("countdownTime", i64::from(countdown_ms));
         Ok(Some(Call::signed(Method::Post, "/fapi/v1/countdownCancelAll", 10, params).purpose(Purpose::Reduce)))
+    }
+}
+
+/// The name of the order that replaces this one.
+fn successor(client: VenueClientId) -> Result<VenueClientId, VenueError> {
+    let next = client.next().filter(|c| c.to_string().len() <= ID_MAX);
+    next.ok_or_else(|| invalid("amend", "the order was replaced too often: place another"))
+}
+
+fn amount(order: &NewOrder) -> Result<Qty, VenueError> {
+    match order.qty {
+        OrderQty::Size(qty) => Ok(qty),
+        OrderQty::Quote(_) => Err(invalid("qty", "an order by amount of quote currency is not changed")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Orders: commands in, requests out, answers to the tracker, its reports to the kernel.
 //! Never: drops a command. What cannot be sent comes back as refused, with the reason.
 
-use super::core::{Desk, Job, alarm, warning};
-use super::{DeskWords, Found};
+use super::core::{Desk, Job, Stage, alarm, warning};
+use super::{DeskWords, Found, Told};
 use crate::gateway::{Answer, Notice, Outbox};
 use crate::reconcile::Subject;
 use crate::tracker::{self, Action, Alarm, Query, Refused, Reply};
@@ -117,9 +117,17 @@ impl<W: DeskWords> Desk<W> {
         out: &mut Outbox,
     ) {
         let mut words = Vec::new();
-        let reply = self.words.read_reply(now, request, id, answer, &mut words);
+        let told = self.words.read_reply(now, request, id, answer, &mut words);
         self.take(now, words, out);
-        self.reply(now, id, request, reply, out);
+        match told {
+            Told::Ended(reply) => self.reply(now, id, request, reply, out),
+            // Nothing follows the end: what stands at the venue is asked for when the account is opened again.
+            Told::More(_) if self.stage == Stage::Stopped => self.reply(now, id, request, Reply::Unknown, out),
+            Told::More(wire) => {
+                let within = self.config.order_within;
+                self.ask(wire, Job::Order { request, id }, within, out);
+            }
+        }
     }
 
     fn reply(&mut self, now: UnixNanos, id: ClientOrderId, request: Request, reply: Reply, out: &mut Outbox) {

@@ -61,11 +61,13 @@ fn spot_keeps_its_place_for_less_and_replaces_for_the_rest() {
     assert_eq!([get("quantity"), get("price"), get("type")], ["0.002", "61700", "LIMIT"]);
     assert_eq!((next.generation, carried, qty), (1, Qty::ZERO, size(&d, "0.002")));
 
-    // Partly filled: what has traded is not ordered again.
+    // Partly filled: made smaller in its place, else cancelled first.
     let part = as_is(&o, size(&d, "0.0005"));
-    let Replacement::CancelReplace { call, carried, qty, .. } = d.amend(&other, &part).unwrap() else { panic!() };
-    assert_eq!((carried, qty), (size(&d, "0.0005"), size(&d, "0.0015")));
-    assert_eq!((call.query.get("quantity").unwrap().as_ref(), call.query.get("cancelRestrictions")), ("0.0015", None));
+    let Replacement::InPlace(call) = d.amend(&less, &part).unwrap() else { panic!() };
+    assert_eq!(call.query.get("newQty").unwrap(), "0.0015");
+    let Replacement::CancelThenPlace { cancel, client: next } = d.amend(&other, &part).unwrap() else { panic!() };
+    assert_eq!((cancel.method.as_str(), cancel.path), ("DELETE", "/api/v3/order"));
+    assert_eq!(cancel.query.get("origClientOrderId").unwrap(), "c00000a1");
     // The next generation knows what the first one traded.
     let second = Amendment {
         at_venue: OrderRef { client: next, ..OrderRef::of(client(1)) },
@@ -74,7 +76,41 @@ fn spot_keeps_its_place_for_less_and_replaces_for_the_rest() {
     };
     let Replacement::InPlace(call) = d.amend(&amend(&d, None, Some("0.001")), &second).unwrap() else { panic!() };
     assert_eq!(call.query.get("newQty").unwrap(), "0.0005");
-    assert!(desk(Profile::Margin).amend(&other, &part).is_err());
+}
+
+#[test]
+fn what_has_traded_is_placed_anew_for_the_rest_only() {
+    for (profile, cancel, place) in [
+        (Profile::Spot, "/api/v3/order", "/api/v3/order"),
+        (Profile::Margin, "/sapi/v1/margin/order", "/sapi/v1/margin/order"),
+    ] {
+        let d = desk(profile);
+        let o = limit(&d);
+        let change = amend(&d, Some("61700"), None);
+        let part = as_is(&o, size(&d, "0.0005"));
+        let Replacement::CancelThenPlace { cancel: call, client: next } = d.amend(&change, &part).unwrap() else {
+            panic!()
+        };
+        assert_eq!((call.path, next.generation), (cancel, 1));
+        let wanted = NewOrder { kind: OrderKind::Limit { price: px(&d, "61700") }, ..o };
+        // More had traded than was known when it was asked.
+        let call = d.place_rest(&wanted, next, size(&d, "0.0012")).unwrap();
+        let get = |name| call.query.get(name).unwrap().into_owned();
+        assert_eq!((call.method.as_str(), call.path), ("POST", place));
+        assert_eq!([get("quantity"), get("price"), get("newClientOrderId")], ["0.0008", "61700", "c00000a1-1"]);
+        // Nothing left, or too little: 0.00008 at 61,700 is below the least of 5.
+        for traded in ["0.002", "0.0025", "0.00192"] {
+            let e = d.place_rest(&wanted, next, size(&d, traded)).unwrap_err();
+            assert!(matches!(e, VenueError::Invalid { field: "qty" | "notional", .. }), "{e}");
+            if traded != "0.0025" {
+                d.amend(&change, &as_is(&o, size(&d, traded))).unwrap_err();
+            }
+        }
+        assert!(matches!(d.amend_apart(&change, &as_is(&o, Qty::ZERO)), Ok(Replacement::CancelThenPlace { .. })));
+    }
+    let usdm = desk(Profile::UsdM);
+    let o = limit(&usdm);
+    assert!(usdm.amend_apart(&amend(&usdm, Some("61700"), None), &as_is(&o, Qty::ZERO)).is_err());
 }
 
 #[test]
@@ -142,11 +178,23 @@ proptest! {
         let price = if same_px { None } else { Some(px(&d, "61000")) };
         let change = AmendOrder { price, qty: Some(qty(want)), ..amend(&d, None, None) };
         match d.amend(&change, &as_is) {
-            Ok(Replacement::CancelReplace { carried, qty: left, .. }) => prop_assert_eq!(carried.0 + left.0, qty(want).0),
+            Ok(Replacement::CancelReplace { carried, qty: left, .. }) => {
+                prop_assert_eq!((carried.0, carried.0 + left.0), (as_is.cum_qty.0, qty(want).0));
+            }
+            Ok(Replacement::CancelThenPlace { client, .. }) => {
+                // Whatever traded until the cancel was through.
+                let traded = Qty(qty(cum).0 + (want - cum) / 2 * i.lot.0);
+                let wanted = NewOrder { qty: OrderQty::Size(qty(want)), ..o };
+                if let Ok(call) = d.place_rest(&wanted, client, traded) {
+                    let left: ctos_types::Decimal = call.query.get("quantity").unwrap().parse().unwrap();
+                    prop_assert_eq!(i.qty(left).unwrap().0 + traded.0, qty(want).0);
+                }
+            }
             Ok(Replacement::InPlace(call)) => {
                 let new: ctos_types::Decimal = call.query.get("newQty").unwrap().parse().unwrap();
                 prop_assert_eq!(i.qty(new).unwrap().0 + as_is.carried.0, qty(want).0);
             }
+            Err(VenueError::Invalid { field: "notional", .. }) => prop_assert!((want - cum) * i.lot.0 < size(&d, "0.0001").0),
             Err(_) => prop_assert!(want <= cum || (want == lots && same_px)),
         }
     }
