@@ -242,6 +242,9 @@ pub struct RunArgs {
     /// Where the venue's streams are, if not at --base-url
     #[arg(long, value_name = "URL")]
     pub ws_url: Option<String>,
+    /// Record every frame of the live market into files in this directory
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<String>,
     /// With --mode live: go on without asking
     #[arg(long)]
     pub yes: bool,
@@ -251,6 +254,9 @@ pub struct RunArgs {
     /// Give up a run that was cut off instead of continuing it
     #[arg(long)]
     pub fresh: bool,
+    /// Before a new live run, cancel what earlier runs of this home left open at the venue
+    #[arg(long)]
+    pub cancel_leftovers: bool,
     /// Log lines instead of the live view
     #[arg(long, alias = "no-tui")]
     pub plain: bool,

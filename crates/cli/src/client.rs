@@ -3,7 +3,9 @@
 
 use crate::error::CliError;
 use ctos_runtime::UserError;
-use ctos_server::model::ErrorBody;
+use ctos_runtime::live::Place;
+use ctos_runtime::oneshot::{self, Public, Told};
+use ctos_server::model::{ErrorBody, Places, VenueRequest};
 use ctos_storage::home::{Home, HomeError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Above what the API allows itself.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// For what an instance asks a venue, which may have to wait for room in the rate budget.
+const VENUE_PATIENCE: Duration = Duration::from_secs(90);
 /// How long an instance that has the home but no address yet may take to open its API.
 const OPENING: Duration = Duration::from_secs(5);
 
@@ -25,6 +29,15 @@ pub enum Found {
     Stored(Home),
     /// There is no such home.
     Nothing,
+}
+
+impl Found {
+    pub fn client(self) -> Option<Client> {
+        match self {
+            Found::Running(client) => Some(client),
+            Found::Stored(_) | Found::Nothing => None,
+        }
+    }
 }
 
 /// A connection to a running instance.
@@ -89,6 +102,34 @@ impl Client {
     pub fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, CliError> {
         let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", self.bearer());
         self.read(request.send_json(body))
+    }
+
+    /// As [`Client::post`], for what may have to wait for a venue.
+    pub fn post_patiently<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, CliError> {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", self.bearer());
+        self.read(request.config().timeout_global(Some(VENUE_PATIENCE)).build().send_json(body))
+    }
+
+    /// The markets of venues that the instance is connected to.
+    pub fn places(&self) -> Result<Vec<Place>, CliError> {
+        Ok(self.get::<Places>("/venue")?.places)
+    }
+
+    /// A way to ask public questions of a place within the instance's rate budget, if the instance is connected to it.
+    pub fn relay(self, place: Place) -> Result<Option<Public>, CliError> {
+        if !self.places()?.contains(&place) {
+            return Ok(None);
+        }
+        let product = place.product;
+        let pass = move |question: &oneshot::Question| {
+            let request = VenueRequest { place: place.clone(), question: question.clone() };
+            self.post_patiently::<_, Told>("/venue", &request).unwrap_or_else(|e| match e {
+                CliError::User(UserError { message: why, hint }) => Told::NotSent { why, hint, retry_after_ms: None },
+                CliError::Internal(why) => Told::Unknown { why },
+                CliError::Silent(_) => Told::Unknown { why: "no answer".into() },
+            })
+        };
+        Ok(Some(oneshot::relay(product, pass)))
     }
 
     fn bearer(&self) -> String {

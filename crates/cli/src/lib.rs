@@ -18,13 +18,20 @@ use args::{Cli, Command, ConfigCommand};
 use clap::{CommandFactory, FromArgMatches};
 pub use ctos_strategies::Catalog;
 use error::CliError;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The whole command line program, with the strategies of `catalog`. What it returns is the process's exit code: 0 done,
 /// 1 the user can mend it, 2 a fault of ours.
 pub fn main_with(catalog: Catalog) -> ExitCode {
+    main_from(catalog, std::env::args_os())
+}
+
+/// As [`main_with`], with arguments of the caller's own. The first is the program's name.
+pub fn main_from(catalog: Catalog, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
     std::panic::set_hook(Box::new(on_panic));
-    match std::panic::catch_unwind(|| command(catalog)) {
+    match std::panic::catch_unwind(|| command(catalog, &args)) {
         Ok(code) => code,
         Err(panic) => {
             live::restore();
@@ -46,8 +53,8 @@ fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
     owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
-fn command(catalog: Catalog) -> ExitCode {
-    let parsed = Cli::command().try_get_matches().and_then(|m| Cli::from_arg_matches(&m).map(|cli| (cli, m)));
+fn command(catalog: Catalog, args: &[OsString]) -> ExitCode {
+    let parsed = Cli::command().try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m).map(|cli| (cli, m)));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return usage::report(&error),

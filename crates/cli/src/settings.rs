@@ -51,6 +51,7 @@ pub fn for_run(global: &Global, args: &RunArgs, matches: &ArgMatches) -> Result<
     let plain = [
         ("--base-url", base_url.as_str(), &args.base_url),
         ("--ws-url", ws_url.as_str(), &args.ws_url),
+        ("--record", "record", &args.record),
         ("--market", "market", &args.market),
         ("--symbols", "symbols", &args.symbols),
         ("--speed", "speed", &args.speed),

@@ -55,7 +55,7 @@ impl EmergencyBrake {
 
     /// As [`EmergencyBrake::new`], in this machine's time and with the bans that the home remembers.
     pub fn now(settings: &Settings, account: usize) -> Result<EmergencyBrake, UserError> {
-        EmergencyBrake::new(settings, account, &oneshot::closures(&settings.home), Arc::new(LinkTime::start()))
+        EmergencyBrake::new(settings, account, &oneshot::closures_of(settings), Arc::new(LinkTime::start()))
     }
 
     pub fn account(&self) -> &str {

@@ -6,7 +6,7 @@ mod links;
 use self::links::Rising;
 use crate::alerts::Alerts;
 use crate::config::{Settings, Speed};
-use crate::live::{AccountLock, Brake, ClosureStatus};
+use crate::live::{AccountLock, Brake, Callers, ClosureStatus};
 use crate::runs::{RunDir, RunRecord};
 use crate::shard::{Shard, ShardError};
 use crate::summary::{RunFacts, Summary};
@@ -48,6 +48,7 @@ pub struct Handle {
     requests: Sender<Request>,
     stop: Arc<OnceLock<String>>,
     pub view: ViewCell,
+    callers: Arc<Callers>,
 }
 
 /// Why an instance did not do what was asked.
@@ -83,6 +84,11 @@ impl Handle {
             Err(RecvTimeoutError::Timeout) => Err(AskError::Busy(PATIENCE)),
             Err(RecvTimeoutError::Disconnected) => Err(AskError::Ended),
         }
+    }
+
+    /// Who asks the venues for people, within the run's rate budget.
+    pub fn callers(&self) -> &Callers {
+        &self.callers
     }
 
     /// Asks the run to end: cancel, settle, summarise. Never waits and is never lost; the first reason counts.
@@ -131,6 +137,8 @@ pub(crate) struct Start {
     pub on_hang: Box<dyn FnOnce(Intervention) + Send>,
     /// The way to a real venue past the kernel's thread.
     pub brake: Option<Box<dyn Brake>>,
+    /// For questions of people to the venues.
+    pub callers: Callers,
     /// Nobody else trades on these accounts while the run lives.
     pub locks: Vec<AccountLock>,
 }
@@ -159,13 +167,13 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     let (run_id, notices) = (start.record.run_id.clone(), start.notices);
     let speed = start.settings.speed;
     let end = start.settings.duration.map(|d| start.record.start.after(d));
-    let rising = shard.is_live().then(|| Rising::new(&shard));
+    let rising = shard.is_live().then(|| Rising::new(&shard, start.settings.live.known_within));
     let turning = Loop {
         shard,
         alerts: start.alerts.clone(),
         brake,
         rising,
-        never_known: false,
+        never_known: None,
         closures: Vec::new(),
         facts: start.facts,
         inbox,
@@ -179,7 +187,7 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
         stop: None,
         next_view: Instant::now(),
     };
-    let (dir, record, home, locks) = (start.dir, start.record, start.home, start.locks);
+    let (dir, record, home, locks, callers) = (start.dir, start.record, start.home, start.locks, start.callers);
     let body = move || {
         let result = turning.run();
         stop_watchdog.store(true, Ordering::Release);
@@ -199,7 +207,8 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     };
     let thread =
         std::thread::Builder::new().name("shard-0".into()).spawn(body).expect("the operating system starts a thread");
-    Instance { handle: Handle { requests, stop, view }, run_id, notices, thread }
+    let handle = Handle { requests, stop, view, callers: Arc::new(callers) };
+    Instance { handle, run_id, notices, thread }
 }
 
 /// How far market time may go at a given moment of real time.
@@ -228,8 +237,8 @@ struct Loop {
     brake: Arc<Mutex<Box<dyn Brake>>>,
     /// Until the venue's word and ours agree for the first time.
     rising: Option<Rising>,
-    /// That never came: the run ends before it has begun.
-    never_known: bool,
+    /// That never came, and why: the run ends before it has begun.
+    never_known: Option<String>,
     /// What venues told us to keep away from, as it was last written.
     closures: Vec<ClosureStatus>,
     facts: RunFacts,
@@ -269,10 +278,11 @@ impl Loop {
         let summary = Summary::of(&self.shard, &self.facts, &ended);
         self.shard.close(&json!({ "end": summary })).map_err(RunError::internal)?;
         self.publish();
-        if self.never_known {
+        if let Some(why) = &self.never_known {
             let error = UserError::new(
-                "the venue's accounts could not be taken in: nothing was traded",
-                "the log says what failed; `ctos account check` tells what is wrong with keys, clock and settings",
+                format!("the venue's accounts could not be taken in, and nothing was traded: {why}"),
+                "the log says what failed; `ctos account check` tells what is wrong with keys, clock and settings; a slow \
+                 venue needs a longer live.known_within",
             );
             return Ok((summary, Some(error)));
         }

@@ -2,15 +2,20 @@
 //! Never: a venue's word, a socket (the gateway's shell has them), a decision about trading.
 
 mod binance;
+mod callers;
 mod held;
 mod inlet;
+mod leftovers;
 mod locks;
 mod shell;
 mod survey;
 
 pub use binance::Binance;
+pub use callers::{Callers, Place};
 pub use held::holdings;
 pub use inlet::{Inlet, LiveMarket};
+pub use leftovers::Leftover;
+pub(crate) use leftovers::clear;
 pub use locks::AccountLock;
 pub use survey::{AccountSurvey, survey};
 
@@ -78,6 +83,23 @@ pub trait Opener {
     /// What is traded, by the venue's word now. For a new run.
     fn instruments(&mut self, settings: &Settings) -> Result<Instruments, UserError>;
 
+    /// Orders with a tag of ctos that are open at the venues, before a new run begins. For a venue that cannot be asked
+    /// before it is connected to, none.
+    fn leftovers(&mut self, _settings: &Settings) -> Result<Vec<Leftover>, UserError> {
+        Ok(Vec::new())
+    }
+
+    /// Cancels these, and returns when none of them is open.
+    fn cancel(&mut self, _settings: &Settings, orders: &[Leftover]) -> Result<(), UserError> {
+        match orders.first() {
+            None => Ok(()),
+            Some(first) => Err(UserError::new(
+                format!("{} cannot be cancelled here", first.id),
+                "cancel it on the venue's own page",
+            )),
+        }
+    }
+
     /// Connects. Returns at once; how it goes is told by the gateway.
     fn open(&mut self, settings: &Settings, way: Way<'_>) -> Result<Opened, UserError>;
 }
@@ -102,6 +124,8 @@ pub struct Opened {
     pub gateway: Box<dyn Gateway>,
     /// Where the venue is real.
     pub brake: Option<Box<dyn Brake>>,
+    /// For questions of people.
+    pub callers: Callers,
 }
 
 /// The gateway's queue has no room.

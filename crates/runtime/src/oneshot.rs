@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod gateway;
 mod held;
 mod instance;
 mod intents;
@@ -14,21 +15,23 @@ mod ticks;
 
 pub use args::Args;
 pub use check::{AccountReport, check};
+pub use ctos_driver_binance::client::{Question, Told};
+pub use gateway::{Public, at_the_venue, by_itself, check_within, relay, remember};
 pub use instance::Through;
 pub use intents::{IntentLog, Intents};
 pub use live::{Bounds, run};
 pub use syscalls::{Param, SYSCALLS, Syscall, find};
 
 use crate::UserError;
-use crate::config::{Settings, VenueAccount};
+use crate::config::{Settings, Speed, VenueAccount};
 use crate::live::ClosureStatus;
 use crate::runs::NamedLatches;
 use crate::secrets;
 use ctos_driver_binance::Credentials;
-use ctos_driver_binance::client::{Access, Blocking, CallError, Client, ClientConfig, Direct, Failure};
+use ctos_driver_binance::client::{Access, Blocking, CallError, Caller, Client, ClientConfig, Direct, Failure};
 use ctos_link::{LinkTime, Time};
 use ctos_storage::home::{Home, HomeError};
-use ctos_types::{AccountId, KillState, Nanos, UnixNanos};
+use ctos_types::{AccountId, Decimal, KillState, Nanos, UnixNanos};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +74,12 @@ pub fn access(name: &str, account: &VenueAccount, keys: Option<Credentials>) -> 
         extra_roots,
         patience: PATIENCE,
     })
+}
+
+/// Whether two spellings mean one symbol.
+fn same_symbol(unified: &str, written: &str) -> bool {
+    let plain = |s: &str| s.split_once(':').map_or(s, |(_, pair)| pair).to_uppercase().replace(['/', '_'], "-");
+    plain(unified) == plain(written)
 }
 
 /// Whether a key is looked for.
@@ -133,31 +142,51 @@ pub(crate) fn direct(access: Access, closed: &[ClosedUntil], time: Arc<dyn Time>
     Ok(direct)
 }
 
-/// One syscall over a connection of its own, in this machine's time. `line` takes each line of a stream and says
-/// whether more are wanted; then there is no value.
+/// How a syscall reaches its venue.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Over a connection of its own.
+    Own(Keys),
+    /// Through another process that has the rate budget; for public questions.
+    Through(Public),
+}
+
+/// One syscall, in this machine's time. `line` takes each line of a stream and says whether more are wanted; then there
+/// is no value.
 pub fn call(
     settings: &Settings,
     account: usize,
-    keys: Keys,
+    way: Way,
     args: &Args,
     bounds: &Bounds<'_>,
     intents: &mut dyn Intents,
     line: &mut (dyn FnMut(&Value) -> bool + Send),
 ) -> Result<Option<Value>, UserError> {
     let time: Arc<dyn Time> = Arc::new(LinkTime::start());
-    let closed = closures(&settings.home);
-    let mut client = connect(settings, account, keys, &closed, time.clone())?;
+    let is_own = matches!(way, Way::Own(_));
+    let mut client = match way {
+        Way::Own(keys) => connect(settings, account, keys, &closures_of(settings), time.clone())?,
+        Way::Through(caller) => gateway::client(settings, account, caller)?,
+    };
     if args.syscall.name == "subscribe_ticks" {
         return ticks::subscribe(settings, account, &mut client, args, time, line).map(|()| None);
     }
     let done = client.with(async |client| run(client, args, bounds, intents).await).map(Some);
-    let met = client.client.caller().closures();
-    if !met.is_empty() {
-        let wall = time.wall();
-        let met = met.into_iter().map(|(group, left, banned)| ClosureStatus { group, until: wall.after(left), banned });
-        keep_closures(&settings.home, met);
+    if is_own {
+        keep_closures_of(&settings.home, &**client.client.caller(), &*time);
     }
     done
+}
+
+/// What a caller was told to keep away from, for the next process.
+fn keep_closures_of(home: &Path, caller: &dyn Caller, time: &dyn Time) {
+    let met = caller.closures();
+    if met.is_empty() {
+        return;
+    }
+    let wall = time.wall();
+    let met = met.into_iter().map(|(group, left, banned)| ClosureStatus { group, until: wall.after(left), banned });
+    keep_closures(home, met);
 }
 
 /// What venues told earlier processes of this home to keep away from, and is not over yet. A file that cannot be read
@@ -166,6 +195,15 @@ pub fn closures(home: &Path) -> Vec<ClosedUntil> {
     let kept = Home::read_only(home).and_then(|home| home.read_closures::<Vec<ClosureStatus>>());
     let kept = kept.ok().flatten().unwrap_or_default();
     kept.into_iter().map(|c| ClosedUntil { group: c.group, until: c.until, banned: c.banned }).collect()
+}
+
+/// As [`closures`], of a run with these settings. A run that goes faster than the world keeps them on its twin's clock,
+/// which says nothing to this machine's.
+pub(crate) fn closures_of(settings: &Settings) -> Vec<ClosedUntil> {
+    match settings.speed {
+        Speed::Factor(factor) if factor != Decimal::ONE => Vec::new(),
+        _ => closures(&settings.home),
+    }
 }
 
 /// For the next process. Where there is no home there is nobody to tell.
@@ -183,7 +221,7 @@ fn keep_closures(home: &Path, met: impl Iterator<Item = ClosureStatus>) {
 
 /// As [`check`], in this machine's time.
 pub fn check_now(settings: &Settings, account: usize) -> Result<AccountReport, UserError> {
-    check(settings, account, &closures(&settings.home), Arc::new(LinkTime::start()))
+    check(settings, account, &closures_of(settings), Arc::new(LinkTime::start()))
 }
 
 /// A moment in text as the milliseconds of the unified shapes; null where it is none.

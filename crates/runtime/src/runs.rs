@@ -6,7 +6,7 @@ mod live;
 use crate::alerts::Alerts;
 use crate::config::{Mode, Settings, Speed, SyncSetting};
 use crate::instance::{Instance, Names, Start, launch};
-use crate::live::Opener;
+use crate::live::{Callers, Opener};
 use crate::record::Recorder;
 use crate::shard::recover::{Inputs, read_body};
 use crate::shard::{Durable, Keep, Parts, RecoverError, Recovery, Shard};
@@ -115,6 +115,8 @@ pub fn record_of(dir: &RunDir) -> Result<RunRecord, RunError> {
 pub struct StartOptions {
     /// Give up a cut-off run instead of continuing it.
     pub fresh: bool,
+    /// Before a new live run, cancel what earlier runs of the home left open at the venues.
+    pub cancel_leftovers: bool,
     /// Where strategies come from.
     pub catalog: Catalog,
     /// Called when the watchdog had to act. The process should end.
@@ -126,7 +128,13 @@ pub struct StartOptions {
 impl StartOptions {
     /// Built-in strategies; a cut-off run is continued.
     pub fn new(on_hang: impl FnOnce(Intervention) + Send + 'static) -> StartOptions {
-        StartOptions { fresh: false, catalog: Catalog::BUILT_IN, on_hang: Box::new(on_hang), opener: None }
+        StartOptions {
+            fresh: false,
+            cancel_leftovers: false,
+            catalog: Catalog::BUILT_IN,
+            on_hang: Box::new(on_hang),
+            opener: None,
+        }
     }
 }
 
@@ -171,9 +179,10 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
     let recorder = Recorder::start(&home, &record, &settings, options.catalog, alerts.clone())?;
     let mut shard = open_shard(&settings, &dir, &record, world, &recorder, &mut notices)?;
     hold_latches(&mut shard, &home, &names)?;
-    let (on_hang, brake, locks) = (options.on_hang, None, Vec::new());
-    let start = Start { settings, home: home.clone(), dir, record, facts, notices, alerts, on_hang, brake, locks };
-    Ok((launch(shard, start, recorder), home))
+    let (on_hang, brake, callers, locks) = (options.on_hang, None, Callers::default(), Vec::new());
+    let home_kept = home.clone();
+    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks };
+    Ok((launch(shard, start, recorder), home_kept))
 }
 
 /// What is known before anything is made on disk.
@@ -337,7 +346,7 @@ fn same_settings(record: &RunRecord, settings: &Settings) -> Result<(), RunError
     let deciding = |s: &Settings| {
         let mut value = serde_json::to_value(s).unwrap_or_default();
         if let Some(map) = value.as_object_mut() {
-            for free in ["speed", "duration", "home", "journal", "api", "watchdog", "alerts", "log", "feed"] {
+            for free in ["speed", "duration", "home", "journal", "api", "watchdog", "alerts", "log", "record", "feed", "live"] {
                 map.remove(free);
             }
         }

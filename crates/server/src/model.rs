@@ -4,7 +4,8 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ctos_runtime::live::GatewayStatus;
+use ctos_runtime::live::{GatewayStatus, Place};
+use ctos_runtime::oneshot::Question;
 use ctos_runtime::summary::{PositionSummary, Summary};
 use ctos_runtime::view::{MarketView, OrderView, View};
 use ctos_types::{Decimal, KillState, Leg};
@@ -208,6 +209,28 @@ pub struct CallRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallDone {
     pub result: serde_json::Value,
+}
+
+/// `POST /account/check`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountCheck {
+    /// Name or number.
+    pub account: String,
+}
+
+/// `GET /venue`: the markets of venues that the run is connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    pub places: Vec<Place>,
+}
+
+/// `POST /venue`: a public question to one of them, within the run's rate budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VenueRequest {
+    pub place: Place,
+    pub question: Question,
 }
 
 /// `POST /halt`.

@@ -60,7 +60,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/halt", post(halt))
         .route("/resume", post(resume))
         .route("/stop", post(stop))
-        .route("/call", post(crate::call::call));
+        .route("/call", post(crate::call::call))
+        .route("/account/check", post(crate::call::check))
+        .route("/venue", get(crate::call::places).post(crate::call::venue));
     Router::new()
         .route(HEALTH, get(health))
         .nest("/api/v1", routes)

@@ -3,11 +3,16 @@
 
 use super::call::At;
 use crate::args::Global;
+use crate::client::{self, Client};
 use crate::error::CliError;
 use crate::out::{self, money, table};
 use crate::settings;
 use clap::{Args as ClapArgs, Subcommand};
+use ctos_runtime::config::{Mode, Settings};
 use ctos_runtime::oneshot::{self, AccountReport};
+use ctos_runtime::runs::record_of;
+use ctos_server::model::AccountCheck;
+use ctos_storage::home::Home;
 
 #[derive(Debug, ClapArgs)]
 pub struct AccountArgs {
@@ -47,10 +52,28 @@ pub fn account(global: &Global, args: &AccountArgs) -> Result<(), CliError> {
             "give one a venue and a profile in the settings (docs/accounts.md), or try --profile usdm",
         ));
     }
-    let reports: Vec<AccountReport> =
-        wanted.into_iter().map(|n| oneshot::check_now(&settings, n)).collect::<Result<_, _>>()?;
+    // A running instance looks with its own key, clock and rate budget.
+    let client = if at.is_elsewhere() { None } else { instance(&settings)? };
+    let mut reports: Vec<AccountReport> = Vec::new();
+    for n in wanted {
+        reports.push(match &client {
+            Some(client) => {
+                let account = settings.accounts[n].id.clone();
+                client.post_patiently("/account/check", &AccountCheck { account })?
+            }
+            None => oneshot::check_now(&settings, n)?,
+        });
+    }
     out::show(global.json, &reports, |reports| reports.iter().map(text).collect::<Vec<_>>().join("\n"))?;
     if reports.iter().all(|r| r.ok) { Ok(()) } else { Err(CliError::Silent(1)) }
+}
+
+/// The instance of the home, if it trades these very accounts at their venues.
+fn instance(settings: &Settings) -> Result<Option<Client>, CliError> {
+    let Some(client) = client::find(&settings.home)?.client() else { return Ok(None) };
+    let record = record_of(&Home::read_only(&settings.home)?.run(&client.run_id)?)?;
+    let key = |s: &Settings| serde_json::to_value((s.mode, &s.accounts)).ok();
+    Ok((record.settings.mode == Mode::Live && key(&record.settings) == key(settings)).then_some(client))
 }
 
 fn text(r: &AccountReport) -> String {
@@ -78,8 +101,8 @@ fn text(r: &AccountReport) -> String {
     if r.can_trade.is_some() {
         row("account may trade", yes(r.can_trade));
     }
-    if let Some(mode) = r.position_mode {
-        row("position mode", mode.into());
+    if let Some(mode) = &r.position_mode {
+        row("position mode", mode.clone());
     }
     for fee in &r.fees {
         row("fees", format!("{}: maker {}, taker {}", fee.symbol, fee.maker, fee.taker));

@@ -11,8 +11,9 @@ use crate::client::{self, Client, Found};
 use crate::error::CliError;
 use crate::{out, settings};
 use clap::Args as ClapArgs;
-use ctos_runtime::config::Settings;
-use ctos_runtime::oneshot::{self, Args, Bounds, IntentLog, Keys};
+use ctos_runtime::config::{Settings, product_of};
+use ctos_runtime::live::Place;
+use ctos_runtime::oneshot::{self, Args, Bounds, IntentLog, Keys, Way};
 use ctos_server::model::{CallDone, CallRequest};
 use ctos_types::UnixNanos;
 use serde_json::Value;
@@ -39,26 +40,35 @@ pub fn call(global: &Global, args: &CallArgs) -> Result<(), CliError> {
     let parsed = Args::parse(name, args.args.iter().map(String::as_str))?;
     let settings = settings::resolve(global)?;
     if args.at.is_elsewhere() {
-        return direct(global, args, &parsed, args.at.settings(settings, &parsed)?);
+        // Past the instance, but not past its rate budget where that is the same place's.
+        let client = client::find(&settings.home).ok().and_then(Found::client);
+        return direct(global, args, &parsed, args.at.settings(settings, &parsed)?, client);
     }
     let (_, account) = args.at.over(settings.clone())?;
     match client::find(&settings.home)? {
-        Found::Running(client) if is_of_instance(&settings, account, &parsed) => {
+        Found::Running(client) if is_of_instance(&settings, account, &parsed, &client)? => {
             through(global, args, &parsed, &client, &settings, account)
         }
-        _ => direct(global, args, &parsed, args.at.settings(settings, &parsed)?),
+        found => direct(global, args, &parsed, args.at.settings(settings, &parsed)?, found.client()),
     }
 }
 
-/// Whether the instance that runs in the home answers this. On paper it answers everything but public questions about a
-/// venue's own symbols; live it takes what trades, so that its gates see it, and questions go to the venue.
-fn is_of_instance(settings: &Settings, account: usize, args: &Args) -> bool {
+/// Whether the instance that runs in the home answers this. Live it answers everything but streams, at the venue and
+/// within its rate budget; on paper everything but public questions about symbols of a venue that it is not connected to.
+fn is_of_instance(settings: &Settings, account: usize, args: &Args, client: &Client) -> Result<bool, CliError> {
+    if args.syscall.name == "subscribe_ticks" {
+        return Ok(false);
+    }
     if settings.accounts[account].venue.is_some() {
-        return args.syscall.trades;
+        return Ok(true);
     }
     let named = args.syscall.params.iter().any(|p| p.name == "symbol").then(|| args.text("symbol")).flatten();
-    let is_public = !args.syscall.keyed && named.is_some_and(|s| s.starts_with("binance:"));
-    !is_public || settings.symbols.iter().any(|s| Some(s.as_str()) == named)
+    let Some(symbol) = named.filter(|s| !args.syscall.keyed && s.starts_with("binance:")) else { return Ok(true) };
+    if settings.symbols.iter().any(|s| s == symbol) {
+        return Ok(true);
+    }
+    let product = product_of(symbol);
+    Ok(client.places()?.iter().any(|place| place.product == product))
 }
 
 /// Through the instance and its gates.
@@ -76,16 +86,17 @@ fn through(
     }
     let body =
         CallRequest { syscall: parsed.syscall.name.into(), account: Some(of.id.clone()), args: parsed.to_named() };
-    let answer: CallDone = client.post("/call", &body)?;
+    let answer: CallDone = client.post_patiently("/call", &body)?;
     show(global, &answer.result)
 }
 
-/// By itself, over a connection of its own.
+/// By itself: over a connection of its own, or where an instance runs that is connected there, within its rate budget.
 fn direct(
     global: &Global,
     args: &CallArgs,
     parsed: &Args,
     (settings, account): (Settings, usize),
+    client: Option<Client>,
 ) -> Result<(), CliError> {
     let of = &settings.accounts[account];
     let venue = oneshot::at_venue(&settings, account)?;
@@ -98,11 +109,17 @@ fn direct(
         let rest = venue.hosts()?.rest;
         confirm(args.yes, parsed, &format!("account {}, binance {} at {rest}", of.id, venue.profile))?;
     }
+    let place = Place { product: venue.profile.market(), rest: venue.hosts()?.rest };
+    let relay = match client.filter(|_| keys == Keys::None) {
+        Some(client) => client.relay(place)?,
+        None => None,
+    };
+    let way = relay.map_or(Way::Own(keys), Way::Through);
     let halted = oneshot::halted(&settings.home, &of.id)?;
     let bounds = Bounds { account: &of.id, limits: &settings.risk.per_account[&of.id], halted };
     let mut intents = IntentLog::new(&settings.home, wall);
     let value =
-        oneshot::call(&settings, account, keys, parsed, &bounds, &mut intents, &mut |line| out::json(line).is_ok())?;
+        oneshot::call(&settings, account, way, parsed, &bounds, &mut intents, &mut |line| out::json(line).is_ok())?;
     match value {
         Some(value) => show(global, &value),
         None => Ok(()),

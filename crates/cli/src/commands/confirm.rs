@@ -50,10 +50,14 @@ fn text(settings: &Settings, accounts: &[AccountSurvey]) -> Vec<String> {
         lines.push(format!("account {} ({}, {money})", a.account, a.venue));
         lines.push(format!("  at          {} and {}", a.rest, a.streams));
         let pairs = |of: &[(String, String)]| of.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>();
-        let balances: Vec<String> = a.balances.iter().map(|(c, n)| format!("{n} {c}")).collect();
-        lines.push(format!("  owns        {}", list(balances, "nothing")));
-        lines.push(format!("  positions   {}", list(pairs(&a.positions), "none")));
-        lines.push(format!("  open orders {}", a.open_orders));
+        if let Some(balances) = &a.balances {
+            let balances: Vec<String> = balances.iter().map(|(c, n)| format!("{n} {c}")).collect();
+            lines.push(format!("  owns        {}", list(balances, "nothing")));
+            lines.push(format!("  positions   {}", list(pairs(&a.positions), "none")));
+        }
+        if let Some(open) = a.open_orders {
+            lines.push(format!("  open orders {open}"));
+        }
         lines.push(format!("  strategies  {}", list(a.strategies.clone(), "none")));
         lines.push(format!("  limits      {}", list(a.limits.clone(), "none")));
         lines.extend(a.warnings.iter().map(|w| format!("  warning     {w}")));

@@ -62,6 +62,7 @@ impl HistoryArgs {
         Ok(RunArgs {
             base_url: None,
             ws_url: None,
+            record: None,
             yes: false,
             market: self.market()?,
             symbols: self.symbols.clone(),
@@ -75,6 +76,7 @@ impl HistoryArgs {
             mode: None,
             conf: self.conf.clone(),
             fresh: false,
+            cancel_leftovers: false,
             plain: true,
         })
     }

@@ -32,7 +32,7 @@ pub fn run(global: &Global, catalog: Catalog, args: &RunArgs, matches: &ArgMatch
     let tail = on_screen.then(Tail::default);
     logging::start(&settings.log, global.verbose, global.quiet, tail.clone());
     let confirmed = if settings.mode == Mode::Live { confirm::live(&settings, args.yes) } else { Ok(()) };
-    let result = confirmed.and_then(|()| run_with(&settings, catalog, args.fresh, tail.clone()));
+    let result = confirmed.and_then(|()| run_with(&settings, catalog, args, tail.clone()));
     if result.is_err() {
         // What the live view would have shown explains the error.
         for line in tail.iter().flat_map(|t| t.last(20)) {
@@ -43,12 +43,13 @@ pub fn run(global: &Global, catalog: Catalog, args: &RunArgs, matches: &ArgMatch
     out::show(global.json, &summary, summary::text)
 }
 
-fn run_with(settings: &Settings, catalog: Catalog, fresh: bool, tail: Option<Tail>) -> Result<Summary, CliError> {
+fn run_with(settings: &Settings, catalog: Catalog, args: &RunArgs, tail: Option<Tail>) -> Result<Summary, CliError> {
     // An address that cannot be had is found before anything is made on disk.
     let bound = if settings.api.enabled { Some(Bound::bind(settings.api.bind)?) } else { None };
     let names: Vec<String> = settings.strategies.iter().map(|s| s.id.clone()).collect();
     let on_hang = Box::new(move |what| give_up(&what, &names));
-    let options = StartOptions { fresh, catalog, ..StartOptions::new(on_hang) };
+    let (fresh, cancel_leftovers) = (args.fresh, args.cancel_leftovers);
+    let options = StartOptions { fresh, cancel_leftovers, catalog, ..StartOptions::new(on_hang) };
     let (instance, home) = runs::start(settings.clone(), options)?;
     for notice in &instance.notices {
         tracing::info!("{notice}");

@@ -8,9 +8,11 @@ mod amend;
 mod blocking;
 mod direct;
 mod failure;
+mod guest;
 mod marks;
 mod orders;
 mod probe;
+mod relay;
 mod sweep;
 mod ticks;
 
@@ -19,9 +21,11 @@ pub use accounts::{CloseMode, closing_order};
 pub use blocking::Blocking;
 pub use direct::Direct;
 pub use failure::Failure;
+pub use guest::Guest;
 pub use marks::Book;
 pub use orders::OrderName;
 pub use probe::{Finding, Probe, Severity, Stakes};
+pub use relay::{Pass, Question, Relay, Told};
 pub use sweep::{Sweep, SweepConfig};
 pub use ticks::Tick;
 

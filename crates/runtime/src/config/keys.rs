@@ -8,6 +8,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ("venue", VENUE),
     ("venue.latency", LATENCY),
     ("feed", FEED),
+    ("live", LIVE),
     ("risk", RISK),
     ("journal", JOURNAL),
     ("api", API),
@@ -27,10 +28,12 @@ pub(super) const TOP: &[&str] = &[
     "duration",
     "seed",
     "home",
+    "record",
     "accounts",
     "strategies",
     "venue",
     "feed",
+    "live",
     "risk",
     "journal",
     "api",
@@ -54,6 +57,7 @@ pub(super) const ACCOUNT: &[&str] = &[
     "ws_api_url",
     "sapi_url",
     "recv_window",
+    "order_entry",
     "proxy",
     "extra_ca",
     "key",
@@ -67,6 +71,7 @@ pub(super) const AT_VENUE: &[&str] = &[
     "ws_api_url",
     "sapi_url",
     "recv_window",
+    "order_entry",
     "proxy",
     "extra_ca",
     "key",
@@ -81,6 +86,7 @@ pub(super) const VENUE: &[&str] =
     &["queue", "latency", "stp", "bar_slippage_ticks", "bar_slippage_range_pct", "bar_touch_fills", "bar_taker_fees"];
 pub(super) const LATENCY: &[&str] = &["feed", "order", "response"];
 pub(super) const FEED: &[&str] = &["base_url", "ws_url", "environment", "proxy", "extra_ca"];
+pub(super) const LIVE: &[&str] = &["known_within"];
 pub(super) const JOURNAL: &[&str] = &["sync", "segment_mb", "keep_snapshots", "snapshot_every", "max_mb"];
 pub(super) const API: &[&str] = &["enabled", "bind"];
 pub(super) const WATCHDOG: &[&str] = &["timeout"];

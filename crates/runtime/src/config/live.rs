@@ -4,11 +4,12 @@
 use super::node::Origin;
 use super::resolve::path;
 use super::section::Section;
-use super::settings::{AccountSettings, MarketSetting, Mode};
-use super::values::Speed;
+use super::settings::{AccountSettings, LiveSettings, MarketSetting, Mode};
+use super::values::{Speed, span};
 use super::venue_account::{self, Address, Environment, ProfileName, VenueAccount};
 use super::{ConfigError, keys};
-use ctos_types::Decimal;
+use ctos_types::{Decimal, Nanos};
+use std::path::PathBuf;
 
 /// The fastest that a run may go beside a twin that goes as fast.
 const FASTEST: i64 = 1_000;
@@ -42,6 +43,24 @@ pub(super) fn feed(s: &Section, mode: Mode, market: &MarketSetting) -> Result<Op
         extra_ca: section.read_opt("extra_ca", path)?.map(Into::into),
         ..VenueAccount::binance(product.unwrap_or(ProfileName::Spot), "")
     }))
+}
+
+/// What only a run at real venues has; settings for both kinds of runs may keep it while they are on paper.
+pub(super) fn limits(s: &Section) -> Result<LiveSettings, ConfigError> {
+    let section = s.section("live", keys::LIVE)?;
+    let bounds = span(Nanos::from_secs(1), Nanos::from_secs(3_600));
+    Ok(LiveSettings { known_within: section.read("known_within", LiveSettings::default().known_within, bounds)? })
+}
+
+/// Where the market is recorded.
+pub(super) fn record(s: &Section, market: &MarketSetting) -> Result<Option<PathBuf>, ConfigError> {
+    let dir = s.read_opt("record", path)?;
+    if dir.is_some() && !market.is_live() {
+        let origin = s.node("record").map_or(&Origin::Default, |n| &n.origin);
+        let message = format!("{origin}: record: only a market that comes in as it happens can be recorded");
+        return Err(ConfigError::new(message, "add market: binance, or leave it out"));
+    }
+    Ok(dir.map(Into::into))
 }
 
 /// What only makes sense together.
@@ -102,7 +121,7 @@ pub(super) fn check(
 }
 
 /// Of which product a unified symbol is: futures carry more than a pair.
-pub(crate) fn product_of(symbol: &str) -> ProfileName {
+pub fn product_of(symbol: &str) -> ProfileName {
     let pair = symbol.split_once(':').map_or(symbol, |(_, pair)| pair);
     if pair.matches('-').count() > 1 { ProfileName::UsdM } else { ProfileName::Spot }
 }

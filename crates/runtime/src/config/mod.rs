@@ -19,7 +19,7 @@ mod yaml;
 pub use keys::SECTIONS;
 pub(crate) use keys::nearest;
 pub use layers::{Layers, read_file};
-pub(crate) use live::product_of;
+pub use live::product_of;
 pub use node::Origin;
 pub(crate) use node::{Node, Raw};
 pub use risk::{LossLimit, RiskLimits, RiskSettings};
@@ -30,7 +30,7 @@ pub use settings::{
     StrategySettings, SyncSetting, VenueSettings, WatchdogSettings, WebhookUrl,
 };
 pub use values::{Expected, LatencySetting, Speed, parse_span, span_text};
-pub use venue_account::{Address, Environment, ProfileName, ProxyAddress, VenueAccount, VenueName};
+pub use venue_account::{Address, Environment, OrderEntry, ProfileName, ProxyAddress, VenueAccount, VenueName};
 pub(crate) use yaml::parse as parse_yaml;
 
 /// A setting that cannot be used: one line that says what and where, and one that says what to try.

@@ -44,6 +44,7 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
         all_at_venues(s, &accounts)?;
     }
     let feed = live::feed(s, mode, &market)?;
+    let record = live::record(s, &market)?;
     live::check(s, mode, &market, &symbols, speed, &accounts, feed.as_ref())?;
     let account_ids: Vec<&str> = accounts.iter().map(|a| a.id.as_str()).collect();
     let strategies = strategies(s, &account_ids)?;
@@ -56,8 +57,10 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
         duration,
         seed,
         home,
+        record,
         venue: venue(s)?,
         feed,
+        live: live::limits(s)?,
         risk: risk::resolve(s, &account_ids, &owners)?,
         journal: journal(s)?,
         api: api(s)?,

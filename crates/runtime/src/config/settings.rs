@@ -30,6 +30,9 @@ pub struct Settings {
     pub seed: u64,
     /// Where journals, snapshots and the database live.
     pub home: PathBuf,
+    /// Where a market that comes in as it happens is recorded; `None`: nowhere.
+    #[serde(default)]
+    pub record: Option<PathBuf>,
     /// At least one. An account's position here is its `AccountId`.
     pub accounts: Vec<AccountSettings>,
     /// A strategy's position here is its `StrategyId`.
@@ -39,6 +42,9 @@ pub struct Settings {
     /// asked for with is in here as an account without a key.
     #[serde(default)]
     pub feed: Option<VenueAccount>,
+    /// What only a run at real venues has.
+    #[serde(default)]
+    pub live: LiveSettings,
     pub risk: RiskSettings,
     pub journal: JournalSettings,
     pub api: ApiSettings,
@@ -306,6 +312,20 @@ pub struct LatencySettings {
     pub order: LatencySetting,
     /// The venue's answer to us.
     pub response: LatencySetting,
+}
+
+/// A run at real venues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveSettings {
+    /// Real time after which a new run gives up whose accounts are still not known.
+    #[serde(with = "as_span")]
+    pub known_within: Nanos,
+}
+
+impl Default for LiveSettings {
+    fn default() -> LiveSettings {
+        LiveSettings { known_within: Nanos::from_secs(90) }
+    }
 }
 
 /// The journal and its snapshots.

@@ -529,6 +529,9 @@ fn an_account_at_a_venue_has_its_addresses() {
     let test = of("profile: spot, environment: testnet, key: b, recv_window: 10s").venue.unwrap();
     assert_eq!(test.hosts().unwrap().rest, "https://testnet.binance.vision");
     assert_eq!((test.sapi(), test.is_real(), test.recv_window), (None, false, Nanos::from_secs(10)));
+    assert_eq!((usdm.order_entry, test.order_entry), (OrderEntry::WebSocket, OrderEntry::WebSocket));
+    assert_eq!(of("profile: usdm, order_entry: rest").venue.unwrap().order_entry, OrderEntry::Rest);
+    assert_eq!(of("profile: margin").venue.unwrap().order_entry, OrderEntry::Rest, "there is no other way");
     let twin = of("profile: usdm, base_url: \"http://127.0.0.1:8443/\"").venue.unwrap();
     let hosts = twin.hosts().unwrap();
     assert_eq!(
@@ -563,6 +566,11 @@ fn mistakes_of_accounts_at_venues() {
         (
             "venue: binance, profile: usdm, recv_window: 61s",
             "accounts.0.recv_window: expected a time span from 100ms to 1m",
+        ),
+        ("venue: binance, profile: usdm, order_entry: fix", "accounts.0.order_entry: expected websocket or rest"),
+        (
+            "venue: binance, profile: margin, order_entry: websocket",
+            "accounts.0.order_entry: the venue takes no orders of cross margin there",
         ),
         ("venue: binance, profile: coinm", "accounts.0.profile: expected spot or margin or usdm"),
     ] {

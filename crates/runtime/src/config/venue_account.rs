@@ -45,6 +45,37 @@ words! {
     }
 }
 
+words! {
+    /// Which way orders go.
+    OrderEntry {
+        /// As messages over the venue's socket for orders, and by REST where that is not well.
+        WebSocket = "websocket",
+        Rest = "rest",
+    }
+}
+
+impl OrderEntry {
+    /// The venue does not trade cross margin over its socket.
+    fn of(profile: ProfileName) -> OrderEntry {
+        if profile == ProfileName::Margin { OrderEntry::Rest } else { OrderEntry::WebSocket }
+    }
+
+    /// Runs of before there was a choice.
+    fn before() -> OrderEntry {
+        OrderEntry::Rest
+    }
+}
+
+impl ProfileName {
+    /// Whose markets are traded: margin accounts trade on spot's.
+    pub fn market(self) -> ProfileName {
+        match self {
+            ProfileName::Spot | ProfileName::Margin => ProfileName::Spot,
+            ProfileName::UsdM => ProfileName::UsdM,
+        }
+    }
+}
+
 impl From<ProfileName> for Profile {
     fn from(name: ProfileName) -> Profile {
         match name {
@@ -79,6 +110,8 @@ pub struct VenueAccount {
     /// How long a signed request may travel.
     #[serde(with = "super::values::as_span")]
     pub recv_window: Nanos,
+    #[serde(default = "OrderEntry::before")]
+    pub order_entry: OrderEntry,
     /// Not journaled: it may hold a password.
     #[serde(skip)]
     pub proxy: Option<ProxyAddress>,
@@ -99,6 +132,7 @@ impl VenueAccount {
             ws_api_url: None,
             sapi_url: None,
             recv_window: Nanos::from_secs(5),
+            order_entry: OrderEntry::of(profile),
             proxy: None,
             extra_ca: None,
             key: key.into(),
@@ -151,9 +185,14 @@ impl VenueAccount {
         }
     }
 
+    /// Whether it is on this very machine: a twin.
+    pub fn is_here(&self) -> bool {
+        self.base_url.as_ref().is_some_and(Address::is_loopback)
+    }
+
     /// Whether real money is behind it: everything but a test network and this very machine.
     pub fn is_real(&self) -> bool {
-        self.environment == Environment::Production && !self.base_url.as_ref().is_some_and(Address::is_loopback)
+        self.environment == Environment::Production && !self.is_here()
     }
 }
 
@@ -289,10 +328,16 @@ fn at_binance(s: &Section, id: &str) -> Result<VenueAccount, ConfigError> {
         ws_api_url: s.read_opt("ws_api_url", str::parse)?,
         sapi_url: s.read_opt("sapi_url", str::parse)?,
         recv_window: s.read("recv_window", Nanos::from_secs(5), span(Nanos::from_millis(100), Nanos::from_secs(60)))?,
+        order_entry: s.read("order_entry", OrderEntry::of(profile), str::parse)?,
         proxy: proxy(s)?,
         extra_ca: s.read_opt("extra_ca", path)?.map(Into::into),
         key: s.read("key", id.to_owned(), name)?,
     };
+    if (profile, account.order_entry) == (ProfileName::Margin, OrderEntry::WebSocket) {
+        let origin = s.node("order_entry").map_or(&Origin::Default, |n| &n.origin);
+        let message = format!("{origin}: {}: the venue takes no orders of cross margin there", s.path("order_entry"));
+        return Err(ConfigError::new(message, "leave it out: they go by REST"));
+    }
     // Whether there is such a place at all.
     account.hosts().map_err(|e| {
         let origin = s.node("environment").map_or(&Origin::Default, |n| &n.origin);

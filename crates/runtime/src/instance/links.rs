@@ -9,8 +9,6 @@ use ctos_link::gateway::Notice;
 use ctos_types::{Control, Nanos, UnixNanos};
 use std::time::{Duration, Instant};
 
-/// How long a venue may take until its accounts are known, real time.
-const KNOWN_WITHIN: Duration = Duration::from_secs(90);
 /// A run that goes on is not given up: a person is told again and again.
 const TELL_EVERY: Duration = Duration::from_secs(300);
 /// Time of the venue that the end of a run waits for its cancels to be answered.
@@ -22,15 +20,20 @@ const NEVER_KNOWN: &str = "the venue's accounts could not be taken in";
 
 /// The time before the venue's word and ours agree.
 pub(super) struct Rising {
+    /// How long that may take, real time.
+    within: Duration,
     deadline: Instant,
     /// Strategies ran before: the run is not begun, but gone on with.
     begun: bool,
+    /// The newest thing that went wrong.
+    trouble: Option<String>,
 }
 
 impl Rising {
-    pub fn new(shard: &Shard) -> Rising {
+    pub fn new(shard: &Shard, within: Nanos) -> Rising {
         let begun = shard.kernel().processes().any(|p| p.state != ProcessState::Created);
-        Rising { deadline: Instant::now() + KNOWN_WITHIN, begun }
+        let within = Duration::from_nanos(within.0.max(0).unsigned_abs());
+        Rising { within, deadline: Instant::now() + within, begun, trouble: None }
     }
 }
 
@@ -59,6 +62,14 @@ impl Loop {
         let (notices, ended) = (gateway.notices(), gateway.ended());
         for notice in &notices {
             self.tell(notice);
+            let trouble = match notice {
+                Notice::Info(_) => continue,
+                Notice::Warning(text) => text.clone(),
+                Notice::Alarm { what, hint } => format!("{what} (hint: {hint})"),
+            };
+            if let Some(rising) = &mut self.rising {
+                rising.trouble = Some(trouble);
+            }
         }
         if let Some(why) = ended {
             // Without a way to the venue nothing can be cancelled but past it.
@@ -83,8 +94,8 @@ impl Loop {
     fn rise(&mut self, now: UnixNanos) -> Result<(), ShardError> {
         let Some(rising) = &mut self.rising else { return Ok(()) };
         let kernel = self.shard.kernel();
-        let unknown: Vec<&str> =
-            kernel.accounts().iter().filter(|a| !kernel.is_known(a.id)).map(|a| a.name.as_str()).collect();
+        let unknown: Vec<String> =
+            kernel.accounts().iter().filter(|a| !kernel.is_known(a.id)).map(|a| a.name.clone()).collect();
         if unknown.is_empty() {
             let begun = rising.begun;
             self.rising = None;
@@ -94,19 +105,39 @@ impl Loop {
         if Instant::now() < rising.deadline {
             return Ok(());
         }
-        let waited = KNOWN_WITHIN.as_secs();
-        let unknown = unknown.join(", ");
-        if rising.begun {
-            rising.deadline = Instant::now() + TELL_EVERY;
-            let text =
-                format!("still not known what the venue has of {unknown}: no new orders; cancels and closing go on");
+        let (begun, waited) = (rising.begun, rising.within.as_secs_f64());
+        rising.deadline = Instant::now() + TELL_EVERY;
+        let trouble = rising.trouble.clone();
+        let missing = self.missing(&unknown, trouble);
+        if begun {
+            let text = format!("still not known at the venue: {missing}; no new orders, cancels and closing go on");
             self.alerts.send("venue", &text);
         } else {
-            tracing::error!("not known within {waited} s what the venue has of {unknown}: giving up");
-            self.never_known = true;
+            let text = format!("not known within {waited} s (live.known_within): {missing}");
+            tracing::error!("{text}: giving up");
+            self.never_known = Some(text);
             self.stop = Some(NEVER_KNOWN.into());
         }
         Ok(())
+    }
+
+    /// What is not known of these accounts, in the desks' own words.
+    fn missing(&mut self, unknown: &[String], trouble: Option<String>) -> String {
+        let Some(gateway) = self.shard.gateway() else { return unknown.join(", ") };
+        let status = gateway.status();
+        let closures = status.closures.iter().map(|c| {
+            let word = if c.banned { "banned" } else { "paused by the venue" };
+            format!("{} is {word} until {}", c.group, c.until)
+        });
+        let accounts = unknown.iter().map(|name| {
+            let of = status.accounts.iter().find(|a| a.account == *name);
+            let state = of.map_or("", |a| a.state.as_str());
+            let more = of.map_or(0, |a| a.doubts.saturating_sub(1));
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            format!("account {name}: {state}{more}")
+        });
+        let trouble = trouble.map(|text| format!("last trouble: {text}"));
+        accounts.chain(closures).chain(trouble).collect::<Vec<_>>().join("; ")
     }
 
     /// What venues told us to keep away from outlives this process.
@@ -146,7 +177,7 @@ impl Loop {
             self.requests(wait, now)?;
         }
         let mut left = self.shard.kernel().orders().open_count();
-        if left > 0 && !self.never_known {
+        if left > 0 && self.never_known.is_none() {
             left = self.brake_at_the_end(left)?;
         }
         if let Some(gateway) = self.shard.gateway() {

@@ -1,15 +1,17 @@
 //! Opens the way to Binance: markets of every product that is traded, and a desk for each account.
 //! Never: a venue's word of its own (the driver has them), or a key in a message.
 
-use super::{ClosureStatus, Opened, Opener, Way, shell};
-use crate::config::{Mode, ProfileName, Settings, Speed, VenueAccount, product_of};
+use super::{Callers, ClosureStatus, Leftover, Opened, Opener, Place, Way, shell};
+use crate::config::{Mode, OrderEntry, ProfileName, Settings, Speed, VenueAccount, product_of};
 use crate::oneshot::{self, ClosedUntil};
 use crate::{UserError, brake::EmergencyBrake, secrets};
-use ctos_driver_binance::client::{Blocking, Client};
+use ctos_driver_binance::client::{Blocking, Client, Guest, OrderName};
 use ctos_driver_binance::desk_words::{BinanceDesk, BinanceDeskConfig};
 use ctos_driver_binance::feed_words::BinanceFeed;
-use ctos_driver_binance::limits::BinanceWords;
+use ctos_driver_binance::limits::{BinanceWords, Route};
+use ctos_driver_binance::orders::VenueOrder;
 use ctos_driver_binance::{Credentials, Hosts, Product, Profile};
+use ctos_link::capture::{CaptureLimits, CaptureStart, CaptureSwitch, Directory};
 use ctos_link::desk::{Desk, DeskConfig, Holdings};
 use ctos_link::feed::{Feed, FeedConfig, Want};
 use ctos_link::gateway::Part;
@@ -25,6 +27,9 @@ const VISIBILITY: Nanos = Nanos::from_secs(5);
 /// How long the emergency brake tries.
 const BRAKE_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a person's question may wait for room in the budget.
+const GUEST_WITHIN: Duration = Duration::from_secs(8);
+
 /// Binance, as the settings say where it is.
 #[derive(Debug, Default)]
 pub struct Binance;
@@ -36,21 +41,18 @@ fn sources(settings: &Settings) -> BTreeMap<ProfileName, VenueAccount> {
         let product = product_of(symbol);
         let of = match (settings.mode, &settings.feed) {
             (Mode::Paper, Some(feed)) => Some(VenueAccount { profile: product, ..feed.clone() }),
-            _ => settings.accounts.iter().filter_map(|a| a.venue.as_ref()).find(|v| public_side(v) == product).cloned(),
+            _ => settings
+                .accounts
+                .iter()
+                .filter_map(|a| a.venue.as_ref())
+                .find(|v| v.profile.market() == product)
+                .cloned(),
         };
         if let Some(of) = of {
             sources.entry(product).or_insert(of);
         }
     }
     sources
-}
-
-/// Margin accounts trade on spot's markets.
-fn public_side(account: &VenueAccount) -> ProfileName {
-    match account.profile {
-        ProfileName::UsdM => ProfileName::UsdM,
-        ProfileName::Spot | ProfileName::Margin => ProfileName::Spot,
-    }
 }
 
 impl Opener for Binance {
@@ -77,29 +79,78 @@ impl Opener for Binance {
         Instruments::new(list).map_err(|e| UserError::new(e.to_string(), "report this as a bug"))
     }
 
+    fn leftovers(&mut self, settings: &Settings) -> Result<Vec<Leftover>, UserError> {
+        let mut all = Vec::new();
+        for (account, _) in settings.accounts.iter().enumerate().filter(|(_, a)| a.venue.is_some()) {
+            let client = keyed_client(settings, account)?;
+            let open = client.wait(client.client.open_orders(None))?;
+            let named = |id| client.client.instruments().get(id).symbol.to_string();
+            let ours = open.iter().filter_map(|o| Some((named(o.instrument), o.owner.client()?.id)));
+            all.extend(ours.map(|(symbol, id)| Leftover { account, symbol, id }));
+        }
+        Ok(all)
+    }
+
+    fn cancel(&mut self, settings: &Settings, orders: &[Leftover]) -> Result<(), UserError> {
+        for account in 0..settings.accounts.len() {
+            let of_account: Vec<&Leftover> = orders.iter().filter(|o| o.account == account).collect();
+            if of_account.is_empty() {
+                continue;
+            }
+            let client = keyed_client(settings, account)?;
+            let open = client.wait(client.client.open_orders(None))?;
+            let wanted = |o: &&VenueOrder| o.owner.client().is_some_and(|c| of_account.iter().any(|l| l.id == c.id));
+            for order in open.iter().filter(wanted) {
+                // By the venue's number: generations of one order share the client's.
+                let name = OrderName::Venue(order.venue_order_id);
+                client.wait(client.client.cancel(order.instrument, name))?;
+            }
+        }
+        Ok(())
+    }
+
     fn open(&mut self, settings: &Settings, way: Way<'_>) -> Result<Opened, UserError> {
         let sources = sources(settings);
         let time = clock(settings, &sources, way.not_before)?;
         let mut words = BinanceWords::new();
         let mut parts: Vec<Box<dyn Part>> = Vec::new();
+        let mut ways: Vec<(Place, Route)> = Vec::new();
         for (product, source) in &sources {
-            parts.push(market(&mut words, *product, source, &way)?);
+            let (part, place, route) = market(&mut words, *product, source, &way, recording(settings, *product, time.now())?)?;
+            parts.push(part);
+            ways.push((place, route));
         }
-        let mut brakes = Vec::new();
+        let (mut brakes, mut routes) = (Vec::new(), Vec::new());
         if let Some(holdings) = &way.holdings {
             let closed: Vec<ClosedUntil> = way.closures.iter().map(closed).collect();
             for (at, held) in holdings.iter().enumerate() {
-                parts.push(desk(&mut words, settings, at, held, &way, time.now())?);
+                let (part, of) = desk(&mut words, settings, at, held, &way, time.now())?;
+                parts.push(part);
+                routes.push(of);
                 brakes.push(EmergencyBrake::new(settings, at, &closed, time.clone())?);
             }
         }
         let accounts = settings.accounts.iter().filter_map(|a| a.venue.as_ref()).filter(|_| way.holdings.is_some());
         let places: Vec<&VenueAccount> = sources.values().chain(accounts).collect();
-        let setup =
-            shell::Setup { words: Box::new(words), parts, time, speed: speed(settings), closures: way.closures };
-        let gateway = shell::spawn(&places, setup)?;
+        let setup = shell::Setup {
+            words: Box::new(words),
+            parts,
+            time: time.clone(),
+            speed: speed(settings),
+            closures: way.closures,
+        };
+        let (gateway, handle) = shell::spawn(&places, setup)?;
+        let guest = |main: Route, spot| Guest::new(handle.clone(), time.clone(), main, spot, GUEST_WITHIN);
+        let mut callers = Callers::default();
+        for (place, route) in ways {
+            let is_spot = place.product == ProfileName::Spot;
+            callers = callers.with_market(place, Arc::new(guest(route, is_spot)));
+        }
+        for (at, AccountRoutes { main, is_spot, sapi }) in routes.into_iter().enumerate() {
+            callers = callers.with_account(at, Arc::new(guest(main, is_spot).with_sapi(sapi)));
+        }
         let brake = (!brakes.is_empty()).then(|| Box::new(Brakes(brakes)) as Box<dyn super::Brake>);
-        Ok(Opened { gateway, brake })
+        Ok(Opened { gateway, brake, callers })
     }
 }
 
@@ -110,10 +161,22 @@ fn no_account(symbol: &str, product: ProfileName) -> UserError {
     )
 }
 
+/// Asks for an account before its desk is there.
+fn keyed_client(settings: &Settings, account: usize) -> Result<Blocking, UserError> {
+    let closed = oneshot::closures_of(settings);
+    let mut client = oneshot::connect(settings, account, oneshot::Keys::Needed, &closed, Arc::new(LinkTime::start()))?;
+    client.load(None)?;
+    Ok(client)
+}
+
 /// Asks what anybody may ask.
 fn public_client(settings: &Settings, source: &VenueAccount, product: ProfileName) -> Result<Blocking, UserError> {
     let source = VenueAccount { profile: product, ..source.clone() };
-    let direct = oneshot::direct(oneshot::access("public", &source, None)?, &[], Arc::new(LinkTime::start()))?;
+    let direct = oneshot::direct(
+        oneshot::access("public", &source, None)?,
+        &oneshot::closures_of(settings),
+        Arc::new(LinkTime::start()),
+    )?;
     let mut client = Blocking::new(Client::new(Arc::new(direct), product.into(), AccountId(0), false))?;
     // One symbol of spot at a time would be a question each; the list is one.
     let one = settings.symbols.iter().filter(|s| product_of(s) == product).collect::<Vec<_>>();
@@ -139,13 +202,38 @@ fn clock(
     let anchor = match sources.iter().next() {
         Some((product, source)) if speed > 1 => {
             let source = VenueAccount { profile: *product, ..source.clone() };
-            let direct = oneshot::direct(oneshot::access("public", &source, None)?, &[], Arc::new(LinkTime::start()))?;
+            let direct = oneshot::direct(
+                oneshot::access("public", &source, None)?,
+                &oneshot::closures_of(settings),
+                Arc::new(LinkTime::start()),
+            )?;
             let client = Blocking::new(Client::new(Arc::new(direct), (*product).into(), AccountId(0), false))?;
-            client.wait(client.client.venue_time())?
+            match client.wait(client.client.venue_time()) {
+                Ok(now) => now,
+                // The venue may not be asked now: the run goes on from where it was, and its stamps follow the venue's
+                // clock once that is known.
+                Err(_) if not_before > UnixNanos::MIN => not_before,
+                Err(failure) => return Err(failure.into()),
+            }
         }
         _ => LinkTime::start().now(),
     };
     Ok(Arc::new(LinkTime::anchored(anchor.max(not_before), speed)))
+}
+
+/// The recording of a product's market, if there is to be one. What comes over the sockets of accounts is never in it.
+fn recording(
+    settings: &Settings,
+    product: ProfileName,
+    now: UnixNanos,
+) -> Result<Option<Arc<CaptureSwitch>>, UserError> {
+    let Some(dir) = &settings.record else { return Ok(None) };
+    let switch = CaptureSwitch::new(&format!("binance-{product}"), CaptureLimits::default());
+    let failed = |e: CaptureStart| {
+        UserError::new(e.to_string(), "name a directory that can be written to (record:, --record), or leave it out")
+    };
+    switch.start(now, Box::new(Directory(dir.clone()))).map_err(failed)?;
+    Ok(Some(Arc::new(switch)))
 }
 
 fn market(
@@ -153,17 +241,31 @@ fn market(
     product: ProfileName,
     source: &VenueAccount,
     way: &Way<'_>,
-) -> Result<Box<dyn Part>, UserError> {
+    tape: Option<Arc<CaptureSwitch>>,
+) -> Result<(Box<dyn Part>, Place, Route), UserError> {
     let profile = Profile::from(product);
     let hosts = VenueAccount { profile: product, ..source.clone() }.hosts()?;
     let base = words.base(profile.product(), &hosts.rest);
     let ours: Vec<Instrument> =
         way.instruments.iter().filter(|i| i.is_spot() == (product == ProfileName::Spot)).cloned().collect();
-    let feed = BinanceFeed::new(profile, &hosts.streams, words.public(base), &ours);
+    let route = words.public(base);
+    let feed = BinanceFeed::new(profile, &hosts.streams, route.clone(), &ours);
     let want = Want { book: true, quotes: true, trades: true, marks: product == ProfileName::UsdM, ..Want::default() };
     let wants = ours.into_iter().map(|i| (i, want.clone())).collect();
     let config = FeedConfig { seed: u64::from(way.tag.0), ..FeedConfig::default() };
-    Ok(Box::new(Feed::new(feed, wants, config)))
+    let mut feed = Feed::new(feed, wants, config);
+    if let Some(tape) = tape {
+        feed.record_to(tape);
+    }
+    Ok((Box::new(feed), Place { product, rest: hosts.rest }, route))
+}
+
+/// How the calls of an account leave.
+struct AccountRoutes {
+    main: Route,
+    is_spot: bool,
+    /// Where what a key may do is told, if elsewhere.
+    sapi: Option<Route>,
 }
 
 fn desk(
@@ -173,7 +275,7 @@ fn desk(
     held: &Holdings,
     way: &Way<'_>,
     now: UnixNanos,
-) -> Result<Box<dyn Part>, UserError> {
+) -> Result<(Box<dyn Part>, AccountRoutes), UserError> {
     let account = &settings.accounts[at];
     let venue = oneshot::at_venue(settings, at)?;
     let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
@@ -182,6 +284,10 @@ fn desk(
     let window_ms = u32::try_from(venue.recv_window.0 / 1_000_000).ok();
     let base = words.base(profile.product(), &hosts.rest);
     let route = words.account(&account.id, profile, base, keys.clone(), window_ms);
+    let route = match venue.order_entry {
+        OrderEntry::WebSocket => words.over_websocket(route, profile, &hosts.ws_api),
+        OrderEntry::Rest => route,
+    };
     let key_route = match (profile.product(), venue.sapi()) {
         (Product::Spot, Some(_)) => Some(route.clone()),
         (Product::UsdM, Some(url)) => {
@@ -190,6 +296,8 @@ fn desk(
         }
         (_, None) => None,
     };
+    let is_spot = profile.product() == Product::Spot;
+    let routes = AccountRoutes { main: route.clone(), is_spot, sapi: key_route.clone().filter(|_| !is_spot) };
     let visibility = Nanos(venue.recv_window.0.saturating_add(VISIBILITY.0));
     let leverage = (profile == Profile::UsdM).then(|| account.leverage.to_f64() as u32);
     let desk = BinanceDesk::new(BinanceDeskConfig {
@@ -214,7 +322,7 @@ fn desk(
         ..TrackerConfig::default()
     };
     let config = DeskConfig { tracker, seed: u64::from(way.tag.0) ^ ((at as u64) << 40), ..usual };
-    Ok(Box::new(Desk::new(config, desk, held, now)))
+    Ok((Box::new(Desk::new(config, desk, held, now)), routes))
 }
 
 fn closed(closure: &ClosureStatus) -> ClosedUntil {

@@ -7,7 +7,7 @@ use crate::config::VenueAccount;
 use ctos_link::Time;
 use ctos_link::clock::ClockConfig;
 use ctos_link::dial::Dialer;
-use ctos_link::gateway::shell::{self, GatewayConfig, Running};
+use ctos_link::gateway::shell::{self, GatewayConfig, Handle, Running};
 use ctos_link::gateway::{Notice, Part, VenueWords};
 use ctos_link::http::HttpConfig;
 use ctos_link::rate::{Closure, GroupId};
@@ -38,8 +38,8 @@ pub(super) struct Setup {
     pub closures: Vec<ClosureStatus>,
 }
 
-/// Starts it. `places`: everything it will connect to, by settings.
-pub(super) fn spawn(places: &[&VenueAccount], setup: Setup) -> Result<Box<dyn Gateway>, UserError> {
+/// Starts it. `places`: everything it will connect to, by settings. The handle is for questions of people.
+pub(super) fn spawn(places: &[&VenueAccount], setup: Setup) -> Result<(Box<dyn Gateway>, Handle), UserError> {
     let Setup { words, parts, time, speed, closures } = setup;
     let answer_within = Nanos(ANSWER_WITHIN.0.saturating_mul(i64::from(speed.max(1))));
     let config = GatewayConfig {
@@ -53,7 +53,8 @@ pub(super) fn spawn(places: &[&VenueAccount], setup: Setup) -> Result<Box<dyn Ga
     let desks = parts.iter().map(|part| !part.accounts().is_empty()).collect();
     let running = shell::spawn(config, words, parts)
         .map_err(|e| UserError::new(e.to_string(), "write addresses as https://host or http://127.0.0.1:PORT"))?;
-    Ok(Box::new(Shell { running, desks }))
+    let handle = running.handle();
+    Ok((Box::new(Shell { running, desks }), handle))
 }
 
 /// One way out for all: certificates add up, proxies must not contradict each other.
@@ -93,6 +94,12 @@ fn off(time: &dyn Time, closure: &Closure) -> ClosureStatus {
     ClosureStatus { group: closure.name.clone(), until, banned: closure.banned }
 }
 
+/// Of an address as `wss://host/path`.
+fn host(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
 impl Gateway for Shell {
     fn send(&mut self, command: &Command) -> Result<(), Full> {
         self.running.send(*command).map_err(|_| Full)
@@ -124,6 +131,12 @@ impl Gateway for Shell {
             state: if s.open { "open" } else { "opening" }.into(),
             since: s.since,
         });
+        let entries = status.entries.iter().map(|e| LinkStatus {
+            name: format!("orders to {}", host(&e.address)),
+            up: e.open,
+            state: if e.open { "open: orders go this way" } else { "down: orders go by REST" }.into(),
+            since: e.since,
+        });
         let budgets = status.usage.iter().map(|u| BudgetStatus {
             name: u.meter.clone(),
             window_s: u.period.0 / 1_000_000_000,
@@ -138,7 +151,7 @@ impl Gateway for Shell {
             state: part.doubts.first().cloned().unwrap_or_else(|| if part.live { "live" } else { "starting" }.into()),
         });
         GatewayStatus {
-            links: links.collect(),
+            links: links.chain(entries).collect(),
             clock_offset_ms: status.clock.offset.map(ms),
             clock_doubt_ms: status.clock.uncertainty.map(ms),
             budgets: budgets.collect(),

@@ -3,7 +3,8 @@
 
 use crate::config::{ProfileName, Settings};
 use crate::{UserError, oneshot};
-use ctos_driver_binance::client::{Severity, Stakes};
+use ctos_driver_binance::Verdict;
+use ctos_driver_binance::client::{Failure, Severity, Stakes};
 use ctos_link::LinkTime;
 use ctos_types::Currency;
 use serde::Serialize;
@@ -19,11 +20,12 @@ pub struct AccountSurvey {
     pub streams: String,
     /// Whether real money is behind it.
     pub real: bool,
-    /// Owned, by currency: what is not zero.
-    pub balances: Vec<(Currency, String)>,
+    /// Owned, by currency: what is not zero. `None`: the venue could not be asked.
+    pub balances: Option<Vec<(Currency, String)>>,
     /// Symbol and signed size.
     pub positions: Vec<(String, String)>,
-    pub open_orders: usize,
+    /// `None`: the venue could not be asked.
+    pub open_orders: Option<usize>,
     /// Limits of the settings that are set, `key value`.
     pub limits: Vec<String>,
     /// Strategies on it, and what they are called with.
@@ -42,8 +44,11 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     let account = &settings.accounts[at];
     let venue = oneshot::at_venue(settings, at)?;
     let hosts = venue.hosts()?;
-    let mut client = oneshot::connect(settings, at, oneshot::Keys::Needed, &[], Arc::new(LinkTime::start()))?;
-    client.load(None)?;
+    let closed = oneshot::closures_of(settings);
+    let mut client = oneshot::connect(settings, at, oneshot::Keys::Needed, &closed, Arc::new(LinkTime::start()))?;
+    if let Err(failure) = client.load(None) {
+        return unasked(settings, at, failure);
+    }
     let stakes = if venue.is_real() { Stakes::Real } else { Stakes::Practice };
     let probe = client.wait(client.client.probe(stakes, account.hedge_mode, &[]))?;
     if let Some(refusal) = probe.refusal() {
@@ -64,20 +69,48 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
         rest: hosts.rest,
         streams: hosts.streams,
         real: venue.is_real(),
-        balances: balances
-            .iter()
-            .filter(|b| !b.balance.total.is_zero() || !b.balance.borrowed.is_zero())
-            .map(|b| (b.currency, b.balance.total.to_string()))
-            .collect(),
+        balances: Some(
+            balances
+                .iter()
+                .filter(|b| !b.balance.total.is_zero() || !b.balance.borrowed.is_zero())
+                .map(|b| (b.currency, b.balance.total.to_string()))
+                .collect(),
+        ),
         positions: positions
             .iter()
             .filter(|p| p.qty.0 != 0)
             .map(|p| (named(p.instrument).symbol.to_string(), named(p.instrument).qty_text(p.qty)))
             .collect(),
-        open_orders: open.len(),
+        open_orders: Some(open.len()),
         limits: limits(settings, &account.id),
         strategies: settings.strategies.iter().filter(|s| s.account == account.id).map(strategy).collect(),
         warnings: findings.map(|f| format!("{} ({})", f.what, f.hint)).collect(),
+    })
+}
+
+/// An account whose venue wants to be left alone for now: a run that was cut off goes on all the same, and its desk waits
+/// until it may ask.
+fn unasked(settings: &Settings, at: usize, failure: Failure) -> Result<AccountSurvey, UserError> {
+    let closed = matches!(&failure, Failure::NotSent { retry_after: Some(_), .. })
+        || failure.refusal().is_some_and(|reply| reply.verdict == Verdict::RateLimited);
+    if !closed {
+        return Err(failure.into());
+    }
+    let account = &settings.accounts[at];
+    let venue = oneshot::at_venue(settings, at)?;
+    let hosts = venue.hosts()?;
+    Ok(AccountSurvey {
+        account: account.id.clone(),
+        venue: format!("binance {}", venue.profile),
+        rest: hosts.rest,
+        streams: hosts.streams,
+        real: venue.is_real(),
+        balances: None,
+        positions: Vec::new(),
+        open_orders: None,
+        limits: limits(settings, &account.id),
+        strategies: settings.strategies.iter().filter(|s| s.account == account.id).map(strategy).collect(),
+        warnings: vec![format!("what it holds could not be asked: {failure} ({})", failure.hint())],
     })
 }
 

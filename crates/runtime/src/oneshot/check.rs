@@ -5,20 +5,21 @@ use super::{ClosedUntil, Keys, at_venue, connect};
 use crate::UserError;
 use crate::config::Settings;
 use ctos_driver_binance::Profile;
-use ctos_driver_binance::client::{Client, Failure, Finding, Probe, Severity, Stakes};
+use ctos_driver_binance::client::{Blocking, Client, Failure, Finding, Probe, Severity, Stakes};
 use ctos_link::Time;
 use ctos_types::{Decimal, InstrumentId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What was found. Spans are in seconds or milliseconds, as their names say.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountReport {
     pub account: String,
     /// Position in the settings: the account's number.
     pub number: usize,
-    pub venue: &'static str,
+    pub venue: String,
     pub profile: String,
+    /// `production`, `testnet`, or `practice` for an address on this machine.
     pub environment: String,
     pub rest: String,
     /// Where what the key may do was asked; absent where nobody tells.
@@ -26,7 +27,7 @@ pub struct AccountReport {
     pub key: Option<KeyLine>,
     pub clock: Option<ClockLine>,
     /// `one-way` or `hedge`, where there is such a thing.
-    pub position_mode: Option<&'static str>,
+    pub position_mode: Option<String>,
     pub multi_assets: Option<bool>,
     pub can_trade: Option<bool>,
     pub fees: Vec<FeeLine>,
@@ -38,7 +39,7 @@ pub struct AccountReport {
 }
 
 /// The key, as far as anybody may see it. Permissions are absent where they could not be read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyLine {
     pub name: String,
     pub reads: Option<bool>,
@@ -49,14 +50,14 @@ pub struct KeyLine {
 }
 
 /// This machine's clock against the venue's.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClockLine {
     /// Positive: ahead of the venue's.
     pub ahead_ms: i64,
     pub uncertainty_ms: i64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FeeLine {
     pub symbol: String,
     pub maker: Decimal,
@@ -64,7 +65,7 @@ pub struct FeeLine {
 }
 
 /// One window of the venue's limits.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LimitLine {
     pub meter: String,
     pub period_s: i64,
@@ -72,17 +73,17 @@ pub struct LimitLine {
     pub limit: u32,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BalanceLine {
     pub currency: String,
     pub total: Decimal,
     pub available: Decimal,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FindingLine {
     /// `refusal`, `warning` or `note`.
-    pub severity: &'static str,
+    pub severity: String,
     pub what: String,
     pub hint: String,
 }
@@ -94,7 +95,7 @@ impl From<&Finding> for FindingLine {
             Severity::Warning => "warning",
             Severity::Refusal => "refusal",
         };
-        FindingLine { severity, what: f.what.clone(), hint: f.hint.clone() }
+        FindingLine { severity: severity.into(), what: f.what.clone(), hint: f.hint.clone() }
     }
 }
 
@@ -108,11 +109,9 @@ pub fn check(
     closed: &[ClosedUntil],
     time: Arc<dyn Time>,
 ) -> Result<AccountReport, UserError> {
-    let of = &settings.accounts[account];
-    let venue = at_venue(settings, account)?;
     let mut findings = Vec::new();
     let refused = |e: UserError| Finding::new(Severity::Refusal, e.message, e.hint);
-    let (mut client, keyed) = match connect(settings, account, Keys::Needed, closed, time.clone()) {
+    let (client, keyed) = match connect(settings, account, Keys::Needed, closed, time.clone()) {
         Ok(client) => (client, true),
         Err(e) => {
             // Without a usable key the clock and the way there can be looked at all the same.
@@ -121,6 +120,19 @@ pub fn check(
             (open, false)
         }
     };
+    look(settings, account, client, keyed, findings)
+}
+
+/// Looks at the account through `client`. `keyed`: with a key; `findings`: what is known to be wrong already.
+pub(super) fn look(
+    settings: &Settings,
+    account: usize,
+    mut client: Blocking,
+    keyed: bool,
+    mut findings: Vec<Finding>,
+) -> Result<AccountReport, UserError> {
+    let of = &settings.accounts[account];
+    let venue = at_venue(settings, account)?;
     let stakes = if venue.is_real() { Stakes::Real } else { Stakes::Practice };
     let first = symbols_of(settings, venue.profile.into());
     let mut fee_of = Vec::new();
@@ -163,9 +175,9 @@ pub fn check(
     Ok(AccountReport {
         account: of.id.clone(),
         number: account,
-        venue: "binance",
+        venue: "binance".into(),
         profile: venue.profile.to_string(),
-        environment: venue.environment.to_string(),
+        environment: if venue.is_here() { "practice".into() } else { venue.environment.to_string() },
         rest: venue.hosts()?.rest,
         sapi: venue.sapi(),
         key: keyed.then(|| key_line(&venue.key, &probe, venue.profile.into())),
@@ -173,7 +185,7 @@ pub fn check(
             ahead_ms: c.ahead.0 / 1_000_000,
             uncertainty_ms: c.uncertainty.0.max(0).unsigned_abs().div_ceil(1_000_000) as i64,
         }),
-        position_mode: probe.state.and_then(|s| s.hedge).map(|hedge| if hedge { "hedge" } else { "one-way" }),
+        position_mode: probe.state.and_then(|s| s.hedge).map(|hedge| if hedge { "hedge" } else { "one-way" }.into()),
         multi_assets: probe.state.and_then(|s| s.multi_assets),
         can_trade: probe.state.map(|s| s.can_trade),
         fees: probe.fees.iter().map(|(id, fees)| fee_line(&client.client, *id, *fees)).collect(),

@@ -299,7 +299,8 @@ fn an_account_is_checked() {
         assert!(report.ok && report.findings.is_empty(), "{report:?}");
         let key = report.key.as_ref().unwrap();
         assert_eq!((key.withdraws, key.ip_restricted, key.trades), (Some(false), Some(true), Some(true)));
-        assert_eq!(report.position_mode, (profile == "usdm").then_some("one-way"));
+        assert_eq!(report.position_mode.as_deref(), (profile == "usdm").then_some("one-way"));
+        assert_eq!(report.environment, "practice", "a twin is not the venue itself");
         assert!(
             report.clock.as_ref().unwrap().ahead_ms.abs() < 1_000
                 && report.fees.len() == 1

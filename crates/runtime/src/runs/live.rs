@@ -40,13 +40,20 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
     let made = make(&settings, options.catalog, tag, &names, &latches, instruments.clone())?;
     let locks = if settings.mode == Mode::Live { lock_accounts(&settings)? } else { Vec::new() };
 
+    let real = matches!(made.venue, LiveVenue::Real);
+    let mut notices = Vec::new();
+    if real && resume.is_none() {
+        // While the home is not open for writing: a refused start leaves it as it was.
+        match live::clear(&mut *opener, &settings, options.cancel_leftovers)? {
+            0 => {}
+            n => notices.push(format!("{n} orders of earlier runs were cancelled at the venue")),
+        }
+    }
     let home = Arc::new(Home::open(&settings.home)?);
     if options.fresh {
         abandon(&home)?;
     }
     let alerts = Alerts::new(settings.alerts.webhook.clone());
-    let mut notices = Vec::new();
-    let real = matches!(made.venue, LiveVenue::Real);
     let mut way = Opening { opener: &mut *opener, settings: &settings, home: &home, instruments: &instruments, tag };
     let ready = match resume {
         None => {
@@ -61,7 +68,7 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
     let Ready { dir, record, opened } = ready;
     let recorder = Recorder::start(&home, &record, &settings, options.catalog, alerts.clone())?;
     let mut shard = open_shard(&settings, &dir, &record, made, &recorder, &mut notices)?;
-    let Opened { gateway, brake } = match opened {
+    let Opened { gateway, brake, callers } = match opened {
         Some(opened) => opened,
         None => {
             let kernel = shard.kernel();
@@ -80,7 +87,7 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
     };
     let home_kept = home.clone();
     let on_hang = options.on_hang;
-    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, locks };
+    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks };
     Ok((launch(shard, start, recorder), home_kept))
 }
 

@@ -45,8 +45,10 @@ impl At {
             let upper = symbol.to_uppercase();
             let dated = upper.rsplit('-').next().is_some_and(|d| d.len() == 8 && d.bytes().all(|b| b.is_ascii_digit()));
             let is_contract = upper.ends_with("-PERP") || dated;
-            of.venue =
-                Some(VenueAccount::binance(if is_contract { ProfileName::UsdM } else { ProfileName::Spot }, &of.id));
+            let profile = if is_contract { ProfileName::UsdM } else { ProfileName::Spot };
+            // Where the settings say that public data is.
+            let place = settings.feed.clone().unwrap_or_else(|| VenueAccount::binance(profile, &of.id));
+            of.venue = Some(VenueAccount { profile, ..place });
         }
         if of.venue.is_none() {
             return Err(CliError::user(

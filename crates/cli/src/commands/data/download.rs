@@ -4,11 +4,15 @@
 use super::progress::Line;
 use super::{moment, now, user};
 use crate::args::Global;
+use crate::client::{self, Found};
 use crate::error::CliError;
-use crate::out;
+use crate::{out, settings};
 use clap::{Args, ValueEnum};
 use ctos_data::download::{BinanceHistory, Job, KlineInterval, Market, Progress, download};
 use ctos_data::{Catalog, Kind};
+use ctos_runtime::config::ProfileName;
+use ctos_runtime::live::Place;
+use ctos_runtime::oneshot::{self, Public};
 use ctos_types::UnixNanos;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -64,6 +68,26 @@ pub struct DownloadArgs {
     pub test_network: bool,
 }
 
+/// How the venue is asked, and where: within the rate budget of the instance that runs in the home, if it is connected to
+/// that place, and otherwise over a connection of its own.
+fn way(home: &Path, market: Market, base_url: Option<&str>) -> Result<(Public, String), CliError> {
+    let rest = market.host(base_url);
+    let product = match market {
+        Market::Spot => ProfileName::Spot,
+        Market::UsdM => ProfileName::UsdM,
+    };
+    // An instance without a control API shares the venue's own count of what is used, which both of them heed.
+    let relay = match client::find(home).ok().and_then(Found::client) {
+        Some(client) => client.relay(Place { product, rest: rest.clone() })?,
+        None => None,
+    };
+    let caller = match relay {
+        Some(relay) => relay,
+        None => oneshot::by_itself(product, &rest, home)?,
+    };
+    Ok((caller, rest))
+}
+
 /// One symbol after the other. Those before one that fails are in the catalog, and so are its whole pieces.
 pub(super) fn run(global: &Global, dir: &Path, args: &DownloadArgs) -> Result<(), CliError> {
     let Venue::Binance = args.venue;
@@ -72,6 +96,7 @@ pub(super) fn run(global: &Global, dir: &Path, args: &DownloadArgs) -> Result<()
         DataWord::Trades => Kind::Trades,
         DataWord::Funding => Kind::Funding,
     };
+    let home = settings::home(global)?;
     let mut done: Vec<Value> = Vec::new();
     for (number, symbol) in args.symbols.iter().enumerate() {
         let market = match args.market {
@@ -84,7 +109,9 @@ pub(super) fn run(global: &Global, dir: &Path, args: &DownloadArgs) -> Result<()
             None => args.test_network.then(|| market.test_network()).flatten(),
         };
         // A wrong symbol, interval or range is told before anything is made.
-        let mut history = BinanceHistory::open(market, base.as_deref(), symbol, kind).map_err(user)?;
+        let (caller, place) = way(&home, market, base.as_deref())?;
+        let opened = BinanceHistory::over(caller.clone(), market, place, symbol, kind);
+        let mut history = opened.inspect_err(|_| oneshot::remember(&home, &caller)).map_err(user)?;
         let wish = history.wish(args.from, args.to).map_err(user)?;
         let catalog = Catalog::create(dir).map_err(user)?;
         let of = args.symbols.len();
@@ -93,6 +120,7 @@ pub(super) fn run(global: &Global, dir: &Path, args: &DownloadArgs) -> Result<()
         let progress = &mut |p: Progress| line.part(p.done.as_secs_f64(), p.total.as_secs_f64(), p.rows);
         let report = download(Job { catalog: &catalog, history: &mut history, wish: &wish, now: now(), progress });
         line.clear();
+        oneshot::remember(&home, &caller);
         let report = report.map_err(user)?;
         if global.json {
             done.push(serde_json::to_value(&report).map_err(CliError::internal)?);

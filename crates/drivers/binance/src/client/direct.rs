@@ -107,11 +107,7 @@ impl Direct {
         match (&self.sapi, foreign) {
             (_, false) => Ok(&self.main),
             (Some(line), true) => Ok(line),
-            (None, true) => Err(CallError::NotSent {
-                why: format!("{} is answered by the spot host, and none is known here", call.path),
-                hint: "set the account's sapi_url".into(),
-                retry_after: None,
-            }),
+            (None, true) => Err(no_sapi(call.path)),
         }
     }
 
@@ -261,7 +257,7 @@ struct Sent {
     received: UnixNanos,
 }
 
-fn seconds(span: Nanos) -> i64 {
+pub(super) fn seconds(span: Nanos) -> i64 {
     span.0.max(0).unsigned_abs().div_ceil(1_000_000_000).max(1) as i64
 }
 
@@ -322,7 +318,15 @@ impl Caller for Direct {
     }
 }
 
-fn no_key() -> CallError {
+pub(super) fn no_sapi(path: &str) -> CallError {
+    CallError::NotSent {
+        why: format!("{path} is answered by the spot host, and none is known here"),
+        hint: "set the account's sapi_url".into(),
+        retry_after: None,
+    }
+}
+
+pub(super) fn no_key() -> CallError {
     let why = crate::request::NoKey.to_string();
     let (why, hint) = why.split_once("; hint: ").unwrap_or((&why, ""));
     CallError::NotSent { why: why.into(), hint: hint.into(), retry_after: None }
