@@ -153,13 +153,13 @@ fn python() -> Option<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
     let named = std::env::var_os("PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
     let has = |python: &PathBuf| {
-        let found = Command::new(python).args(["-c", "import ccxt.pro, binance.spot, binance.um_futures"]).output();
+        let found = Command::new(python).args(["-c", "import ccxt.pro, binance.spot, binance.um_futures, binance_sdk_spot"]).output();
         found.is_ok_and(|o| o.status.success())
     };
     let found = [own, named].into_iter().find(has);
     if found.is_none() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no Python with the packages: run `make packages`");
-        eprintln!("skipped: no Python with ccxt and binance-connector: run `make packages`");
+        eprintln!("skipped: no Python with ccxt and Binance's connectors: run `make packages`");
     }
     found
 }
@@ -179,7 +179,12 @@ fn a_unified_exchange_library_works_against_it() {
 }
 
 #[test]
-fn the_venues_own_connector_works_against_it() {
+fn the_venues_own_connectors_work_against_it() {
+    client("sdk.py", &[]);
+}
+
+#[test]
+fn the_venues_former_connectors_work_against_it() {
     client("connector.py", &[]);
 }
 

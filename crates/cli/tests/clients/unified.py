@@ -79,9 +79,12 @@ async def spot():
         check((await place("market", "sell", 0.01, None, {"stopLossPrice": low}))["id"], "stop")
         check((await place("limit", "sell", 0.01, low, {"stopLossPrice": low}))["id"], "stop-limit")
         check((await place("market", "sell", 0.01, None, {"takeProfitPrice": high}))["id"], "take-profit")
+        check((await place("limit", "sell", 0.01, high, {"takeProfitPrice": high}))["id"], "take-profit-limit")
+        trailing = {"trailingPercent": 1, "stopLossOrTakeProfit": "stopLoss"}
+        check((await place("market", "sell", 0.01, None, trailing))["id"], "trailing stop")
         check((await exchange.create_order_ws(symbol, "limit", "buy", 0.01, low))["id"], "over the WebSocket API")
-        check(len(await exchange.fetch_open_orders(symbol)) == 5, "open orders")
-        check(len(await exchange.cancel_all_orders(symbol)) == 5, "cancel all")
+        check(len(await exchange.fetch_open_orders(symbol)) == 7, "open orders")
+        check(len(await exchange.cancel_all_orders(symbol)) == 7, "cancel all")
         check(len(await exchange.fetch_my_trades(symbol)) >= 2, "own trades")
         try:
             await place("limit", "buy", 100, low)
@@ -113,10 +116,21 @@ async def usdm():
         check(positions[0]["contracts"] == 0.05, "position event")
         check((await exchange.fetch_positions([symbol]))[0]["contracts"] == 0.05, "position")
         check((await place("limit", "sell", 0.01, high, {"postOnly": True}))["id"], "post-only")
+        gone = await place("limit", "buy", 0.01, low, {"timeInForce": "IOC", "newOrderRespType": "RESULT"})
+        check(gone["status"] == "expired", f"IOC {gone}")
+        end = (exchange.milliseconds() // 1000 + 3600) * 1000
+        check((await place("limit", "buy", 0.01, low, {"timeInForce": "GTD", "goodTillDate": end}))["id"], "GTD")
+        try:
+            await place("limit", "buy", 0.01, low, {"timeInForce": "FOK"})
+            check(False, "all or nothing that cannot trade was taken")
+        except ccxt.InvalidOrder:
+            pass
         stop = await place("market", "sell", 0.05, None, {"stopLossPrice": low, "reduceOnly": True})
         await place("market", "sell", 0.05, None, {"takeProfitPrice": high, "reduceOnly": True})
         await place("market", "sell", 0.05, None, {"trailingPercent": 1, "reduceOnly": True})
-        check(len(await exchange.fetch_open_orders(symbol, params={"trigger": True})) == 3, "conditional orders")
+        await place("limit", "sell", 0.05, low, {"stopLossPrice": low, "reduceOnly": True})
+        await place("limit", "sell", 0.05, high, {"takeProfitPrice": high, "reduceOnly": True})
+        check(len(await exchange.fetch_open_orders(symbol, params={"trigger": True})) == 5, "conditional orders")
         await exchange.cancel_order(stop["id"], symbol, {"trigger": True})
         await exchange.cancel_all_orders(symbol)
         await exchange.cancel_all_orders(symbol, {"trigger": True})
