@@ -19,6 +19,9 @@ pub struct Tracker {
     pub(super) config: TrackerConfig,
     pub(super) orders: BTreeMap<ClientOrderId, Tracked>,
     pub(super) by_venue_id: BTreeMap<(InstrumentId, VenueOrderId), ClientOrderId>,
+    /// Those of `orders` that are not closed. Every command and every word of the venue asks about them, and beside them
+    /// hundreds are remembered that are.
+    live: BTreeSet<ClientOrderId>,
     closed: VecDeque<ClientOrderId>,
     /// Highest sequence of each tag that was ever placed: what lies below and is not known is closed and forgotten.
     highest: BTreeMap<InstanceTag, u64>,
@@ -38,6 +41,7 @@ impl Tracker {
             config,
             orders: BTreeMap::new(),
             by_venue_id: BTreeMap::new(),
+            live: BTreeSet::new(),
             closed: VecDeque::new(),
             highest: BTreeMap::new(),
             agenda: BTreeSet::new(),
@@ -60,6 +64,7 @@ impl Tracker {
         }
         *highest = id.seq;
         self.orders.insert(id, Tracked::new(order, now));
+        self.live.insert(id);
         out.push(Action::Place(order));
         self.schedule(id);
         Ok(())
@@ -86,6 +91,7 @@ impl Tracker {
             tracked.cancel = Some(Cancel { sent: now, doubtful: true, tries: 1 });
         }
         self.orders.insert(id, tracked);
+        self.live.insert(id);
         self.doubt(now, id);
         if let Some(doubt) = self.open_mut(id).and_then(|o| o.doubt.as_mut()) {
             doubt.earlier_life = true;
@@ -165,30 +171,35 @@ impl Tracker {
 
     /// Orders that are not closed, in the order of their ids.
     pub fn open_ids(&self) -> Vec<ClientOrderId> {
-        self.orders.iter().filter(|(_, o)| !o.is_closed()).map(|(id, _)| *id).collect()
+        self.live.iter().copied().collect()
     }
 
     /// Orders whose state is being found out.
     pub fn in_doubt(&self) -> impl Iterator<Item = ClientOrderId> + '_ {
-        self.orders.iter().filter(|(_, o)| !o.is_closed() && o.doubt.is_some()).map(|(id, _)| *id)
+        self.alive().filter(|(_, o)| o.doubt.is_some()).map(|(id, _)| id)
     }
 
     /// Whether something about an order of the instrument is to be asked or being asked.
     pub fn is_doubtful(&self, instrument: InstrumentId) -> bool {
-        self.orders.values().any(|o| !o.is_closed() && o.doubt.is_some() && o.request.instrument == instrument)
+        self.alive().any(|(_, o)| o.doubt.is_some() && o.request.instrument == instrument)
     }
 
     /// Orders of which nobody knows whether they live, those of an earlier life until the venue was asked, or whose state a question did not settle at once.
     pub fn unresolved(&self) -> impl Iterator<Item = (ClientOrderId, InstrumentId)> + '_ {
         let unsure = |d: &Doubt, o: &Tracked| o.phase == Phase::Sent || d.queries > 0 || d.earlier_life;
         let open = move |o: &Tracked| o.doubt.as_ref().is_some_and(|d| unsure(d, o));
-        let list = self.orders.iter().filter(move |(_, o)| !o.is_closed() && open(o));
-        list.map(|(id, o)| (*id, o.request.instrument))
+        let list = self.alive().filter(move |(_, o)| open(o));
+        list.map(|(id, o)| (id, o.request.instrument))
     }
 
     /// Orders that are not closed, with their instrument.
     pub fn open(&self) -> impl Iterator<Item = (ClientOrderId, InstrumentId)> + '_ {
-        self.orders.iter().filter(|(_, o)| !o.is_closed()).map(|(id, o)| (*id, o.request.instrument))
+        self.alive().map(|(id, o)| (id, o.request.instrument))
+    }
+
+    /// Orders that are not closed, in the order of their ids.
+    fn alive(&self) -> impl Iterator<Item = (ClientOrderId, &Tracked)> + '_ {
+        self.live.iter().map(|id| (*id, &self.orders[id]))
     }
 
     pub fn is_open(&self, id: ClientOrderId) -> bool {
@@ -245,6 +256,7 @@ impl Tracker {
     /// Remembers a closed order a while longer, and forgets the oldest.
     fn retire(&mut self, id: ClientOrderId) {
         self.schedule(id);
+        self.live.remove(&id);
         self.closed.push_back(id);
         if self.closed.len() > self.config.closed_kept
             && let Some(oldest) = self.closed.pop_front()
