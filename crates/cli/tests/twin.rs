@@ -153,7 +153,9 @@ fn python() -> Option<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
     let named = std::env::var_os("PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
     let has = |python: &PathBuf| {
-        let found = Command::new(python).args(["-c", "import ccxt.pro, binance.spot, binance.um_futures, binance_sdk_spot"]).output();
+        let found = Command::new(python)
+            .args(["-c", "import ccxt.pro, binance.spot, binance.um_futures, binance_sdk_spot"])
+            .output();
         found.is_ok_and(|o| o.status.success())
     };
     let found = [own, named].into_iter().find(has);
