@@ -130,6 +130,8 @@ pub struct Desk<W: DeskWords> {
     pub(super) dead_man_failures: u32,
     pub(super) standing: Option<bool>,
     pub(super) told_refusals: u32,
+    /// A refusal of a look that a person was told of, and when.
+    pub(super) told_trouble: Option<(String, UnixNanos)>,
 }
 
 impl<W: DeskWords> Desk<W> {
@@ -212,6 +214,7 @@ impl<W: DeskWords> Desk<W> {
             dead_man_failures: 0,
             standing: None,
             told_refusals: 0,
+            told_trouble: None,
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Look {
     /// When the first of its questions left.
     asked: UnixNanos,
     failed: Option<Nanos>,
+    /// The venue said why, and only a person can change that.
+    refused: bool,
     orders: Vec<OpenOrder>,
     positions: Vec<PositionRow>,
     balances: Vec<BalanceRow>,
@@ -64,6 +66,7 @@ impl<W: DeskWords> Desk<W> {
             open: wires.len(),
             asked: UnixNanos::MAX,
             failed: None,
+            refused: false,
             orders: Vec::new(),
             positions: Vec::new(),
             balances: Vec::new(),
@@ -88,6 +91,7 @@ impl<W: DeskWords> Desk<W> {
     ) {
         let Some(look) = self.looks.get_mut(&subject).filter(|l| l.round & !AGAIN == round) else { return };
         look.open -= 1;
+        let last = look.open == 0;
         look.asked = look.asked.min(sent_at(answer, now));
         let read = match subject {
             Subject::OpenOrders => self.words.read_open_orders(now, answer, &mut look.orders),
@@ -97,13 +101,23 @@ impl<W: DeskWords> Desk<W> {
         if let Err(trouble) = read {
             look.failed = Some(look.failed.unwrap_or_default().max(trouble.pause));
             if let Some(hint) = trouble.hint {
-                out.notices.push(alarm(trouble.why, hint));
+                look.refused = true;
+                self.tell_refused(now, trouble.why, hint, out);
             } else {
                 out.notices.push(Notice::Info(format!("{subject:?} could not be read: {}", trouble.why)));
             }
         }
-        if look.open == 0 {
+        if last {
             self.end_look(now, subject, out);
+        }
+    }
+
+    /// A person is told once of what only a person can change, and reminded of it.
+    fn tell_refused(&mut self, now: UnixNanos, why: String, hint: String, out: &mut Outbox) {
+        let due = self.told_trouble.as_ref().is_none_or(|(told, at)| *told != why || at.after(REMIND) <= now);
+        if due {
+            self.told_trouble = Some((why.clone(), now));
+            out.notices.push(alarm(why, hint));
         }
     }
 
@@ -115,11 +129,13 @@ impl<W: DeskWords> Desk<W> {
         if result.is_err() {
             // The session, or a second look, waits for it.
             if again || self.resync.is_some() || self.standing != Some(true) {
-                let pause = result.err().unwrap_or_default().max(Nanos::from_secs(1));
+                let least = if look.refused { REFUSED_AGAIN } else { FAILED_AGAIN };
+                let pause = result.err().unwrap_or_default().max(least);
                 self.again_at(subject, now.after(pause));
             }
             return;
         }
+        self.told_trouble = None;
         if again {
             self.again_at(subject, now);
         }
@@ -207,6 +223,12 @@ impl<W: DeskWords> Desk<W> {
     }
 }
 
+/// A look that failed is taken again this soon while something waits for it; one that was refused later, since a venue
+/// that goes on being asked with a bad key thinks of bans.
+const FAILED_AGAIN: Nanos = Nanos::from_secs(1);
+const REFUSED_AGAIN: Nanos = Nanos::from_secs(15);
+/// A person is reminded of a refusal this often.
+const REMIND: Nanos = Nanos::from_secs(600);
 /// Marks a look that is wanted once more when it ends. Rounds are even.
 const AGAIN: u64 = 1;
 /// Looks in a row that show an order open which is closed with us, before it is cancelled.

@@ -442,6 +442,7 @@ fn a_restart_adopts_what_the_venue_says() {
     b.until_query();
     b.check(&["order?"]);
     b.answer(60_400, Answer::Order(view(ViewState::Filled, 10)));
+    assert_eq!(b.tracker.unresolved().count(), 1, "its fills are not booked yet");
     b.until_query();
     b.check(&["Accepted", "fills?"]);
     let past = |exec, qty| PastFill {

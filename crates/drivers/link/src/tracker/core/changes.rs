@@ -40,7 +40,7 @@ impl Tracker {
         if order.phase == Phase::Sent {
             order.phase = Phase::Open;
             match &mut order.doubt {
-                Some(doubt) if order.cancel.is_some() => {
+                Some(doubt) if order.cancel.is_some() || doubt.earlier_life => {
                     (doubt.stage, doubt.not_found, doubt.under_way) = (Stage::Order, 0, false);
                 }
                 doubt => *doubt = None,
@@ -161,10 +161,10 @@ impl Tracker {
         if let Some(order) = self.open_mut(id) {
             // Fills are still missing: they are on their way, or the stream lost them.
             let stage = if order.last_word.is_some() { Stage::Fills } else { Stage::Order };
-            order.doubt = None;
+            let earlier_life = order.doubt.take().is_some_and(|d| d.earlier_life);
             self.doubt(now, id);
             let order = self.orders.get_mut(&id).expect("open");
-            order.doubt.iter_mut().for_each(|d| d.stage = stage);
+            order.doubt.iter_mut().for_each(|d| (d.stage, d.earlier_life) = (stage, earlier_life));
         }
     }
 
