@@ -1,6 +1,7 @@
 use super::*;
 use ctos_types::InstanceTag;
 use proptest::prelude::*;
+use std::ops::RangeInclusive;
 
 fn id() -> ClientOrderId {
     ClientOrderId { tag: InstanceTag(7), seq: 1 }
@@ -136,6 +137,45 @@ fn every_row_has_its_line_and_hint_and_is_reached() {
         let found = find(profile, *row.codes.start(), row.text).unwrap();
         assert_eq!(found, row, "row {at} is behind another one");
     }
+}
+
+/// What the venue documents, by where it holds; none of it may fall through to "an unknown refusal".
+#[test]
+fn every_documented_code_has_its_line() {
+    let both: &[RangeInclusive<i64>] = &[
+        -1003..=-1000,
+        -1008..=-1006,
+        -1016..=-1013,
+        -1022..=-1020,
+        -1106..=-1100,
+        -1111..=-1111,
+        -1117..=-1115,
+        -1121..=-1121,
+        -1125..=-1125,
+        -1128..=-1127,
+        -1130..=-1130,
+        -2011..=-2010,
+        -2015..=-2013,
+    ];
+    let spot: &[i64] = &[-1034, -1145, -1220, -2021, -2022, -2026, -2035, -2036, -2038, -2039, -2042, -2043];
+    let margin: &[i64] = &[-3006, -3027, -3041, -3067];
+    let usdm: &[i64] = &[
+        -1099, -2018, -2019, -2020, -2021, -2022, -2023, -2024, -2025, -2026, -2027, -2028, -4001, -4002, -4003, -4004,
+        -4005, -4013, -4014, -4015, -4016, -4023, -4024, -4028, -4045, -4046, -4047, -4048, -4059, -4060, -4061, -4062,
+        -4067, -4068, -4082, -4083, -4087, -4088, -4109, -4116, -4117, -4118, -4120, -4131, -4137, -4138, -4140, -4141,
+        -4161, -4164, -4168, -4171, -4183, -4184, -4192, -4202, -4203, -4204, -4205, -4206, -4207, -4208, -4209, -4400,
+        -4401, -4402, -4403, -4531, -5021, -5022, -5024, -5025, -5026, -5027, -5028, -5029, -5037, -5038, -5039, -5040,
+        -5041, -5043,
+    ];
+    let everywhere = [Profile::Spot, Profile::Margin, Profile::UsdM];
+    let rows = both.iter().cloned().flatten().flat_map(|code| everywhere.map(|p| (p, code)));
+    let rows = rows.chain(spot.iter().chain(margin).flat_map(|c| [(Profile::Spot, *c), (Profile::Margin, *c)]));
+    for (profile, code) in rows.chain(usdm.iter().map(|c| (Profile::UsdM, *c))) {
+        let reply = of(profile, 400, code, "");
+        assert!(find(profile, code, "").is_some(), "{profile} {code}: no row");
+        assert!(!reply.line.is_empty() && !reply.hint.is_empty(), "{profile} {code}");
+    }
+    assert!(find(Profile::Spot, -9999, "").is_none());
 }
 
 /// `docs/venues/binance.md` carries the table. `UPDATE=1 cargo test -p ctos-driver-binance` writes it anew.
