@@ -116,7 +116,8 @@ impl Opener for Binance {
         let mut parts: Vec<Box<dyn Part>> = Vec::new();
         let mut ways: Vec<(Place, Route)> = Vec::new();
         for (product, source) in &sources {
-            let (part, place, route) = market(&mut words, *product, source, &way, recording(settings, *product, time.now())?)?;
+            let (part, place, route) =
+                market(&mut words, *product, source, &way, recording(settings, *product, time.now())?)?;
             parts.push(part);
             ways.push((place, route));
         }
