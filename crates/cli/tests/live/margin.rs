@@ -24,3 +24,27 @@ fn a_killed_run_goes_on_through_lost_answers_and_tokens_that_end() {
     trader.trade(&twin, &desk, 2);
     trader.ends_well(&twin, run);
 }
+
+/// The account's owner borrows and repays on the venue's page: that is no profit and no loss.
+#[test]
+fn what_is_borrowed_and_repaid_elsewhere_is_not_owned() {
+    let twin = Twin::with(SPEED, &[funded("test")]);
+    let loan = |kind: &str, amount: &str| {
+        let query = format!("asset=USDT&isIsolated=FALSE&symbol=BTCUSDT&amount={amount}&type={kind}");
+        twin.signed("spot", "POST", "/sapi/v1/margin/borrow-repay", &query, "test");
+    };
+    loan("BORROW", "5000");
+    let mut trader = Trader::new(&twin, &[Desk::new("main", "margin", "test")]);
+    let desk = trader.desks[0].clone();
+    let mut run = trader.start();
+    trader.trade(&twin, &desk, 2);
+    trader.agree_soon(&twin);
+    loan("BORROW", "2500");
+    trader.trade(&twin, &desk, 1);
+    trader.agree_soon(&twin);
+    run.kill();
+    loan("REPAY", "6000");
+    run = trader.start();
+    trader.trade(&twin, &desk, 1);
+    trader.ends_well(&twin, run);
+}

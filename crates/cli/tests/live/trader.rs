@@ -39,6 +39,15 @@ impl Desk {
         twin.truth(self.market(), &self.name())
     }
 
+    /// The truth by which balances are judged: what is owed is not owned.
+    fn judged(&self, twin: &Twin) -> Truth {
+        let truth = self.truth(twin);
+        match self.profile {
+            "margin" => Truth { balances: twin.net_assets(self.at), ..truth },
+            _ => truth,
+        }
+    }
+
     fn yaml(&self, twin: &Twin) -> String {
         let url = |what: &str| twin.url(self.market(), what);
         let mut yaml = format!(
@@ -215,7 +224,7 @@ impl Trader {
     pub fn agrees_but(&self, twin: &Twin, summary: &Value, others: &[i64]) {
         let stored = self.json(&["positions", "--json"]);
         for desk in &self.desks {
-            let truth = desk.truth(twin);
+            let truth = desk.judged(twin);
             let open: Vec<i64> = truth.open.iter().map(|o| o.id).collect();
             assert_eq!(open, others, "{}: {truth:?}\n{}", desk.id, self.logs());
             for ours in [summary, &stored] {
@@ -233,7 +242,7 @@ impl Trader {
     #[track_caller]
     pub fn agree_soon(&self, twin: &Twin) {
         let same = |d: &Desk| {
-            let before = d.truth(twin);
+            let before = d.judged(twin);
             let ours = self.json(&["positions", "--json"]);
             let usdm = d.profile == "usdm";
             balances(&ours, d.id) == before.balances && (!usdm || positions(&ours, d.id) == before.positions)

@@ -124,9 +124,10 @@ impl Twin {
 
     /// A request of the account's owner, by another program than ctos.
     #[track_caller]
-    pub fn signed(&self, market: &str, method: &str, path: &str, query: &str, name: &str) {
+    pub fn signed(&self, market: &str, method: &str, path: &str, query: &str, name: &str) -> Value {
         let Key { key, secret } = Key::named(name);
-        let query = format!("{query}&recvWindow=60000&timestamp={}", self.time());
+        let and = if query.is_empty() { "" } else { "&" };
+        let query = format!("{query}{and}recvWindow=60000&timestamp={}", self.time());
         let sign = "import hashlib, hmac, sys; a, b = (x.encode() for x in sys.argv[1:]); \
                     print(hmac.new(a, b, hashlib.sha256).hexdigest())";
         let out = Command::new(python()).args(["-c", sign, &secret, &query]).output().unwrap();
@@ -135,6 +136,15 @@ impl Twin {
         let request = format!("{method} {path}?{query}&signature={}", signature.trim());
         let (status, said) = self.http_with(self.url(market, "rest"), &request, &format!("X-MBX-APIKEY: {key}"), "");
         assert_eq!(status, 200, "{said}");
+        said
+    }
+
+    /// What a cross margin account owns net of what it owes, by currency.
+    pub fn net_assets(&self, name: &str) -> BTreeMap<String, String> {
+        let account = self.signed("spot", "GET", "/sapi/v1/margin/account", "", name);
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        let all = account["userAssets"].as_array().unwrap().iter();
+        all.map(|a| (text(&a["asset"]), plain(&text(&a["netAsset"])))).filter(|(_, net)| net != "0").collect()
     }
 
     fn http(&self, url: &str, request: &str, body: &str) -> (u16, Value) {
