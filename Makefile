@@ -45,7 +45,7 @@ bench: tools python ## Measure, and check the floors
 	$(CARGO) run $(LOCKED) --release --quiet -p ctos-cli --bin ctos -- bench --json >var/bench.json
 	$(PYTHON) .ci/checks/floors.py var/bench.json
 
-soak: tools python ## 24 simulated hours with bounded memory and journal; an hour of live trading through faults
+soak: tools python ## 24 simulated hours with bounded memory and journal; live trading through faults, an hour of futures and half of spot
 	$(CARGO) build $(LOCKED) --release -p ctos-cli
 	$(PYTHON) .ci/checks/soak.py "$${CARGO_TARGET_DIR:-target}/release/ctos"
 	$(PYTHON) .ci/checks/import_soak.py "$${CARGO_TARGET_DIR:-target}/release/ctos"
