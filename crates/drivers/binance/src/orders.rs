@@ -13,7 +13,7 @@ pub use change::{Amendment, Replacement};
 pub(crate) use conditional::{algo_state, bps};
 pub use ids::{OrderRef, VenueClientId};
 pub use query::{FillsFrom, LIST_MAX};
-pub use read::{Batch, Outcome, Owner, Replaced, VenueFill, VenueOrder};
+pub use read::{Outcome, Owner, Replaced, VenueFill, VenueOrder};
 
 use crate::profile::Profile;
 use crate::symbols::SymbolMap;

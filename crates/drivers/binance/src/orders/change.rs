@@ -1,14 +1,11 @@
-//! Changes of live orders: amend, cancel, cancel all, batches, the dead man's switch.
+//! Changes of live orders: amend, cancel, cancel all, the dead man's switch.
 
 use super::place::{price_text, qty_text};
 use super::{Desk, OrderRef, VenueClientId, invalid};
 use crate::profile::Profile;
-use crate::request::{Call, Cost, Method, Params, Purpose, json_text};
+use crate::request::{Call, Cost, Method, Params, Purpose};
 use ctos_types::{AmendOrder, InstrumentId, NewOrder, OrderKind, OrderQty, Qty, Side, VenueError};
 
-/// Orders in one batch request, and cancels.
-const BATCH_MAX: usize = 5;
-const BATCH_CANCEL_MAX: usize = 10;
 /// A generation after which no order is replaced any more stays within the venue's length of ids by far.
 const ID_MAX: usize = 36;
 
@@ -214,54 +211,6 @@ impl Desk {
                 vec![call("/fapi/v1/allOpenOrders", params()), call("/fapi/v1/algoOpenOrders", params())]
             }
         }
-    }
-
-    /// Up to five orders in one request (USD-M, none of them conditional). They are matched independently.
-    pub fn place_batch(&self, orders: &[NewOrder]) -> Result<Call, VenueError> {
-        if !self.is_usdm() || !(1..=BATCH_MAX).contains(&orders.len()) {
-            return Err(invalid("batch", "one to five orders, and only on USD-M"));
-        }
-        let mut list = String::from("[");
-        for (at, order) in orders.iter().enumerate() {
-            if order.kind.is_conditional() {
-                return Err(invalid("batch", "conditional orders are placed one by one"));
-            }
-            let params = self.order_params(order, order.cl_ord_id.into())?;
-            list.push_str(if at == 0 { "{" } else { ",{" });
-            for (n, (name, _)) in params.iter().enumerate() {
-                if n > 0 {
-                    list.push(',');
-                }
-                json_text(name, &mut list);
-                list.push(':');
-                // Every value is text in a batch, whole numbers too.
-                json_text(&params.get(name).unwrap_or_default(), &mut list);
-            }
-            list.push('}');
-        }
-        list.push(']');
-        let body = Params::new().text("batchOrders", list);
-        let cost = Cost { weight: 5, uid_weight: 0, orders: 5 };
-        let call = Call::signed(Method::Post, "/fapi/v1/batchOrders", 0, Params::default()).purpose(Purpose::Order);
-        Ok(Call { body, cost, ..call })
-    }
-
-    /// Up to ten orders of one symbol cancelled in one request (USD-M, none of them conditional).
-    pub fn cancel_batch(&self, instrument: InstrumentId, orders: &[OrderRef]) -> Result<Call, VenueError> {
-        if !self.is_usdm() || !(1..=BATCH_CANCEL_MAX).contains(&orders.len()) || orders.iter().any(|o| o.conditional) {
-            return Err(invalid("batch", "one to ten plain orders, and only on USD-M"));
-        }
-        let symbol = self.of(instrument)?.0.to_string();
-        let mut list = String::from("[");
-        for (at, order) in orders.iter().enumerate() {
-            if at > 0 {
-                list.push(',');
-            }
-            json_text(&order.client.to_string(), &mut list);
-        }
-        list.push(']');
-        let params = Params::new().text("symbol", symbol).text("origClientOrderIdList", list);
-        Ok(Call::signed(Method::Delete, "/fapi/v1/batchOrders", 1, params).purpose(Purpose::Reduce))
     }
 
     /// Arms the dead man's switch of a symbol: unless asked again within `countdown_ms`, the venue cancels its open

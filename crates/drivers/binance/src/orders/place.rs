@@ -169,11 +169,14 @@ impl Desk {
         if order.position_effect == PositionEffect::Open && order.reduce_only {
             return Err(invalid("reduce_only", "an order that opens cannot be reduce-only"));
         }
+        let reduces = matches!((order.leg, order.side), (Leg::Long, Side::Sell) | (Leg::Short, Side::Buy));
+        if self.hedge && order.position_effect == PositionEffect::Open && reduces {
+            return Err(invalid("position_effect", "this side makes the leg smaller"));
+        }
         if !(close || order.reduce_only) {
             return Ok(None);
         }
         if self.hedge {
-            let reduces = matches!((order.leg, order.side), (Leg::Long, Side::Sell) | (Leg::Short, Side::Buy));
             return if reduces { Ok(None) } else { Err(invalid("reduce_only", "this side makes the leg larger")) };
         }
         Ok(Some("true"))
@@ -210,6 +213,13 @@ fn check(i: &Instrument, order: &NewOrder) -> Result<(), VenueError> {
     }
     if order.post_only && !matches!(order.kind, OrderKind::Limit { .. }) {
         return Err(invalid("post_only", "only limit orders can be post-only"));
+    }
+    match order.tif {
+        // Without a limit it takes what there is and no more: such an order is the same with either word.
+        TimeInForce::Gtc | TimeInForce::Ioc => {}
+        TimeInForce::Fok | TimeInForce::Gtd(_) if order.kind.limit_price().is_some() => {}
+        TimeInForce::Fok => return Err(invalid("tif", "all or nothing needs a limit price")),
+        TimeInForce::Gtd(_) => return Err(invalid("tif", "an order with an end needs a limit price")),
     }
     if order.post_only && order.tif != TimeInForce::Gtc {
         return Err(invalid("post_only", "a post-only order rests until it is cancelled"));

@@ -82,9 +82,6 @@ pub struct VenueFill {
     pub ts_event: UnixNanos,
 }
 
-/// Each order of a batch, in the order asked: there or refused.
-pub type Batch = Vec<Result<VenueOrder, ErrorReply>>;
-
 /// What became of the two halves of a replacement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replaced {
@@ -142,17 +139,6 @@ impl Desk {
             }
         }
         Ok(orders)
-    }
-
-    /// The reply to a batch, of orders or of cancels.
-    pub fn read_batch(&self, body: &[u8]) -> Result<Batch, DecodeError> {
-        let value = parse(body)?;
-        let list = value.as_array().ok_or(DecodeError::Field { kind: "batch", field: "list" })?;
-        let one = |item: &Value| match errors::read_part(self.profile, item) {
-            Some(error) => Ok(Err(error)),
-            None => self.order_of(&Row::new(item, "order")?).map(Ok),
-        };
-        list.iter().map(one).collect()
     }
 
     /// The reply to a replacement: the whole body of a success, or the `data` of a −2021 or −2022.

@@ -1,4 +1,4 @@
-//! Amends, cancels, batches.
+//! Amends and cancels.
 
 use super::*;
 use ctos_types::{AmendOrder, VenueOrderId};
@@ -138,21 +138,6 @@ fn cancels_by_either_id() {
     let armed = usdm.countdown_cancel_all(btc(&usdm), 120_000).unwrap().unwrap();
     assert_eq!(armed.query.get("countdownTime").unwrap(), "120000");
     assert_eq!(spot.countdown_cancel_all(btc(&spot), 1).unwrap(), None);
-}
-
-#[test]
-fn batches_are_json_text_of_texts() {
-    let d = desk(Profile::UsdM);
-    let o = NewOrder { tif: TimeInForce::Gtd(ctos_types::UnixNanos::from_secs(1_800_000_000)), ..limit(&d) };
-    let call = d.place_batch(&[o, NewOrder { cl_ord_id: client(2), side: Side::Sell, ..o }]).unwrap();
-    let list: serde_json::Value = serde_json::from_str(&call.body.get("batchOrders").unwrap()).unwrap();
-    assert_eq!((&list[0]["newClientOrderId"], &list[1]["side"]), (&"c00000a1".into(), &"SELL".into()));
-    assert!(list[0].as_object().unwrap().values().all(serde_json::Value::is_string), "{list}");
-    assert!(!call.body.get("batchOrders").unwrap().contains(' '));
-    assert!(d.place_batch(&[]).is_err() && d.place_batch(&[o; 6]).is_err());
-    assert!(desk(Profile::Spot).place_batch(&[limit(&desk(Profile::Spot))]).is_err());
-    let cancels = d.cancel_batch(btc(&d), &[OrderRef::of(client(1)), OrderRef::of(client(2))]).unwrap();
-    assert_eq!(cancels.query.get("origClientOrderIdList").unwrap(), r#"["c00000a1","c00000a2"]"#);
 }
 
 proptest! {

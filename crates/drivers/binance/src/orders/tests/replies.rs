@@ -104,15 +104,6 @@ fn fills_of_both_markets() {
 }
 
 #[test]
-fn batches_tell_each_order() {
-    let d = desk(Profile::UsdM);
-    let body = format!("[{USDM_PLACED},{{\"code\":-2022,\"msg\":\"ReduceOnly Order is rejected.\"}}]");
-    let batch = d.read_batch(body.as_bytes()).unwrap();
-    assert!(batch[0].is_ok());
-    assert_eq!(batch[1].as_ref().unwrap_err().verdict, crate::Verdict::Rejected(RejectReason::ReduceOnly));
-}
-
-#[test]
 fn every_half_of_a_replacement() {
     let d = desk(Profile::Spot);
     let order: serde_json::Value = serde_json::from_str(SPOT_FULL).unwrap();
@@ -190,7 +181,7 @@ proptest! {
         if let Ok(order) = d.read_order(&bytes) {
             let _ = (d.reports(&order), order.avg_px(8));
         }
-        let _ = (d.read_orders(&bytes), d.read_fills(&bytes), d.read_batch(&bytes), d.read_amended(&bytes));
+        let _ = (d.read_orders(&bytes), d.read_fills(&bytes), d.read_amended(&bytes));
         if let Ok(value) = serde_json::from_slice(&bytes) {
             let _ = d.read_replaced(&value);
         }

@@ -136,6 +136,8 @@ fn hedge_mode_says_the_leg_and_never_reduce_only() {
     let call = d.place(&long).unwrap();
     assert_eq!((call.query.get("positionSide").unwrap().as_ref(), call.query.get("reduceOnly")), ("LONG", None));
     refuses(&d, NewOrder { side: Side::Buy, ..long }, "reduce_only");
+    let opens = NewOrder { reduce_only: false, position_effect: PositionEffect::Open, leg: Leg::Long, ..o };
+    refuses(&d, NewOrder { side: Side::Sell, ..opens }, "position_effect");
     refuses(&desk(Profile::UsdM), NewOrder { leg: Leg::Long, ..o }, "leg");
 }
 
@@ -158,6 +160,12 @@ fn what_a_market_cannot_do_never_leaves() {
         refuses(d, NewOrder { kind: OrderKind::Market, post_only: true, ..o }, "post_only");
         refuses(d, NewOrder { post_only: true, tif: TimeInForce::Ioc, ..o }, "post_only");
         refuses(d, NewOrder { instrument: InstrumentId(9_999), ..o }, "instrument");
+        // Without a limit price there is nothing that could wait for an end, or be taken back.
+        let end = TimeInForce::Gtd(UnixNanos::from_secs(1_900_000_000));
+        for kind in [OrderKind::Market, OrderKind::StopMarket { trigger: px(d, "60000") }] {
+            refuses(d, NewOrder { kind, tif: TimeInForce::Fok, ..o }, "tif");
+            refuses(d, NewOrder { kind, tif: end, ..o }, "tif");
+        }
         refuses(d, NewOrder { position_effect: PositionEffect::CloseToday, ..o }, "position_effect");
     }
     let o = limit(&spot);
