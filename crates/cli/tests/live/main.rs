@@ -14,3 +14,4 @@ mod margin;
 mod refused;
 mod spot;
 mod usdm;
+mod watchdog;
