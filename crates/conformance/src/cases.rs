@@ -2,17 +2,19 @@
 //! hold against the venue's twin.
 //! Never: a case that knows the venue it runs against, beyond what the world's words for its twin say.
 
-mod list;
+mod account;
+mod amend;
+mod change;
+mod doubt;
+mod entry;
+mod limits;
+mod place;
+mod words;
 
-pub use list::CASES;
-
-use crate::engine::{ACCOUNT, TAG};
 use crate::plan::Plan;
 use crate::rows::stage::Stage;
 use crate::world::{Setup, World};
 use ctos_driver_binance::Profile;
-use ctos_kernel::Order;
-use ctos_types::{ClientOrderId, Nanos, OrderStatus};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -30,17 +32,49 @@ pub enum Capability {
     DeadMan,
     Funding,
     ThirdAssetFees,
+    /// Orders over a socket of their own.
+    OrderEntry,
 }
+
+/// All of them.
+pub const CAPABILITIES: &[Capability] = {
+    use Capability as C;
+    &[
+        C::Core,
+        C::Amend,
+        C::Conditional,
+        C::Trailing,
+        C::QuoteAmount,
+        C::Positions,
+        C::ReduceOnly,
+        C::DeadMan,
+        C::Funding,
+        C::ThirdAssetFees,
+        C::OrderEntry,
+    ]
+};
+
+pub const PROFILES: [Profile; 3] = [Profile::Spot, Profile::Margin, Profile::UsdM];
 
 /// What the driver claims for a market.
 pub fn claims(profile: Profile) -> &'static [Capability] {
     use Capability as C;
     match profile {
-        Profile::Spot => &[C::Core, C::Amend, C::Conditional, C::Trailing, C::QuoteAmount, C::ThirdAssetFees],
-        Profile::Margin => &[C::Core, C::Conditional, C::QuoteAmount],
-        Profile::UsdM => {
-            &[C::Core, C::Amend, C::Conditional, C::Trailing, C::Positions, C::ReduceOnly, C::DeadMan, C::Funding]
+        Profile::Spot => {
+            &[C::Core, C::Amend, C::Conditional, C::Trailing, C::QuoteAmount, C::ThirdAssetFees, C::OrderEntry]
         }
+        Profile::Margin => &[C::Core, C::Amend, C::Conditional, C::Trailing, C::QuoteAmount],
+        Profile::UsdM => &[
+            C::Core,
+            C::Amend,
+            C::Conditional,
+            C::Trailing,
+            C::Positions,
+            C::ReduceOnly,
+            C::DeadMan,
+            C::Funding,
+            C::OrderEntry,
+        ],
     }
 }
 
@@ -62,6 +96,17 @@ impl std::fmt::Debug for Case {
     }
 }
 
+/// Every case, by its subject and in the order of the table.
+pub const SUBJECTS: &[(&str, &[Case])] = &[
+    ("placing", place::PLACE),
+    ("changing", change::CHANGE),
+    ("changing what trades", amend::AMEND),
+    ("doubt", doubt::DOUBT),
+    ("order entry", entry::ENTRY),
+    ("the account", account::ACCOUNT_CASES),
+    ("limits", limits::LIMITS),
+];
+
 /// How a case went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -70,9 +115,14 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// Plays a case on a market.
+/// Plays a case on a market by what its driver claims.
 pub fn play(case: &Case, profile: Profile) -> Outcome {
-    if !claims(profile).contains(&case.needs) {
+    play_claiming(case, profile, claims(profile))
+}
+
+/// As [`play`], with other claims than the driver's own.
+pub fn play_claiming(case: &Case, profile: Profile, claims: &[Capability]) -> Outcome {
+    if !claims.contains(&case.needs) {
         return Outcome::NotClaimed;
     }
     let played = catch_unwind(AssertUnwindSafe(|| {
@@ -92,66 +142,25 @@ pub fn play(case: &Case, profile: Profile) -> Outcome {
 
 /// Plays everything and gives the table with what failed.
 pub fn table() -> (String, Vec<String>) {
-    let profiles = [Profile::Spot, Profile::Margin, Profile::UsdM];
-    let mut text = String::from("| case | spot | cross margin | USD-M |\n|---|---|---|---|\n");
+    let mut text = String::from("| | case | spot | cross margin | USD-M |\n|---|---|---|---|---|\n");
     let mut failed = Vec::new();
-    for case in CASES {
-        let mut cells = String::new();
-        for profile in profiles {
-            let cell = match play(case, profile) {
-                Outcome::Proved => "proved",
-                Outcome::NotClaimed => "not claimed",
-                Outcome::Failed(why) => {
-                    failed.push(format!("{} on {profile}: {why}", case.name));
-                    "FAILED"
-                }
-            };
-            let _ = write!(cells, " {cell} |");
+    for (subject, cases) in SUBJECTS {
+        let mut subject = *subject;
+        for case in *cases {
+            let mut cells = String::new();
+            for profile in PROFILES {
+                let cell = match play(case, profile) {
+                    Outcome::Proved => "proved",
+                    Outcome::NotClaimed => "not claimed",
+                    Outcome::Failed(why) => {
+                        failed.push(format!("{} on {profile}: {why}", case.name));
+                        "FAILED"
+                    }
+                };
+                let _ = write!(cells, " {cell} |");
+            }
+            let _ = writeln!(text, "| {} | {} |{cells}", std::mem::take(&mut subject), case.name);
         }
-        let _ = writeln!(text, "| {} |{cells}", case.name);
     }
     (text, failed)
-}
-
-// ---- words for cases
-
-impl World {
-    pub fn pass(&mut self, ms: i64) {
-        self.run_for(Nanos::from_millis(ms));
-    }
-
-    /// The n-th order of the plan.
-    pub fn order(&self, n: u64) -> Option<&Order> {
-        self.engine().kernel.orders().get(ClientOrderId { tag: TAG, seq: n })
-    }
-
-    pub fn is(&self, n: u64, status: OrderStatus) -> Result<(), String> {
-        match self.order(n) {
-            Some(order) if order.status == status => Ok(()),
-            Some(order) => {
-                let (have, cum, why) = (order.status, order.cum_qty.0, order.reject);
-                Err(format!("order {n} is {have:?} with {cum} filled ({why:?}), not {status:?}"))
-            }
-            None => Err(format!("there is no order {n}")),
-        }
-    }
-
-    /// Both sides agree within so many seconds, and the account is known.
-    pub fn agrees_within(&mut self, secs: u32) -> Result<(), String> {
-        let mut why = String::new();
-        for _ in 0..secs * 4 {
-            self.pass(250);
-            match self.agreement() {
-                Ok(()) if self.engine().kernel.is_known(ACCOUNT) => return Ok(()),
-                Ok(()) => why = "the account is not known".into(),
-                Err(other) => why = other,
-            }
-        }
-        Err(format!("after {secs} s: {why}"))
-    }
-
-    /// What the kernel has of an asset.
-    pub fn cash(&self, asset: &str) -> ctos_types::Decimal {
-        self.engine().kernel.portfolio().cash(ACCOUNT, ctos_types::Currency::cut(asset)).ours
-    }
 }

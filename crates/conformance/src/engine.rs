@@ -29,6 +29,8 @@ pub struct Blueprint {
     pub profile: Profile,
     /// Where the venue is.
     pub hosts: Hosts,
+    /// Orders go over the WebSocket API, where the market has it.
+    pub entry: bool,
     pub instruments: Instruments,
     pub api_key: String,
     pub secret: String,
@@ -96,6 +98,7 @@ impl Blueprint {
         let mut words = BinanceWords::new();
         let base = words.base(self.profile.product(), &self.hosts.rest);
         let route = words.account("test", self.profile, base, keys, Some(5_000));
+        let route = if self.entry { words.over_websocket(route, self.profile, &self.hosts.ws_api) } else { route };
         let tracker = TrackerConfig { tags: vec![TAG], ..TrackerConfig::default() };
         let desk = BinanceDesk::new(BinanceDeskConfig {
             name: "test".into(),

@@ -21,6 +21,8 @@ pub struct Quality {
     pub slow_ms: u64,
     /// A connection attempt fails.
     pub no_connection: u64,
+    /// Order-entry sockets cannot be opened.
+    pub no_entry: bool,
 }
 
 /// What an answer was.

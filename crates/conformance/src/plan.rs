@@ -40,6 +40,10 @@ pub enum Step {
         side: Side,
         lots: i64,
     },
+    /// A limit order that rests and uses the last digit of price and size.
+    Fine {
+        side: Side,
+    },
     /// The smallest size there is, far below the least worth.
     Crumb {
         side: Side,
@@ -109,6 +113,13 @@ impl Planned {
             Step::Reduce { side, lots } => {
                 let order = OrderRequest::market(id, side, Qty(self.means.size.0 * lots)).reduce_only();
                 self.placed.push(ctx.place(order));
+            }
+            Step::Fine { side } => {
+                let (tick, lot) = (ctx.instrument(id).tick, ctx.instrument(id).lot);
+                let order = self.request(quote, side, Kind::Limit(30), 1);
+                let px = order.kind.limit_price().unwrap_or_default();
+                let size = Qty(self.means.size.0 + 3 * lot.0);
+                self.placed.push(ctx.place(OrderRequest::limit(id, side, Price(px.0 + 7 * tick.0), size)));
             }
             Step::Crumb { side } => {
                 let least = ctx.instrument(id).lot;

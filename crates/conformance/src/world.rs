@@ -4,21 +4,21 @@
 mod wire;
 
 use crate::engine::{Blueprint, Engine};
-use crate::net::Net;
+use crate::net::{Ev, Net};
 use crate::plan::{Plan, Planned};
 use crate::rows::stage::{Notes, Stage};
 use crate::script::{Means, Script};
 use ctos_driver_binance::instruments::parse_instruments;
 use ctos_driver_binance::{Credentials, Hosts, Profile};
 use ctos_kernel::Strategy;
-use ctos_link::gateway::SocketKey;
+use ctos_link::gateway::{ENTRY, SocketKey};
 use ctos_twin::{
     AccountSetting, ConnId, LimitSettings, Outgoing, Product, Request, Twin, TwinConfig, synthetic_config,
 };
 use ctos_types::{Decimal, InstrumentId, Instruments, Nanos, Rounding, UnixNanos};
 use ctos_venue::{SyntheticConfig, SyntheticMarket};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// 2026-11-21T12:00:00Z.
@@ -41,11 +41,14 @@ pub struct Setup {
     pub plan: Option<Plan>,
     /// The account holds a position, or coins bought a moment ago, before ctos begins.
     pub held_before: bool,
+    /// Orders go over the WebSocket API, where the market has it: half of the seeds of every profile.
+    pub entry: bool,
 }
 
 impl Setup {
     pub fn new(profile: Profile, seed: u64) -> Setup {
-        Setup { profile, seed, active_secs: 50, fee_token: None, grid: true, plan: None, held_before: false }
+        let entry = (seed / 6).is_multiple_of(2);
+        Setup { profile, seed, active_secs: 50, fee_token: None, grid: true, plan: None, held_before: false, entry }
     }
 }
 
@@ -63,6 +66,10 @@ pub struct World {
     conns: BTreeMap<SocketKey, ConnId>,
     keys: BTreeMap<ConnId, SocketKey>,
     next_conn: ConnId,
+    /// Nothing passes on them any more, and nobody is told.
+    dead: BTreeSet<ConnId>,
+    /// Requests by HTTP that place, change or cancel an order.
+    pub by_http: u64,
     frames: Vec<Outgoing>,
     judge: Credentials,
     /// What was done to it that ctos did not do.
@@ -126,7 +133,7 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Bl
         size,
         step,
         futures: profile == Profile::UsdM,
-        amend: profile != Profile::Margin,
+        amend: true,
         conditional: true,
         until: START.after(Nanos::from_secs(setup.active_secs)),
         every: Nanos::from_millis(900),
@@ -149,6 +156,7 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Bl
     Blueprint {
         profile,
         hosts,
+        entry: setup.entry,
         instruments,
         api_key: key.into(),
         secret: secret.into(),
@@ -186,6 +194,8 @@ impl World {
             conns: BTreeMap::new(),
             keys: BTreeMap::new(),
             next_conn: 1,
+            dead: BTreeSet::new(),
+            by_http: 0,
             frames: Vec::new(),
             judge,
             notes,
@@ -248,8 +258,14 @@ impl World {
             eprintln!("{:.3} # restart", crate::engine::secs(self.now));
         }
         self.life += 1;
-        for conn in std::mem::take(&mut self.keys).into_keys() {
-            self.twin.ws_close(self.now, conn);
+        for (conn, key) in std::mem::take(&mut self.keys) {
+            if key.part == ENTRY {
+                // Orders that are on their way there arrive before the end.
+                let at = self.now.after(self.net.delay());
+                self.net.put_in_order(at, true, conn, Ev::Shut { conn });
+            } else {
+                self.twin.ws_close(self.now, conn);
+            }
         }
         self.conns.clear();
         let engine = self.engine.take().expect("there is always one");

@@ -16,7 +16,7 @@ fn row(number: u32) {
         Some(seed) => vec![seed],
         None => (1..=SEEDS).collect(),
     };
-    let (mut failed, mut sum, mut slowest) = (Vec::new(), Tally::default(), 0);
+    let (mut failed, mut sum, mut slowest) = (Vec::new(), Tally::default(), (0, 0, String::new()));
     for seed in seeds {
         let result = catch_unwind(AssertUnwindSafe(|| run(row, seed)));
         let result = result.unwrap_or_else(|_| Err("panic, see above".into()));
@@ -24,15 +24,15 @@ fn row(number: u32) {
             Ok(tally) => {
                 sum.placed += tally.placed;
                 sum.trades += tally.trades;
-                slowest = slowest.max(tally.agreed_after);
+                slowest = slowest.max((tally.agreed_after, seed, tally.waited_for));
                 tally.alarms.into_iter().for_each(|(name, n)| *sum.alarms.entry(name).or_insert(0) += n);
             }
             Err(why) => failed.push((seed, why)),
         }
     }
     eprintln!(
-        "{row:?}: {} orders, {} trades, agreed at the latest after {slowest} s; {:?}",
-        sum.placed, sum.trades, sum.alarms
+        "{row:?}: {} orders, {} trades, agreed at the latest after {} s (seed {}: {}); {:?}",
+        sum.placed, sum.trades, slowest.0, slowest.1, slowest.2, sum.alarms
     );
     let lines: Vec<String> = failed
         .iter()

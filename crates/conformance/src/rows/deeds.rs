@@ -4,6 +4,7 @@
 use super::FROM;
 use super::stage::Stage;
 use crate::world::Setup;
+use ctos_driver_binance::Profile;
 use ctos_types::Nanos;
 use serde_json::{Value, json};
 
@@ -70,12 +71,16 @@ pub(super) fn front_end_errors(w: &mut dyn Stage, _: i64) {
 
 pub(super) fn bans(w: &mut dyn Stage, s: i64) {
     (w.notes().bans_injected, w.notes().limits_injected) = (true, true);
-    match s {
-        8 => rule(w, "request", "*", 2, 0.5, json!({"kind": "limit", "retry_after": 3})),
-        16 => {
-            let secs = 5 + w.dice(15);
-            rule(w, "request", "*", 1, 1.0, json!({"kind": "ban", "secs": secs}));
-        }
+    let ban = |w: &mut dyn Stage| {
+        let secs = 5 + w.dice(10);
+        rule(w, "request", "*", 1, 1.0, json!({"kind": "ban", "secs": secs}));
+    };
+    let limit = |w: &mut dyn Stage| rule(w, "request", "*", 2, 1.0, json!({"kind": "limit", "retry_after": 3}));
+    // A refusal for want of room is believed until the window turns, which is after the faults: whatever still went out
+    // would meet the ban. The other way round both are met.
+    match (s, w.seed().is_multiple_of(2)) {
+        (8, true) | (28, false) => limit(w),
+        (16, true) | (8, false) => ban(w),
         _ => {}
     }
 }
@@ -83,6 +88,8 @@ pub(super) fn bans(w: &mut dyn Stage, s: i64) {
 pub(super) fn races(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let (delete, post) = (orders_too(w, "DELETE"), orders_too(w, "POST"));
+        rule(w, "request", &delete, 0, 0.25, json!({"kind": "fill_first", "quantity": null}));
+        rule(w, "request", &delete, 0, 0.1, json!({"kind": "fill_first", "quantity": "0.002"}));
         rule(w, "request", &delete, 0, 0.6, json!({"kind": "delay", "before_ms": 1800, "after_ms": 300}));
         rule(w, "request", &post, 0, 0.2, json!({"kind": "delay", "before_ms": 0, "after_ms": 1500}));
     }
@@ -90,10 +97,22 @@ pub(super) fn races(w: &mut dyn Stage, s: i64) {
 
 pub(super) fn half_amends(w: &mut dyn Stage, s: i64) {
     if s == FROM {
-        let named = if w.is_usdm() { "PUT /fapi/v1/order" } else { "POST /api/v3/order/cancelReplace" };
-        rule(w, "request", named, 0, 0.25, json!({"kind": "reply_lost"}));
-        rule(w, "request", named, 0, 0.2, json!({"kind": "lost"}));
-        rule(w, "request", named, 0, 0.2, json!({"kind": "delay", "before_ms": 700, "after_ms": 700}));
+        // In place; in one request, and apart where it has begun to trade; always apart.
+        let requests: &[&str] = match w.profile() {
+            Profile::UsdM => &["PUT /fapi/v1/order"],
+            Profile::Spot => &["POST /api/v3/order/cancelReplace", "DELETE /api/v3/order"],
+            Profile::Margin => &["DELETE /sapi/v1/margin/order", "POST /sapi/v1/margin/order"],
+        };
+        if w.profile() == Profile::Spot {
+            // Cancelled, and the order in its place refused.
+            rule(w, "request", requests[0], 0, 0.2, json!({"kind": "half_done"}));
+        }
+        for named in requests {
+            rule(w, "request", named, 0, 0.15, json!({"kind": "fill_first", "quantity": "0.002"}));
+            rule(w, "request", named, 0, 0.25, json!({"kind": "reply_lost"}));
+            rule(w, "request", named, 0, 0.2, json!({"kind": "lost"}));
+            rule(w, "request", named, 0, 0.2, json!({"kind": "delay", "before_ms": 700, "after_ms": 700}));
+        }
         let event = user_event(w);
         rule(w, "user", event, 0, 0.1, json!({"kind": "drop"}));
     }
@@ -143,6 +162,10 @@ pub(super) fn third_asset(setup: &mut Setup) {
 
 pub(super) fn transfers(w: &mut dyn Stage, s: i64) {
     if s == FROM {
+        if w.seed().is_multiple_of(2) {
+            let event = user_event(w);
+            rule(w, "user", event, 0, 0.3, json!({"kind": "no_fee"}));
+        }
         rule(w, "user", "*", 0, 0.15, json!({"kind": "drop"}));
     }
     if s % 9 == 0 {
@@ -195,6 +218,8 @@ pub(super) fn old_snapshots(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         w.admin(&json!({"do": "snapshot_age", "ms": 3_000}));
         w.admin(&json!({"do": "invisible", "ms": 4_000}));
+        // Snapshots are asked for where the chain of differences is broken.
+        rule(w, "market", "*", 0, 0.02, json!({"kind": "drop"}));
         w.quality().lose_reply = 150;
     }
 }
@@ -203,6 +228,8 @@ pub(super) fn skews(w: &mut dyn Stage, s: i64) {
     if s % 9 == 0 {
         let ms = w.dice(60_000) as i64 - 30_000;
         w.admin(&json!({"do": "skew", "ms": ms}));
+    } else if s == 30 {
+        w.admin(&json!({"do": "drift", "ppm": if w.seed().is_multiple_of(2) { 2_000 } else { -2_000 }}));
     }
 }
 
@@ -265,6 +292,8 @@ pub(super) fn blind(w: &mut dyn Stage, s: i64) {
             if !list.ends_with("balance") && !list.ends_with("account") {
                 rule(w, "request", list, 0, 0.4, json!({"kind": "empty_list"}));
             }
+            let name = if list.contains("balance") || list.contains("account") { "USDT" } else { "BTCUSDT" };
+            rule(w, "request", list, 0, 0.3, json!({"kind": "omit", "name": name}));
             rule(w, "request", list, 0, 0.4, json!({"kind": "error", "text": "html", "executed": false}));
         }
         rule(w, "user", "*", 0, 0.1, json!({"kind": "drop"}));
@@ -289,6 +318,9 @@ pub(super) fn funding_and_adl(w: &mut dyn Stage, s: i64) {
         0 => {
             w.try_admin(&json!({"do": "funding", "symbol": symbol, "rate": "0.0004"}));
         }
+        2 => {
+            w.try_admin(&json!({"do": "margin_call", "account": account}));
+        }
         4 => {
             let deed = json!({"do": "adl", "account": account, "symbol": symbol, "quantity": "0.002"});
             let done = w.try_admin(&deed);
@@ -309,8 +341,14 @@ pub(super) fn restarts(w: &mut dyn Stage, s: i64) {
     if s == FROM {
         let post = orders_too(w, "POST");
         rule(w, "request", &post, 0, 0.2, json!({"kind": "reply_lost"}));
-        *w.quality() =
-            crate::net::Quality { lose_request: 30, lose_reply: 30, slow: 100, slow_ms: 2_000, no_connection: 100 };
+        *w.quality() = crate::net::Quality {
+            lose_request: 30,
+            lose_reply: 30,
+            slow: 100,
+            slow_ms: 2_000,
+            no_connection: 100,
+            ..Default::default()
+        };
     }
     if s % 11 == 0 {
         // Anywhere within the second.

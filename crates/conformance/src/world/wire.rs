@@ -4,7 +4,7 @@
 use super::{US, World};
 use crate::engine::secs;
 use crate::net::{Back, Ev, News};
-use ctos_link::gateway::{Answer, SocketDeed, SocketKey, SocketNews};
+use ctos_link::gateway::{Answer, ENTRY, SocketDeed, SocketKey, SocketNews};
 use ctos_link::http::HttpRequest;
 use ctos_link::rate::Ticket;
 use ctos_link::session::LinkId;
@@ -63,6 +63,13 @@ impl World {
                 self.net.put(at, Ev::Open { life, key, path });
             }
             (SocketDeed::Send(text), Some(conn)) => {
+                if self.trace && key.part == ENTRY {
+                    eprintln!("{:.3} => {}", secs(now), text.split("\"signature\"").next().unwrap_or_default());
+                }
+                let lost = self.net.quality.lose_request;
+                if key.part == ENTRY && self.net.chance(lost) {
+                    return self.break_off(conn);
+                }
                 self.net.put_in_order(at, true, conn, Ev::Say { conn, text });
             }
             (SocketDeed::Ping, Some(conn)) => self.net.put_in_order(at, true, conn, Ev::PingVenue { conn }),
@@ -74,7 +81,27 @@ impl World {
         }
     }
 
+    /// A connection ends with what is on it: somebody is told, or nobody is.
+    fn break_off(&mut self, conn: ConnId) {
+        if self.net.upto(2) == 0 {
+            self.tell(conn, News::Closed("connection reset".into()));
+            self.twin.ws_close(self.now, conn);
+        } else {
+            self.dead.insert(conn);
+        }
+    }
+
+    /// Every order-entry socket is cut.
+    pub fn cut_entries(&mut self) {
+        let conns: Vec<ConnId> = self.conns.iter().filter(|(k, _)| k.part == ENTRY).map(|(_, c)| *c).collect();
+        for conn in conns {
+            self.tell(conn, News::Closed("connection reset".into()));
+            self.twin.ws_close(self.now, conn);
+        }
+    }
+
     fn forget(&mut self, conn: ConnId) {
+        self.dead.remove(&conn);
         if let Some(key) = self.keys.remove(&conn) {
             self.conns.remove(&key);
         }
@@ -104,6 +131,7 @@ impl World {
                 engine.drain(now);
             }
             Ev::Open { life, key, path } if life == self.life => self.open(key, &path),
+            Ev::Say { conn, .. } | Ev::PingVenue { conn } | Ev::PongVenue { conn } if self.dead.contains(&conn) => {}
             Ev::Say { conn, text } => self.twin.ws_text(now, conn, &text),
             Ev::PingVenue { conn } => {
                 self.twin.ws_ping(now, conn);
@@ -152,6 +180,10 @@ impl World {
             from: US,
         };
         let reply = self.twin.rest(now, &ask);
+        let orders = ["/order", "/order/cancelReplace", "/order/amend/keepPriority", "/algoOrder"];
+        if ask.method != "GET" && orders.iter().any(|o| path.ends_with(o)) {
+            self.by_http += 1;
+        }
         match reply.status {
             418 => self.banned_replies += 1,
             429 => self.limited_replies += 1,
@@ -181,7 +213,7 @@ impl World {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let failed = self.net.quality.no_connection;
         let at = now.after(self.net.delay());
-        if self.net.chance(failed) {
+        if self.net.chance(failed) || (self.net.quality.no_entry && key.part == ENTRY) {
             let news = News::Closed("no connection".into());
             return self.net.put(at, Ev::News { life, key, news });
         }
@@ -206,7 +238,7 @@ impl World {
         self.twin.drain(&mut frames);
         for Outgoing { conn, frame } in frames.drain(..) {
             match frame {
-                Frame::Text(text) => self.tell(conn, News::Text(text)),
+                Frame::Text(text) => self.frame(conn, text),
                 Frame::Ping(_) => {
                     self.tell(conn, News::Ping);
                     let at = self.now.after(self.net.delay());
@@ -225,8 +257,20 @@ impl World {
         self.frames = frames;
     }
 
+    fn frame(&mut self, conn: ConnId, text: String) {
+        if self.keys.get(&conn).is_some_and(|key| key.part == ENTRY) {
+            self.banned_replies += u64::from(text.contains("\"status\":418,"));
+            self.limited_replies += u64::from(text.contains("\"status\":429,"));
+            let lost = self.net.quality.lose_reply;
+            if self.net.chance(lost) {
+                return self.break_off(conn);
+            }
+        }
+        self.tell(conn, News::Text(text));
+    }
+
     fn tell(&mut self, conn: ConnId, news: News) {
-        let Some(key) = self.keys.get(&conn).copied() else { return };
+        let Some(key) = self.keys.get(&conn).copied().filter(|_| !self.dead.contains(&conn)) else { return };
         let at = self.now.after(self.net.delay());
         self.net.put_in_order(at, false, conn, Ev::News { life: self.life, key, news });
     }

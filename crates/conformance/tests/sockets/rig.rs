@@ -4,7 +4,6 @@
 
 use crate::clock::Hand;
 use ctos_conformance::engine::{ACCOUNT, Blueprint, TAG, holdings};
-use ctos_conformance::judge;
 use ctos_conformance::net::Quality;
 use ctos_conformance::rows::stage::{Asked, Notes, Refusals, Stage, named};
 use ctos_conformance::world::{START, Setup};
@@ -34,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How far the clock moves at once.
-const TURN: Nanos = Nanos::from_millis(40);
+const TURN: Nanos = Nanos::from_millis(50);
 /// Real time after which somebody hangs.
 const HANGS: Duration = Duration::from_secs(60);
 /// Inputs between snapshots: often enough that a restart begins with one.
@@ -383,9 +382,4 @@ impl Observer for Watcher {
             *seen.alarms.entry(name).or_insert(0) += n;
         }
     }
-}
-
-/// What the twin says of an account.
-pub fn account(truth: &Value, name: &str) -> Value {
-    judge::account(truth, name)
 }
