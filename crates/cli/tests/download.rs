@@ -147,7 +147,7 @@ fn mistakes_are_told() {
     for (args, what) in [
         (vec!["NOPE-USDT", "--base-url", &spot, "--from", "2024-01-01"], "hint:"),
         (vec!["BTC-USDT", "--base-url", &spot, "--from", "2024-01-01", "--interval", "7m"], "7m"),
-        (vec!["BTC-USDT", "--base-url", &spot, "--from", "2024-01-01", "--interval", "1M"], "month"),
+        (vec!["BTC-USDT", "--base-url", &spot, "--from", "2024-01-01", "--interval", "1mo"], "1M"),
         (vec!["BTC-USDT", "--base-url", &spot, "--from", "2099-01-01"], "future"),
         (vec!["BTC-USDT", "--base-url", &spot, "--from", "2024-01-02", "--to", "2024-01-01"], "empty"),
         (vec!["BTC-USDT", "--base-url", &spot, "--from", "2024-01-01", "--data", "funding"], "spot"),
