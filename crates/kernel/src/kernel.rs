@@ -1,113 +1,27 @@
 //! The step: the only way in. One input, processed to the end, commands and audit out.
+//! Never: comes back to an input, or leaves a part of one for the next.
+
+mod parts;
+mod views;
+
+pub use parts::{AccountSpec, KernelConfig, ProcessInfo, ProcessSpec, ProcessState, Progress};
 
 use crate::audit::{Alarm, Audit};
 use crate::core::{Core, Notice};
 use crate::ctx::Ctx;
-use crate::kill::{KillSwitch, Latch};
-use crate::market::{MarketChange, MarketState};
+use crate::kill::KillSwitch;
+use crate::market::MarketChange;
 use crate::operator::Answer;
-use crate::orders::{Order, OrderStore};
-use crate::portfolio::Portfolio;
-use crate::risk::{Approved, Limits};
+use crate::risk::Approved;
 use crate::strategy::{Feeds, Strategy, Tick};
 use ctos_types::{
-    AccountId, Bar, Command, Control, Currency, Decimal, Event, HaltScope, InstanceTag, InstrumentId, Instruments,
-    KillState, Market, MarketData, Stamped, StrategyId, Trade, UnixNanos,
+    Bar, Command, Control, Event, HaltScope, InstrumentId, KillState, Market, MarketData, Stamped, StrategyId, Trade,
+    UnixNanos,
 };
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use parts::Process;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-/// An account as the kernel needs to know it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountSpec {
-    pub id: AccountId,
-    pub name: String,
-    /// Equity, limits and breakers count in this currency.
-    pub reporting: Currency,
-    pub leverage: Decimal,
-    /// Whether spot orders may borrow.
-    pub borrow: bool,
-    pub limits: Limits,
-}
-
-/// A strategy to run. Its position in the list is its [`StrategyId`].
-pub struct ProcessSpec {
-    pub label: String,
-    pub account: AccountId,
-    pub limits: Limits,
-    pub strategy: Box<dyn Strategy>,
-}
-
-impl std::fmt::Debug for ProcessSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProcessSpec").field("label", &self.label).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug)]
-pub struct KernelConfig {
-    pub instruments: Instruments,
-    pub accounts: Vec<AccountSpec>,
-    pub processes: Vec<ProcessSpec>,
-    pub tag: InstanceTag,
-    /// Latches an earlier run left and no person has released.
-    pub latches: BTreeMap<HaltScope, Latch>,
-}
-
-/// Life of a strategy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProcessState {
-    Created,
-    Running,
-    Stopped,
-    /// It panicked, flooded or hung. Its orders were cancelled; it does not come back in this run.
-    Failed {
-        reason: String,
-    },
-}
-
-/// A strategy as others see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProcessInfo {
-    pub id: StrategyId,
-    pub label: String,
-    pub account: AccountId,
-    pub state: ProcessState,
-}
-
-struct Process {
-    label: String,
-    account: AccountId,
-    state: ProcessState,
-    strategy: Box<dyn Strategy>,
-}
-
-/// Where the kernel is, readable from another thread: what the watchdog watches.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Sequence of the input in work plus one; zero between inputs.
-    working_on: AtomicU64,
-    /// Strategy being called plus one; zero when none is.
-    strategy: AtomicU32,
-    /// Inputs finished.
-    done: AtomicU64,
-}
-
-impl Progress {
-    /// The input in work and the strategy being called, if any.
-    pub fn in_step(&self) -> Option<(u64, Option<StrategyId>)> {
-        let seq = self.working_on.load(Ordering::Acquire).checked_sub(1)?;
-        let strategy = self.strategy.load(Ordering::Acquire).checked_sub(1);
-        Some((seq, strategy.map(|s| StrategyId(s as u16))))
-    }
-    pub fn done(&self) -> u64 {
-        self.done.load(Ordering::Acquire)
-    }
-}
+use std::sync::atomic::Ordering;
 
 /// What a step produced. Reuse one: its storage settles.
 #[derive(Debug, Default)]
@@ -496,81 +410,6 @@ impl Kernel {
         if let Some(process) = self.processes.get_mut(strategy.0 as usize) {
             process.state = ProcessState::Failed { reason: HUNG.into() };
         }
-    }
-
-    // ---- views
-
-    pub fn progress(&self) -> Arc<Progress> {
-        self.progress.clone()
-    }
-    pub fn now(&self) -> UnixNanos {
-        self.core.s.now
-    }
-    /// Sequence the next input must have.
-    pub fn next_input(&self) -> u64 {
-        self.core.s.next_input
-    }
-    pub fn instruments(&self) -> &Instruments {
-        &self.core.instruments
-    }
-    /// Whether what strategies plot goes into the audit stream. Off at first: a run that nobody charts pays nothing
-    /// for it. Changes no decision and is in no snapshot.
-    pub fn set_plots(&mut self, on: bool) {
-        self.core.plots = on;
-    }
-    pub fn accounts(&self) -> &[AccountSpec] {
-        &self.core.accounts
-    }
-    pub fn market(&self, id: InstrumentId) -> &MarketState {
-        &self.core.s.markets[id.index()]
-    }
-    pub fn orders(&self) -> &OrderStore {
-        &self.core.s.orders
-    }
-    pub fn open_orders(&self) -> impl Iterator<Item = &Order> + '_ {
-        self.core.s.orders.open()
-    }
-    pub fn portfolio(&self) -> &Portfolio {
-        &self.core.s.portfolio
-    }
-    pub fn kill(&self) -> &KillSwitch {
-        &self.core.s.kill
-    }
-    /// Whether what we believe of the account is what the venue has.
-    pub fn is_known(&self, account: AccountId) -> bool {
-        self.core.is_known(account)
-    }
-    pub fn equity(&self, account: AccountId) -> Decimal {
-        self.core.equity(account)
-    }
-    /// Mark, else mid, else last trade.
-    pub fn reference(&self, id: InstrumentId) -> Option<Decimal> {
-        self.core.reference(id)
-    }
-    /// What marks the orders of this run.
-    pub fn tag(&self) -> InstanceTag {
-        self.core.tag
-    }
-    /// The highest sequence that an order of this run has had.
-    pub fn orders_placed(&self) -> u64 {
-        self.core.s.orders.last_seq()
-    }
-    pub fn command_hash(&self) -> String {
-        self.core.s.hash.hex()
-    }
-    pub fn commands_out(&self) -> u64 {
-        self.core.s.commands_out
-    }
-    pub fn denied(&self) -> u64 {
-        self.core.s.denied
-    }
-    pub fn processes(&self) -> impl Iterator<Item = ProcessInfo> + '_ {
-        self.processes.iter().enumerate().map(|(i, p)| ProcessInfo {
-            id: StrategyId(i as u16),
-            label: p.label.clone(),
-            account: p.account,
-            state: p.state.clone(),
-        })
     }
 
     pub(crate) fn process_states(&self) -> impl Iterator<Item = (&str, &ProcessState, serde_json::Value)> + '_ {

@@ -1,14 +1,19 @@
 //! Risk gates: every order passes them, and only this module can say that one did.
+//! Never: changes an order, or lets one pass that a gate could not judge.
+
+mod gate;
+mod limits;
+
+pub use gate::{Denied, Gate};
+pub use limits::{Limits, Traffic};
 
 use crate::market::MarketState;
 use crate::orders::{Exposure, Order, OrderStore};
 use ctos_types::{
-    AccountId, ClientOrderId, Command, Decimal, Instrument, KillState, Nanos, NewOrder, OrderKind, OrderQty, Price,
-    Qty, RejectReason, Rounding, Side, UnixNanos,
+    AccountId, ClientOrderId, Command, Decimal, Instrument, KillState, NewOrder, OrderKind, OrderQty, Price, Qty,
+    RejectReason, Rounding, Side, UnixNanos,
 };
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-use std::fmt;
+use limits::{MINUTE, SECOND};
 
 /// Proof that the gates ran. The field is private: only this module can build one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,212 +25,6 @@ impl<T> Approved<T> {
     }
     pub fn into_inner(self) -> T {
         self.0
-    }
-}
-
-/// The gates in the order in which they are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Gate {
-    /// The kill switch is not ACTIVE for this order. Limit: the state (1 REDUCING, 2 HALTED).
-    KillSwitch,
-    /// The journal can no longer record intents.
-    Journal,
-    /// What the venue has on the account is not known: start-up, a lost connection, an order without a verdict.
-    Standing,
-    /// The venue's own rules for size and price.
-    Instrument,
-    /// No market price is known, or it is too old. Limit and asked: seconds.
-    StaleMarket,
-    /// Distance of the order's price from the reference. Basis points.
-    PriceBand,
-    MinQty,
-    MaxQty,
-    /// Quote currency.
-    MinNotional,
-    MaxNotional,
-    /// Worth of the position if everything open on this side fills. Quote currency.
-    MaxPosition,
-    /// Worth of all positions of the account if everything fills. Quote currency.
-    MaxTotalNotional,
-    /// Total notional over equity.
-    MaxLeverage,
-    MaxOpenOrders,
-    /// Orders a second.
-    OrderRateSec,
-    /// Orders a minute.
-    OrderRateMin,
-    /// Cancels per order over the last minute.
-    CancelRatio,
-    /// Would trade with an order of the same account. Limit: that order's price.
-    SelfCross,
-    /// Free balance or margin. Limit: what is free; asked: what the order needs.
-    Balance,
-    /// The same intent again. Limit: window in seconds; asked: seconds since the first.
-    DuplicateIntent,
-}
-
-impl fmt::Display for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Gate::KillSwitch => "KILL_SWITCH",
-            Gate::Journal => "JOURNAL",
-            Gate::Standing => "STANDING",
-            Gate::Instrument => "INSTRUMENT",
-            Gate::StaleMarket => "STALE_MARKET",
-            Gate::PriceBand => "PRICE_BAND",
-            Gate::MinQty => "MIN_QTY",
-            Gate::MaxQty => "MAX_QTY",
-            Gate::MinNotional => "MIN_NOTIONAL",
-            Gate::MaxNotional => "MAX_NOTIONAL",
-            Gate::MaxPosition => "MAX_POSITION",
-            Gate::MaxTotalNotional => "MAX_TOTAL_NOTIONAL",
-            Gate::MaxLeverage => "MAX_LEVERAGE",
-            Gate::MaxOpenOrders => "MAX_OPEN_ORDERS",
-            Gate::OrderRateSec => "ORDER_RATE_SEC",
-            Gate::OrderRateMin => "ORDER_RATE_MIN",
-            Gate::CancelRatio => "CANCEL_RATIO",
-            Gate::SelfCross => "SELF_CROSS",
-            Gate::Balance => "BALANCE",
-            Gate::DuplicateIntent => "DUPLICATE_INTENT",
-        };
-        f.pad(name)
-    }
-}
-
-/// Our own refusal: which gate, what it allows, what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Denied {
-    pub gate: Gate,
-    pub limit: Decimal,
-    pub asked: Decimal,
-    /// The venue rule behind [`Gate::Instrument`].
-    pub rule: Option<RejectReason>,
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "denied by {}: asked {}, limit {}", self.gate, self.asked, self.limit)?;
-        match self.rule {
-            Some(rule) => write!(f, " ({rule})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What the gates allow. `None` switches a limit off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    pub price_band_bps: Option<Decimal>,
-    pub stale_after: Option<Nanos>,
-    pub min_qty: Option<Decimal>,
-    pub max_qty: Option<Decimal>,
-    pub min_notional: Option<Decimal>,
-    pub max_notional: Option<Decimal>,
-    pub max_position_notional: Option<Decimal>,
-    pub max_total_notional: Option<Decimal>,
-    pub max_leverage: Option<Decimal>,
-    pub max_open_orders: Option<u32>,
-    pub max_orders_per_sec: Option<u32>,
-    pub max_orders_per_min: Option<u32>,
-    /// Cancels per order over the last minute, asked once at least `cancel_ratio_min` orders were sent in it.
-    pub max_cancel_ratio: Option<Decimal>,
-    pub cancel_ratio_min: u32,
-    pub self_cross: bool,
-    pub duplicate_window: Option<Nanos>,
-    /// Loss since the start of the UTC day, in the account's reporting currency.
-    pub daily_loss: Option<Decimal>,
-    /// The same in percent of the equity at the start of the UTC day.
-    pub daily_loss_pct: Option<Decimal>,
-    /// Fall from the highest equity, in percent.
-    pub max_drawdown_pct: Option<Decimal>,
-}
-
-/// Chosen for a paper account of 10,000: wide enough for any default strategy, narrow enough to stop a runaway.
-impl Default for Limits {
-    fn default() -> Self {
-        let int = |n| Some(Decimal::from_int(n));
-        Limits {
-            price_band_bps: int(500),
-            stale_after: Some(Nanos::from_secs(10)),
-            min_qty: None,
-            max_qty: None,
-            min_notional: None,
-            max_notional: int(5_000),
-            max_position_notional: int(20_000),
-            max_total_notional: int(50_000),
-            max_leverage: int(5),
-            max_open_orders: Some(200),
-            max_orders_per_sec: Some(50),
-            max_orders_per_min: Some(1_000),
-            max_cancel_ratio: int(20),
-            cancel_ratio_min: 50,
-            self_cross: true,
-            duplicate_window: Some(Nanos::from_millis(100)),
-            daily_loss: int(1_000),
-            daily_loss_pct: None,
-            max_drawdown_pct: int(20),
-        }
-    }
-}
-
-impl Limits {
-    /// Everything switched off: for measuring and for tests of something else.
-    pub fn unlimited() -> Limits {
-        Limits {
-            price_band_bps: None,
-            stale_after: None,
-            min_qty: None,
-            max_qty: None,
-            min_notional: None,
-            max_notional: None,
-            max_position_notional: None,
-            max_total_notional: None,
-            max_leverage: None,
-            max_open_orders: None,
-            max_orders_per_sec: None,
-            max_orders_per_min: None,
-            max_cancel_ratio: None,
-            cancel_ratio_min: 0,
-            self_cross: false,
-            duplicate_window: None,
-            daily_loss: None,
-            daily_loss_pct: None,
-            max_drawdown_pct: None,
-        }
-    }
-}
-
-const SECOND: Nanos = Nanos::from_secs(1);
-const MINUTE: Nanos = Nanos::from_secs(60);
-
-/// When an account sent orders and cancels: a minute of history, bounded by the rates themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Traffic {
-    orders: VecDeque<UnixNanos>,
-    cancels: VecDeque<UnixNanos>,
-}
-
-/// Above this many remembered sends the oldest go: a rate beyond it is refused by any sane limit anyway.
-const TRAFFIC_KEPT: usize = 20_000;
-
-impl Traffic {
-    fn trim(list: &mut VecDeque<UnixNanos>, now: UnixNanos) {
-        while list.front().is_some_and(|t| t.after(MINUTE) <= now) || list.len() > TRAFFIC_KEPT {
-            list.pop_front();
-        }
-    }
-    pub fn ordered(&mut self, now: UnixNanos) {
-        Self::trim(&mut self.orders, now);
-        self.orders.push_back(now);
-    }
-    pub fn cancelled(&mut self, now: UnixNanos) {
-        Self::trim(&mut self.cancels, now);
-        self.cancels.push_back(now);
-    }
-    fn since(list: &VecDeque<UnixNanos>, now: UnixNanos, span: Nanos) -> u32 {
-        // Times only grow, so a busy minute costs a few comparisons and not a walk.
-        (list.len() - list.partition_point(|t| t.after(span) <= now)) as u32
     }
 }
 
