@@ -42,7 +42,7 @@ fn draw(state: &mut u64, below: u64) -> u64 {
 }
 
 /// Twenty levels a side, prices a few ticks apart, sizes of one to three digits before the point.
-fn depth_frames() -> Vec<String> {
+pub(crate) fn depth_frames() -> Vec<String> {
     let (mut state, mut id) = (1, 5_123_107_832_006u64);
     let side = |state: &mut u64, sign: i64, out: &mut String| {
         let mut ticks = 618_000;
@@ -72,7 +72,7 @@ fn depth_frames() -> Vec<String> {
     (0..FRAMES).map(frame).collect()
 }
 
-fn ticker_frames() -> Vec<String> {
+pub(crate) fn ticker_frames() -> Vec<String> {
     let mut state = 1;
     let frame = |n: usize| {
         let (bid, a, b) = (618_000 + draw(&mut state, 400), draw(&mut state, 20_000), draw(&mut state, 20_000));

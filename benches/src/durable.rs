@@ -42,8 +42,12 @@ pub fn work_dir(dir: &Path) -> Result<TempDir, RunError> {
 
 /// A new journal that survives power loss.
 pub fn journal(dir: &Path) -> Result<Journal, RunError> {
+    journal_with(dir, Durability::PowerLoss)
+}
+
+pub fn journal_with(dir: &Path, durability: Durability) -> Result<Journal, RunError> {
     let run = RunInfo { shard: 0, epoch: 1, run_id: "bench".into(), instance_tag: crate::fixture::TAG };
-    let options = JournalOptions { durability: Durability::PowerLoss, ..JournalOptions::default() };
+    let options = JournalOptions { durability, ..JournalOptions::default() };
     Ok(Journal::create(Arc::new(RealFs), dir, run, options)?)
 }
 

@@ -69,6 +69,11 @@ pub fn limits() -> Limits {
 
 /// A kernel with one account and these strategies, each under [`limits`].
 pub fn kernel(strategies: Vec<Box<dyn Strategy>>) -> Kernel {
+    kernel_of(instruments(), strategies)
+}
+
+/// The same for other instruments.
+pub fn kernel_of(instruments: Instruments, strategies: Vec<Box<dyn Strategy>>) -> Kernel {
     let account = AccountSpec {
         id: ACCOUNT,
         name: "paper".into(),
@@ -84,7 +89,7 @@ pub fn kernel(strategies: Vec<Box<dyn Strategy>>) -> Kernel {
         strategy,
     };
     Kernel::new(KernelConfig {
-        instruments: instruments(),
+        instruments,
         accounts: vec![account],
         processes: strategies.into_iter().enumerate().map(process).collect(),
         tag: TAG,

@@ -7,6 +7,7 @@ mod binance;
 mod capture;
 mod data;
 mod durable;
+mod feed;
 mod fixture;
 mod frames;
 mod history;
@@ -17,6 +18,7 @@ mod memory;
 mod orders;
 mod steps;
 mod sweep;
+mod tick;
 
 pub use alone::{Alone, run as run_alone};
 pub use measure::Measure;
@@ -72,6 +74,8 @@ fn all() -> impl Iterator<Item = &'static (&'static str, Run)> {
     let backtests = backtest::ALL.iter().chain(&backtest::GROWTH);
     ALL.iter()
         .chain(&binance::ALL)
+        .chain(&feed::ALL)
+        .chain(&tick::ALL)
         .chain(backtests)
         .chain(&indicators::ALL)
         .chain(&data::ALL)
