@@ -13,6 +13,7 @@ mod marks;
 mod orders;
 mod probe;
 mod relay;
+mod resolve;
 mod sweep;
 mod ticks;
 

@@ -86,7 +86,8 @@ impl Client {
         };
         let call = self.desk.place_rest(wanted, client, ended.cum_qty);
         let call = call.map_err(|e| gone(e.to_string(), "place another one if you still want it"))?;
-        let begun = self.caller.now();
+        let at = OrderName::Client(client).at(false);
+        let intent = self.intent((old.instrument, old.leg, old.side), client.id, at).await?;
         let why = match self.once(&call).await {
             Ok(body) => match self.desk.read_order(&body) {
                 Ok(order) => return Ok(order),
@@ -96,8 +97,7 @@ impl Client {
             Err(Failure::Refused(reply)) => return Err(gone(Failure::refused_line(&reply), reply.hint)),
             Err(failure) => return Err(gone(failure.to_string(), "place another one")),
         };
-        let at = OrderName::Client(client).at(false);
-        self.resolve(old.instrument, client.id, &at, begun, why).await
+        self.resolve(&intent, why).await
     }
 
     async fn amend_in_place(&self, order: &VenueOrder, call: &Call) -> Result<VenueOrder, Failure> {
@@ -114,7 +114,8 @@ impl Client {
     }
 
     async fn replace(&self, old: &VenueOrder, call: &Call, client: VenueClientId) -> Result<VenueOrder, Failure> {
-        let begun = self.caller.now();
+        let at = OrderName::Client(client).at(false);
+        let intent = self.intent((old.instrument, old.leg, old.side), client.id, at).await?;
         let why = match self.once(call).await {
             Ok(body) => {
                 let value: serde_json::Value = serde_json::from_slice(&body).map_err(misread)?;
@@ -144,8 +145,7 @@ impl Client {
             Err(Failure::NoAnswer { why }) => why,
             Err(failure) => return Err(failure),
         };
-        let at = OrderName::Client(client).at(false);
-        match self.resolve(old.instrument, client.id, &at, begun, why).await {
+        match self.resolve(&intent, why).await {
             Err(Failure::NeverArrived { order, why }) => {
                 let still = self.order(old.instrument, OrderName::Venue(old.venue_order_id)).await?;
                 let state = match still.map(|o| o.outcome) {

@@ -5,7 +5,7 @@ use super::{Client, Failure, Sweep, SweepConfig};
 use crate::errors::Verdict;
 use crate::orders::{FillsFrom, OrderRef, VenueClientId, VenueFill, VenueOrder};
 use crate::profile::Profile;
-use ctos_types::{ClientOrderId, InstrumentId, Nanos, NewOrder, RejectReason, UnixNanos, VenueOrderId};
+use ctos_types::{ClientOrderId, InstrumentId, Nanos, NewOrder, RejectReason, VenueOrderId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -61,8 +61,8 @@ impl Client {
     pub async fn place(&self, order: &NewOrder) -> Result<VenueOrder, Failure> {
         let call = self.desk.place(order)?;
         let name = OrderName::Client(order.cl_ord_id.into());
-        let begun = self.caller.now();
         let at = name.at(self.is_apart(order.kind.is_conditional()));
+        let intent = self.intent((order.instrument, order.leg, order.side), order.cl_ord_id, at).await?;
         let mut tries = 1;
         let mut clock_tried = false;
         let why = loop {
@@ -92,39 +92,7 @@ impl Client {
                 other => return Err(other),
             }
         };
-        self.resolve(order.instrument, order.cl_ord_id, &at, begun, why).await
-    }
-
-    /// Asks for an order whose request had no verdict until it is found, or until it could not arrive any more and the
-    /// venue has denied it after that twice.
-    pub(super) async fn resolve(
-        &self,
-        instrument: InstrumentId,
-        id: ClientOrderId,
-        at: &OrderRef,
-        begun: UnixNanos,
-        why: String,
-    ) -> Result<VenueOrder, Failure> {
-        let settled = self.caller.now().max(begun).after(self.config.recv_window).after(self.config.visibility);
-        let give_up = settled.after(self.config.visibility).after(self.config.recv_window);
-        let (mut wait, mut denials) = (Nanos::from_millis(300), 0);
-        loop {
-            self.caller.sleep(wait).await;
-            match self.order_at(instrument, at).await {
-                Ok(Some(order)) => return Ok(order),
-                Ok(None) => denials += u32::from(self.caller.now() >= settled),
-                Err(failure) => {
-                    denials = 0;
-                    if self.caller.now() >= give_up {
-                        return Err(Failure::Unknown { order: id, why: format!("{why}; then: {failure}") });
-                    }
-                }
-            }
-            if denials >= 2 {
-                return Err(Failure::NeverArrived { order: id, why });
-            }
-            wait = Nanos((wait.0 * 2).min(Nanos::from_secs(3).0));
-        }
+        self.resolve(&intent, why).await
     }
 
     /// Whether the venue keeps it at the conditional endpoint.
@@ -133,7 +101,11 @@ impl Client {
     }
 
     /// One order where it is said to be; `None` where the venue does not know it.
-    async fn order_at(&self, instrument: InstrumentId, at: &OrderRef) -> Result<Option<VenueOrder>, Failure> {
+    pub(super) async fn order_at(
+        &self,
+        instrument: InstrumentId,
+        at: &OrderRef,
+    ) -> Result<Option<VenueOrder>, Failure> {
         let call = self.desk.order(instrument, at)?;
         match self.ask(&call, "order", |body| self.desk.read_order(body)).await {
             Ok(order) => Ok(Some(order)),

@@ -53,11 +53,26 @@ impl Caller for Script {
     fn call<'a>(&'a self, call: &'a Call) -> Later<'a, Result<Reply, CallError>> {
         Box::pin(async move {
             let name = format!("{} {}", call.method.as_str(), call.path);
+            // By the venue's number, where something is told of that.
+            let by_number = format!("{name}?orderId");
+            let known = self.paths.lock().unwrap().contains_key(&by_number);
+            let name = if known && call.query.get("orderId").is_some() { by_number } else { name };
             let names = call.query.iter().map(|(n, _)| n);
             let params = names.map(|n| (n.to_owned(), call.query.get(n).unwrap_or_default().into_owned())).collect();
             self.asked.lock().unwrap().push((name.clone(), params));
             self.now.fetch_add(5_000_000, Ordering::Relaxed);
             let mut paths = self.paths.lock().unwrap();
+            // Where nothing else is told, nothing is held and nothing has traded.
+            let usual = match call.path {
+                "/fapi/v2/positionRisk" | "/fapi/v3/positionRisk" | "/fapi/v1/userTrades" | "/api/v3/myTrades" => {
+                    json!([])
+                }
+                "/api/v3/account" => json!({"balances": [], "canTrade": true}),
+                _ => Value::Null,
+            };
+            if !usual.is_null() {
+                paths.entry(name.clone()).or_insert_with(|| VecDeque::from([Does::Answers(200, usual)]));
+            }
             let list = paths.get_mut(&name).unwrap_or_else(|| panic!("nobody told what {name} does"));
             let does = if list.len() > 1 { list.pop_front() } else { list.front().cloned() };
             let reply = |status, body: Value, wait: Option<i64>| {
@@ -189,6 +204,54 @@ fn an_order_that_never_arrived_is_only_so_after_it_could_not_arrive_any_more() {
     assert!(matches!(failure, Failure::NeverArrived { order: ID, .. }), "{failure:?}");
     assert!(script.now() - begun > Nanos::from_secs(10), "window and visibility have passed");
     assert_eq!(script.count(PLACE), 1);
+}
+
+fn usdm_fill(order: u64, qty: &str) -> Value {
+    json!({"buyer": true, "commission": "0.01", "commissionAsset": "USDT", "id": 7, "maker": false, "orderId": order,
+        "price": "100.00", "qty": qty, "quoteQty": "1.00", "realizedPnl": "0", "side": "BUY", "positionSide": "BOTH",
+        "symbol": "BTCUSDT", "time": 1_000, "marginAsset": "USDT"})
+}
+
+fn usdm_position(qty: &str) -> Value {
+    json!({"symbol": "BTCUSDT", "positionAmt": qty, "entryPrice": "100.0", "breakEvenPrice": "100.1",
+        "markPrice": "100.0", "unRealizedProfit": "0", "liquidationPrice": "0", "leverage": "10",
+        "maxNotionalValue": "20000000", "marginType": "cross", "isolatedMargin": "0", "isAutoAddMargin": "false",
+        "positionSide": "BOTH", "notional": "1", "isolatedWallet": "0", "updateTime": 1_000})
+}
+
+const FILLS: &str = "GET /fapi/v1/userTrades";
+const HELD: &str = "GET /fapi/v2/positionRisk";
+const BY_NUMBER: &str = "GET /fapi/v1/order?orderId";
+
+#[test]
+fn absence_by_client_id_is_not_proof() {
+    let absent = [Does::Answers(400, error(-2013, "Order does not exist."))];
+    let case = |fills: Value, row: Value, held: &[Does]| {
+        let (script, client) = client(Profile::UsdM);
+        script.on(PLACE, &[Does::Loses]).on(ASK, &absent).on(FILLS, &[Does::Answers(200, fills)]).on(HELD, held);
+        script.on(BY_NUMBER, &[Does::Answers(200, row)]);
+        let result = wait(client.place(&limit(&client, "BTCUSDT")));
+        assert_eq!(script.count(PLACE), 1, "never again");
+        result
+    };
+    let rows = |qty: &str| Does::Answers(200, json!([usdm_position(qty)]));
+    let fill = json!([usdm_fill(22_542_179, "0.010")]);
+    // Its fill is there, and leads to it.
+    let found = case(fill.clone(), usdm_row("FILLED", "0.010"), &[rows("0"), rows("0.010")]).unwrap();
+    assert_eq!(found.outcome, Some(Outcome::Filled));
+    // The fill is another order's, and what is held agrees.
+    let mut other = usdm_row("FILLED", "0.010");
+    other["clientOrderId"] = "web_x".into();
+    let result = case(fill.clone(), other.clone(), &[rows("0"), rows("0.010")]);
+    assert!(matches!(result, Err(Failure::NeverArrived { order: ID, .. })), "{result:?}");
+    // More is held than the fills explain: nobody may say that it never arrived.
+    let result = case(fill, other, &[rows("0"), rows("0.020")]);
+    assert!(matches!(&result, Err(Failure::Unknown { why, .. }) if why.contains("moved by 0.02")), "{result:?}");
+    let result = case(json!([]), Value::Null, &[rows("0"), rows("0.010")]);
+    assert!(matches!(result, Err(Failure::Unknown { .. })), "{result:?}");
+    // What was held before could not be asked.
+    let result = case(json!([]), Value::Null, &[Does::Answers(400, error(-1100, "no")), rows("0")]);
+    assert!(matches!(&result, Err(Failure::Unknown { why, .. }) if why.contains("held before")), "{result:?}");
 }
 
 #[test]
