@@ -230,7 +230,7 @@ impl DeskWords for BinanceDesk {
     }
 
     fn cancel(&mut self, cancel: &CancelOrder) -> Result<Wire, VenueError> {
-        let at = self.orders.to_cancel(cancel.cl_ord_id);
+        let at = self.orders.named_for_cancel(cancel.cl_ord_id);
         let call = self.desk.cancel(cancel.instrument, &at)?;
         Ok(self.wire(call))
     }

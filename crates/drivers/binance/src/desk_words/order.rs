@@ -225,7 +225,7 @@ impl Orders {
     }
 
     /// As [`Orders::named`], for a cancel that somebody wants: nothing is to take the order's place from now on.
-    pub fn to_cancel(&mut self, id: ClientOrderId) -> OrderRef {
+    pub fn named_for_cancel(&mut self, id: ClientOrderId) -> OrderRef {
         if let Some(named) = self.map.get_mut(&id) {
             named.stop_replacing();
             // The old one is gone for certain.
