@@ -34,7 +34,7 @@ fn what_a_person_trades_on_the_account_is_taken_in_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_second_instance_is_refused_by_the_lock_and_without_the_lock_it_halts_itself() {
+fn a_second_instance_is_refused_by_the_lock_or_by_the_orders_of_the_first() {
     let twin = Twin::start();
     let mut trader = Trader::usdm(&twin);
     let desk = trader.desks[0].clone();
@@ -45,17 +45,33 @@ fn a_second_instance_is_refused_by_the_lock_and_without_the_lock_it_halts_itself
     refusal(&out, "is traded by", "stop the other one first");
     assert!(!trader.dir.path().join("other/runs").exists(), "nothing half-made is left");
     // A machine elsewhere has no such lock: the ids of the first one's orders show it.
-    let mut second = Trader::usdm(&twin);
+    let second = Trader::usdm(&twin);
     let orders = desk.truth(&twin).orders;
-    let other = second.start();
-    second.wait_log("another instance");
-    second.wait_log("HALTED");
-    let halted = || second.json(&["status", "--json"])["halts"][0]["scope"] == "account:main";
-    wait_until("a halt of the account", halted, || second.logs());
-    assert_eq!(desk.truth(&twin).orders, orders, "the second one placed nothing\n{}", second.logs());
+    refusal(&second.call(&["run", "--plain", "--yes"]), "an instance of ctos that is not this home's", "stop it first");
+    assert!(!second.has_runs(), "nothing half-made is left");
+    assert_eq!(desk.truth(&twin).orders, orders, "the second one placed nothing");
     assert!(desk.truth(&twin).open.len() >= 10, "nor did it cancel");
-    second.end_any(other);
-    assert!(desk.truth(&twin).open.len() >= 10, "nor at its end");
     trader.trade(&twin, &desk, 2);
     trader.ends_well(&twin, run);
+}
+
+/// Both began while nothing was open, on machines that share no lock.
+#[test]
+fn an_instance_that_meets_another_ones_orders_halts_the_account_and_leaves_them_alone() {
+    let twin = Twin::start();
+    let mut first = Trader::usdm(&twin);
+    let desk = first.desks[0].clone();
+    let mut second = Trader::with(&twin, &first.desks, "", "");
+    let other = second.start();
+    second.wait_ready();
+    let run = first.start();
+    first.wait_for(&twin, &desk, "a grid", |t| t.open.len() >= 10);
+    second.wait_log("another instance");
+    let halted = || second.json(&["status", "--json"])["halts"][0]["scope"] == "account:main";
+    wait_until("a halt of the account", halted, || second.logs());
+    assert!(desk.truth(&twin).open.len() >= 10, "the first one's orders stay");
+    second.end(other);
+    assert!(desk.truth(&twin).open.len() >= 10, "at its end, too");
+    first.trade(&twin, &desk, 2);
+    first.ends_well(&twin, run);
 }
