@@ -63,7 +63,14 @@ def spot():
     amended = c.sign_request("PUT", "/api/v3/order/amend/keepPriority", smaller)
     check(float(amended["amendedOrder"]["qty"]) == 0.01, "amend")
     swapped = c.cancel_and_replace(
-        "BTCUSDT", "BUY", "LIMIT", "STOP_ON_FAILURE", cancelOrderId=order["orderId"], timeInForce="GTC", quantity="0.02", price=low
+        "BTCUSDT",
+        "BUY",
+        "LIMIT",
+        "STOP_ON_FAILURE",
+        cancelOrderId=order["orderId"],
+        timeInForce="GTC",
+        quantity="0.02",
+        price=low,
     )
     check(swapped["newOrderResult"] == "SUCCESS", "replace")
     over = place("BUY", "LIMIT", timeInForce="GTC", quantity="0.01", price=low)
