@@ -179,3 +179,73 @@ fn imported_bars_are_not_asked_for() {
     assert_eq!((report.had_secs, v.asked.clone()), (200 * 60, vec![START, START + 400]));
     assert_eq!(report.rows_added, 400);
 }
+
+/// A venue with a bar of every calendar month but those in `holes`, counted from January 1970.
+struct Months(Vec<i64>);
+
+fn month(number: i64) -> UnixNanos {
+    UnixNanos::from_civil(1970 + number.div_euclid(12), 1 + number.rem_euclid(12), 1, 0, 0, 0, 0).unwrap()
+}
+
+impl History for Months {
+    fn name(&self) -> &'static str {
+        "test-rest-klines"
+    }
+    fn place(&self) -> String {
+        "https://test".into()
+    }
+    fn instrument(&self) -> &Instrument {
+        builtin_all().iter().find(|i| i.symbol.as_str() == "binance:BTC-USDT").unwrap()
+    }
+    fn consecutive_ids(&self) -> bool {
+        false
+    }
+    fn page(&mut self, at: Cursor, end: UnixNanos) -> Result<Page, CatalogError> {
+        let Cursor::Time(from) = at else { panic!("bars have no ids") };
+        let all = (0..).map(|n| (n, month(n))).skip_while(|(_, at)| *at < from).take_while(|(_, at)| *at < end);
+        let bars = all.filter(|(n, _)| !self.0.contains(n));
+        let record = |(n, at): (i64, UnixNanos)| {
+            let px = Number::new(100 + n, 0).unwrap();
+            let fields = BarFields {
+                interval: Interval::MONTH,
+                open: px,
+                high: px,
+                low: px,
+                close: px,
+                volume: Some(px),
+                quote_volume: None,
+                trades: None,
+                taker_buy_volume: None,
+            };
+            let symbol = self.instrument().symbol.clone();
+            Record { symbol, place: 0, ts_event: Some(at), ts_recv: None, body: Body::Bar(fields) }
+        };
+        Ok(Page { records: bars.map(record).collect(), next: None })
+    }
+}
+
+#[test]
+fn months_are_whole_where_the_calendar_says_so() {
+    let (dir, catalog) = catalog();
+    let symbol = Months(Vec::new()).instrument().symbol.clone();
+    let series = Series { symbol: symbol.clone(), kind: Kind::Bars(Interval::MONTH) };
+    let number = |y: i64, m: i64| (y - 1970) * 12 + m - 1;
+    let fetch = |from: i64, to: i64, holes: &[i64]| {
+        let wish = Wish { series: series.clone(), from: month(from), to: month(to) };
+        let (mut history, now) = (Months(holes.to_vec()), UnixNanos::from_secs(1_800_000_000));
+        download(Job { catalog: &catalog, history: &mut history, wish: &wish, now, progress: &mut |_| {} }).unwrap()
+    };
+    // Over a leap year's February and the turn of a year: nothing is missing, however long each month is.
+    let report = fetch(number(2023, 11), number(2024, 6), &[]);
+    assert_eq!((report.rows_added, report.missing, report.kind.as_str()), (7, 0, "bars_1mo"), "{}", report.text());
+    let report = fetch(number(2023, 11), number(2024, 9), &[number(2024, 7)]);
+    assert_eq!((report.rows_added, report.missing), (2, 1), "{}", report.text());
+    assert!(verify(&catalog, &Selection::default(), |_| {}).unwrap().problems.is_empty());
+    let gaps = catalog.bar_gaps(&series, month(number(2023, 11)).0, month(number(2024, 8)).0).unwrap();
+    assert_eq!(gaps.iter().map(|d| d.count).sum::<u64>(), 1, "{gaps:?}");
+    // A backtest gets each when its month is over.
+    let selection = Selection { symbols: vec![symbol.to_string()], ..Selection::default() };
+    let reach = crate::market::survey(&dir.path().join("catalog"), &selection).unwrap();
+    let ends = (month(number(2023, 12)), month(number(2024, 9)));
+    assert_eq!(reach.span(), Some(ends));
+}
