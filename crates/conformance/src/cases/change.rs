@@ -45,12 +45,12 @@ pub const CHANGE: &[Case] = &[
     case(
         "a price is amended",
         Amend,
-        || vec![buy(500, Kind::Limit(30), 1), amend(4_000, Some(50), None)],
+        || vec![buy(500, Kind::Limit(30), 1), amend(4_500, Some(50), None)],
         |w| {
-            w.pass(5_000);
+            w.pass(4_000);
             w.is(1, OrderStatus::New)?;
             let before = w.order(1).and_then(|o| o.limit_price());
-            w.pass(5_000);
+            w.pass(6_000);
             w.is(1, OrderStatus::New)?;
             let after = w.order(1).and_then(|o| o.limit_price());
             ensure(before.is_some() && after < before, format!("from {before:?} to {after:?}"))?;

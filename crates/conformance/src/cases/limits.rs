@@ -20,7 +20,8 @@ pub const LIMITS: &[Case] = &[
                 w.always()?;
             }
             let open = (1..=130).filter(|n| w.is(*n, OrderStatus::New).is_ok()).count();
-            ensure(open >= 70, format!("only {open} of them rest"))?;
+            // Those that would have waited too long for room came back.
+            ensure(open >= 30, format!("only {open} of them rest"))?;
             let told = (1..=130).all(|n| w.order(n).is_some_and(|o| o.status != OrderStatus::Unknown));
             ensure(told, "some have no outcome")?;
             w.agrees_within(10)

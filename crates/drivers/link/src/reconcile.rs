@@ -4,6 +4,9 @@
 use ctos_types::{InstrumentId, Leg, Nanos, Qty, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A question that fails is asked again after this at the latest: until it is answered no new risk is allowed.
+const SLOWEST: Nanos = Nanos::from_secs(45);
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -119,6 +122,7 @@ impl Schedule {
                 slot.failures = slot.failures.saturating_add(1);
                 // Not faster than usual, and slower the longer it fails: a venue in trouble is not helped by questions.
                 let slower = slot.every.0.saturating_mul(1 << slot.failures.min(4).saturating_sub(1));
+                let slower = slower.min(SLOWEST.0.max(slot.every.0));
                 slot.due = now.after(Nanos(slower.max(pause.0)));
             }
         }
@@ -214,7 +218,7 @@ mod tests {
         assert_eq!(schedule.due(at(1)), [], "one question at a time");
         schedule.done(at(1), Subject::OpenOrders, Ok(()));
         assert_eq!(schedule.deadline(), Some((at(9), Subject::OpenOrders)));
-        for (i, (now, next)) in [(9, 17), (17, 33), (33, 65), (65, 129), (129, 193)].into_iter().enumerate() {
+        for (i, (now, next)) in [(9, 17), (17, 33), (33, 65), (65, 110), (110, 155)].into_iter().enumerate() {
             assert_eq!(schedule.due(at(now)), [Subject::OpenOrders]);
             schedule.done(at(now), Subject::OpenOrders, Err(Nanos::ZERO));
             assert_eq!(schedule.deadline(), Some((at(next), Subject::OpenOrders)));
