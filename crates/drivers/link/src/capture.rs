@@ -166,7 +166,8 @@ impl CaptureSwitch {
         self.board.tell(CaptureNews::File(volumes.path()));
         let (sender, receiver) = sync_channel(self.limits.frames);
         let board = self.board.clone();
-        (board.waiting.store(0, Ordering::Relaxed), board.bytes.store(0, Ordering::Relaxed));
+        board.waiting.store(0, Ordering::Relaxed);
+        board.bytes.store(0, Ordering::Relaxed);
         let writer =
             std::thread::Builder::new().name("capture".into()).spawn(move || write(volumes, &receiver, &board));
         let writer = writer.map_err(open)?;

@@ -315,7 +315,7 @@ impl World {
         let (id, tag) = told_in(text);
         let (status, body) = self.judge(&tag.to_string(), self.weights[&tag]);
         let back = self.dice.ms(0, 800);
-        let mut reply = |world: &mut World, after, id: &str| {
+        let reply = |world: &mut World, after, id: &str| {
             let text = format!("reply {id} {status} {body}");
             world.plan(after, Step::Frame { key, text });
         };
