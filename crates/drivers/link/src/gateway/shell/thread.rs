@@ -5,9 +5,7 @@ use super::inbox::Shared;
 use super::running::{Guest, Inputs, Reply, RequestError};
 use super::{GatewayConfig, SocketStatus, Status};
 use crate::Time;
-use crate::gateway::{
-    Answer, Deeds, ENTRY, Gateway, GuestNo, Notice, Outgoing, SocketDeed, SocketKey, SocketNews,
-};
+use crate::gateway::{Answer, Deeds, ENTRY, Gateway, GuestNo, Notice, Outgoing, SocketDeed, SocketKey, SocketNews};
 use crate::http::{HttpClient, HttpError, HttpResponse};
 use crate::rate::Ticket;
 use crate::ws::{self, Heard, Links, Socket};
