@@ -143,6 +143,9 @@ pub enum Command {
         /// Rebuild the SQLite store from the journals
         #[arg(long)]
         rebuild_store: bool,
+        /// Ask the venues of live accounts, too
+        #[arg(long)]
+        online: bool,
     },
     /// Run strategies over history: the kernel and venue of paper trading, as fast as they go
     #[command(

@@ -85,7 +85,7 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches, catalog: Catalog) -> Result<(
         Command::Start { strategy } => commands::switch::strategy(global, strategy, "start"),
         Command::Strategies { name } => commands::strategies::strategies(global, catalog, name.as_deref()),
         Command::Config { command: ConfigCommand::Show { resolved } } => commands::config::show(global, *resolved),
-        Command::Doctor { rebuild_store } => commands::doctor::doctor(global, catalog, *rebuild_store),
+        Command::Doctor { rebuild_store, online } => commands::doctor::doctor(global, catalog, *rebuild_store, *online),
         Command::Backtest(args) => {
             let own =
                 matches.subcommand_matches("backtest").ok_or_else(|| CliError::internal("no flags of backtest"))?;

@@ -44,6 +44,14 @@ impl DirLock {
         create_dir_durably(&RealFs, dir).map_err(|e| HomeError::io("create", dir, e))?;
         Ok(DirLock { _lock: lock::Lock::take(dir)? })
     }
+
+    /// Which process has it now; `None`: nobody, or there is no such directory.
+    ///
+    /// # Errors
+    /// The lock file cannot be read.
+    pub fn holder(dir: &Path) -> Result<Option<u32>> {
+        if dir.exists() { lock::holder(dir) } else { Ok(None) }
+    }
 }
 
 /// Where the running instance listens.

@@ -1,6 +1,8 @@
 //! `doctor`: looks at everything a run needs and says what is wrong and how to mend it.
 //! Never: changes anything, except the store when it is told to rebuild it.
 
+mod venues;
+
 use crate::args::Global;
 use crate::client::{self, Found};
 use crate::error::CliError;
@@ -61,11 +63,12 @@ fn failed(name: &'static str, error: &HomeError) -> Check {
     fail(name, error.to_string(), error.hint().unwrap_or_else(|| "look at the file that is named".into()))
 }
 
-pub fn doctor(global: &Global, catalog: Catalog, rebuild_store: bool) -> Result<(), CliError> {
+pub fn doctor(global: &Global, catalog: Catalog, rebuild_store: bool, online: bool) -> Result<(), CliError> {
     let mut checks = Vec::new();
     let home = match settings::resolve(global) {
         Ok(s) => {
             checks.push(ok("settings", format!("valid, {} strategies", s.strategies.len())));
+            venues::look(&s, now(), online, &mut checks);
             s.home
         }
         Err(CliError::User(e)) => {

@@ -20,15 +20,7 @@ impl AccountLock {
     /// # Errors
     /// Another process has it.
     pub fn take(name: &str, account: &VenueAccount, api_key: &str) -> Result<AccountLock, UserError> {
-        let hosts = account.hosts()?;
-        let mut sha = Sha256::new();
-        for part in ["ctos account lock", &hosts.rest, api_key] {
-            sha.update((part.len() as u64).to_le_bytes());
-            sha.update(part);
-        }
-        let digest = sha.finalize();
-        let id: String = digest[..12].iter().map(|b| format!("{b:02x}")).collect();
-        let dir = state_dir().join("accounts").join(format!("binance-{}-{id}", account.profile));
+        let dir = dir_of(account, api_key)?;
         let lock = DirLock::take(&dir).map_err(|e| match e {
             HomeError::Busy { pid, .. } => {
                 let who = pid.map_or("another ctos process".into(), |pid| format!("ctos process {pid}"));
@@ -44,6 +36,28 @@ impl AccountLock {
         })?;
         Ok(AccountLock { _lock: lock })
     }
+
+    /// Which process has the account now.
+    ///
+    /// # Errors
+    /// The lock cannot be looked at.
+    pub fn holder(account: &VenueAccount, api_key: &str) -> Result<Option<u32>, UserError> {
+        DirLock::holder(&dir_of(account, api_key)?).map_err(|e| {
+            UserError::new(format!("the lock of an account cannot be read: {e}"), "check who owns the directory")
+        })
+    }
+}
+
+fn dir_of(account: &VenueAccount, api_key: &str) -> Result<PathBuf, UserError> {
+    let hosts = account.hosts()?;
+    let mut sha = Sha256::new();
+    for part in ["ctos account lock", &hosts.rest, api_key] {
+        sha.update((part.len() as u64).to_le_bytes());
+        sha.update(part);
+    }
+    let digest = sha.finalize();
+    let id: String = digest[..12].iter().map(|b| format!("{b:02x}")).collect();
+    Ok(state_dir().join("accounts").join(format!("binance-{}-{id}", account.profile)))
 }
 
 /// `$XDG_STATE_HOME/ctos`, else `~/.local/state/ctos`, else in the system's directory for such things.

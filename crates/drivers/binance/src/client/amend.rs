@@ -87,7 +87,8 @@ impl Client {
         let call = self.desk.place_rest(wanted, client, ended.cum_qty);
         let call = call.map_err(|e| gone(e.to_string(), "place another one if you still want it"))?;
         let at = OrderName::Client(client).at(false);
-        let intent = self.intent((old.instrument, old.leg, old.side), client.id, at).await?;
+        let intent = self.intent((old.instrument, old.leg, old.side), client.id, at).await;
+        let intent = intent.map_err(|e| gone(e.to_string(), "place another one if you still want it"))?;
         let why = match self.once(&call).await {
             Ok(body) => match self.desk.read_order(&body) {
                 Ok(order) => return Ok(order),

@@ -1,121 +1,14 @@
 //! `ctos call`, `ctos account check` and `ctos halt` as a user has them: the real binary against a real twin, and through
 //! a running instance.
 
+mod beside;
+mod place;
+
+use place::{Place, Running};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
-
-/// A process that ends with its owner.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-struct Place {
-    dir: tempfile::TempDir,
-    /// Addresses and keys of a twin.
-    venue: Value,
-    _twin: Running,
-}
-
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    #[track_caller]
-    fn json(&self) -> Value {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
-    }
-
-    #[track_caller]
-    fn refused(&self, what: &str, hint: &str) {
-        assert_eq!(self.code, Some(1), "{self:?}");
-        assert!(self.err.contains(what) && self.err.contains(hint), "{what:?} or {hint:?} is not in {self:?}");
-    }
-}
-
-fn ctos() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ctos"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|n| n.starts_with("CTOS")) {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-impl Place {
-    fn new() -> Place {
-        let twin = ["twin", "binance", "--json", "--seed", "9", "--history", "5m"];
-        let mut child = ctos().args(twin).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let venue = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        Place { dir: tempfile::tempdir().unwrap(), venue, _twin: Running(child) }
-    }
-
-    fn text(&self, pointer: &str) -> &str {
-        self.venue.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {}", self.venue))
-    }
-
-    fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        path
-    }
-
-    /// Settings with one account at the twin, and its key in a private file.
-    fn configured(&self, more: &str) {
-        let yaml = format!(
-            "accounts:\n  - id: main\n    venue: binance\n    profile: usdm\n    base_url: {}\n    sapi_url: {}\n{more}",
-            self.text("/usdm/rest"),
-            self.text("/spot/rest")
-        );
-        self.file("ctos.yaml", &yaml, 0o644);
-        self.secrets(0o600);
-    }
-
-    fn secrets(&self, mode: u32) {
-        let (key, secret) = (self.text("/api_key"), self.text("/api_secret"));
-        let text = format!("keys:\n  main: {{api_key: \"{key}\", api_secret: \"{secret}\"}}\n");
-        self.file("configs/secrets.yaml", &text, mode);
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = ctos();
-        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-        command
-    }
-
-    fn ctos(&self, args: &[&str]) -> Said {
-        let o = self.command(args).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let said = Said { code: o.status.code(), out: text(o.stdout), err: text(o.stderr) };
-        for secret in [self.text("/api_key"), self.text("/api_secret")] {
-            assert!(!said.out.contains(secret) && !said.err.contains(secret), "a key was shown: {said:?}");
-        }
-        said
-    }
-
-    fn call(&self, args: &[&str]) -> Said {
-        self.ctos(&[&["call"], args, &["--json"]].concat())
-    }
-}
 
 /// A price this many percent from the last one, on a grid of one decimal.
 fn away(place: &Place, symbol: &str, percent: f64) -> String {
@@ -242,13 +135,6 @@ fn a_halt_reaches_the_venue_when_nothing_runs() {
         place.call(&["place_order", "BTC-USDT-PERP", "buy", "post_only", "0.01", &low, "--yes"]).json()["status"],
         "new"
     );
-}
-
-impl Said {
-    #[track_caller]
-    fn json_or_text(&self) {
-        assert_eq!(self.code, Some(0), "{self:?}");
-    }
 }
 
 #[test]
