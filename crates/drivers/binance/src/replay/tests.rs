@@ -1,6 +1,6 @@
 use super::*;
 use crate::instruments::builtin_all;
-use ctos_types::Instruments;
+use ctos_types::{FundingRate, Instruments};
 
 struct Lines {
     lines: Vec<(i64, String)>,
@@ -38,6 +38,7 @@ fn load_stamped(lines: Vec<(i64, String)>, product: Option<Product>) -> (Vec<Str
             MarketData::Depth { update_id, .. } => format!("diff {update_id}"),
             MarketData::Mark(m) => format!("mark {}", m.mark),
             MarketData::Gap => "gap".into(),
+            MarketData::Funding(f) => format!("funding {} at {}", f.rate, f.mark),
             other => panic!("no capture has {other:?}"),
         };
         seen.push(format!("{} {name} {what}", at.0));
@@ -174,4 +175,69 @@ fn probing() {
     let probe = probe(&mut Lines { lines, next: 0 }, 3).unwrap();
     assert_eq!(probe.product, Some(Product::UsdM));
     assert_eq!(probe.symbols, BTreeMap::from([("BTCUSDT".to_string(), 1), ("ETHUSDT".to_string(), 1)]));
+}
+
+#[test]
+fn holes_and_settlements_of_our_own_recordings() {
+    let hole = |stream: &str| format!(r#"{{"ctos":"gap","since":5,"stream":{stream},"why":"closed (1006)"}}"#);
+    let (d, s) = (|first, last, prev| diff("BTCUSDT", first, last, prev), snapshot(9));
+    let funding = FundingRate { rate: "0.0001".parse().unwrap(), mark: "60000.5".parse().unwrap() };
+    let lines = [
+        d(5, 9, 4),
+        s.clone(),
+        d(10, 12, 9),
+        funding_line("BTCUSDT", UnixNanos(77), &funding),
+        // Beside a whole book a hole in the trades is nothing.
+        hole("\"btcusdt@aggTrade\""),
+        d(13, 14, 12),
+        hole("\"btcusdt@depth@100ms\""),
+        d(15, 16, 14),
+        snapshot(16),
+        d(17, 18, 16),
+        hole("null"),
+        // Told once.
+        hole("null"),
+        hole("\"ethusdt@depth@100ms\""),
+        r#"{"ctos":"gap"}"#.into(),
+        r#"{"ctos":"of a later version","x":1}"#.into(),
+        r#"{"ctos":"gap","stream":7}"#.into(),
+    ];
+    let (seen, report) = load(&lines.each_ref().map(String::as_str), None);
+    let want = [
+        "1 BTC-USDT-PERP snapshot 9",
+        "1 BTC-USDT-PERP diff 9",
+        "2 BTC-USDT-PERP diff 12",
+        "3 BTC-USDT-PERP funding 0.0001 at 60000.5",
+        "5 BTC-USDT-PERP diff 14",
+        "6 BTC-USDT-PERP gap",
+        "8 BTC-USDT-PERP snapshot 16",
+        "8 BTC-USDT-PERP diff 16",
+        "9 BTC-USDT-PERP diff 18",
+        "10 BTC-USDT-PERP gap",
+    ];
+    assert_eq!(seen, want);
+    assert_eq!((report.frames.other["gap"], report.frames.other["funding"], report.bad_lines), (6, 1, 1));
+    // Without a book, what is missing is told once for all that was there.
+    let (seen, _) = load(&[&quote("BTCUSDT", 8), &hole("null"), &hole("null"), &quote("BTCUSDT", 9)], None);
+    assert_eq!(seen.iter().filter(|s| s.ends_with("gap")).count(), 1, "{seen:?}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
+
+    // Lines that look like ours and are not, between frames: counted, never a panic, and each accounted for.
+    #[test]
+    fn any_line_of_a_recorder_is_an_answer(
+        words in proptest::collection::vec("(gap|funding|x)", 1..6),
+        rest in "(,\"(stream|symbol|at|rate|mark|since)\":(null|-?[0-9]{1,20}|\"[A-Za-z@0-9.\\\\-]{0,12}\"|\\[\\])){0,5}",
+        tail in "(\\}|\\}\\}|,|\\PC{0,3})",
+    ) {
+        let lines: Vec<String> = words.iter().map(|word| format!("{{\"ctos\":\"{word}\"{rest}{tail}")).collect();
+        let mut all = vec![diff("BTCUSDT", 5, 9, 4), snapshot(9)];
+        all.extend(lines);
+        all.push(diff("BTCUSDT", 10, 12, 9));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let (seen, _) = load(&all, None);
+        proptest::prop_assert!(seen.iter().any(|s| s.contains("snapshot 9")));
+    }
 }
