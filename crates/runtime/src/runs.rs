@@ -346,7 +346,9 @@ fn same_settings(record: &RunRecord, settings: &Settings) -> Result<(), RunError
     let deciding = |s: &Settings| {
         let mut value = serde_json::to_value(s).unwrap_or_default();
         if let Some(map) = value.as_object_mut() {
-            for free in ["speed", "duration", "home", "journal", "api", "watchdog", "alerts", "log", "record", "feed", "live"] {
+            for free in
+                ["speed", "duration", "home", "journal", "api", "watchdog", "alerts", "log", "record", "feed", "live"]
+            {
                 map.remove(free);
             }
         }

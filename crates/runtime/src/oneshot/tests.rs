@@ -321,7 +321,7 @@ fn bad_keys_are_told_as_such() {
         a.keys[0].ip_restricted = false;
     });
     let report = check(&dangerous.settings("usdm", ""), 0, &[], Arc::new(LinkTime::start())).unwrap();
-    let what: Vec<_> = report.findings.iter().map(|f| (f.severity, f.what.as_str())).collect();
+    let what: Vec<_> = report.findings.iter().map(|f| (f.severity.as_str(), f.what.as_str())).collect();
     assert_eq!(what, [("refusal", "the API key can withdraw"), ("warning", "the API key works from any address")]);
     assert!(!report.ok);
     let venue = venue(|_| {});
