@@ -34,7 +34,14 @@ fn a_live_instance_asks_the_venue_for_everybody() {
         let last: f64 = place.call(&["get_price_now", SYMBOL]).json().as_str().unwrap().parse().unwrap();
         format!("{:.1}", (last * 0.98).floor())
     };
-    let placed = place.call(&["place_order", SYMBOL, "buy", "post_only", "0.01", &low, "--yes"]).json();
+    let order = ["place_order", SYMBOL, "buy", "post_only", "0.01", &low, "--yes"];
+    // Until the market has been seen, its gate lets nothing out.
+    let placed = std::cell::OnceCell::new();
+    place.until("an order", || {
+        let said = place.call(&order);
+        said.code == Some(0) && placed.set(said.json()).is_ok()
+    });
+    let placed = placed.into_inner().unwrap();
     let id = placed["clientId"].as_str().unwrap().to_owned();
     let questions: Vec<Vec<&str>> = vec![
         vec!["symbols"],

@@ -77,7 +77,7 @@ pub fn at_the_venue(
         Some(_) => client(settings, account, handle.callers().account(account)?),
         None => {
             let name = args.syscall.name;
-            let symbol = args.text("symbol").filter(|_| OF_MARKETS.contains(&name))?;
+            let symbol = OF_MARKETS.contains(&name).then(|| args.text("symbol")).flatten()?;
             let is_traded = settings.symbols.iter().any(|s| super::same_symbol(s, symbol));
             if name == "fees" && is_traded {
                 // What the simulated exchange charges.
