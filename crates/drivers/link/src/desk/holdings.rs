@@ -84,8 +84,10 @@ impl<W: DeskWords> Desk<W> {
         let (Some(theirs), Some(ours)) = (row.entry_px, held.avg_px(i)) else { return };
         let (Ok(cost), false) = (i.value_at(theirs, held.qty), held.is_flat()) else { return };
         let off = cost.checked_sub(held.cost).map_or(Decimal::MAX, Decimal::abs);
+        // No more can be told from a price that is rounded to the digits it shows.
+        let shown = i.value_at(last_digit(theirs), held.qty).map_or(Decimal::MAX, Decimal::abs);
         let least = cost.abs().mul_ratio(1, 1_000_000, Rounding::Up).unwrap_or_default();
-        if off <= least {
+        if off <= least.min(shown) {
             return;
         }
         let PositionRow { instrument, leg, .. } = *row;
@@ -213,6 +215,15 @@ impl<W: DeskWords> Desk<W> {
         }
         dust
     }
+}
+
+/// One unit of the last digit that is not zero.
+fn last_digit(px: Decimal) -> Decimal {
+    let mut unit: i128 = 1;
+    while px.atoms() != 0 && px.atoms() % (unit * 10) == 0 {
+        unit *= 10;
+    }
+    Decimal::from_atoms(unit)
 }
 
 fn net(balance: &Balance) -> Decimal {
