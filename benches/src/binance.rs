@@ -11,8 +11,8 @@ use ctos_driver_binance::request::Stamp;
 use ctos_driver_binance::{Credentials, Decoder, Desk, Frame, Levels, Product, Profile, SymbolMap};
 use ctos_runtime::RunError;
 use ctos_types::{
-    AccountId, ClientOrderId, InstanceTag, Instruments, Leg, Level, Market, MarketData, NewOrder, OrderKind, OrderQty,
-    PositionEffect, Price, Qty, Quote, Side, StrategyId, TimeInForce, TriggerBy, UnixNanos,
+    AccountId, ClientOrderId, InstanceTag, Instruments, Level, Market, MarketData, NewOrder, OrderKind, OrderQty,
+    Price, Qty, Quote, Side, StrategyId, UnixNanos,
 };
 use serde::Deserialize;
 use std::fmt::Write;
@@ -228,19 +228,16 @@ fn signed(lab: &Lab, name: &'static str) -> Result<Measure, RunError> {
     let instrument = list.get(ctos_types::InstrumentId(0));
     let desk = Desk::new(Profile::UsdM, AccountId(0), false, &list);
     let order = |n: usize| NewOrder {
-        account: AccountId(0),
         strategy: StrategyId(0),
-        cl_ord_id: ClientOrderId { tag: InstanceTag(123_456), seq: n as u64 },
-        instrument: instrument.id,
-        side: if n.is_multiple_of(2) { Side::Buy } else { Side::Sell },
-        kind: OrderKind::Limit { price: Price(6_180_000 + instrument.tick.0 * (n as i64 % 1_000)) },
-        qty: OrderQty::Size(Qty(instrument.lot.0 * (1 + n as i64 % 900))),
-        tif: TimeInForce::Gtc,
         post_only: true,
-        reduce_only: false,
-        position_effect: PositionEffect::Auto,
-        leg: Leg::Net,
-        trigger_by: TriggerBy::Last,
+        ..NewOrder::new(
+            AccountId(0),
+            ClientOrderId { tag: InstanceTag(123_456), seq: n as u64 },
+            instrument.id,
+            if n.is_multiple_of(2) { Side::Buy } else { Side::Sell },
+            OrderKind::Limit { price: Price(6_180_000 + instrument.tick.0 * (n as i64 % 1_000)) },
+            OrderQty::Size(Qty(instrument.lot.0 * (1 + n as i64 % 900))),
+        )
     };
     let build = |n: usize| {
         let stamp = Stamp { timestamp_ms: 1_785_000_000_000 + n as i64, recv_window_ms: Some(5_000) };

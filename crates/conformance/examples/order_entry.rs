@@ -17,8 +17,8 @@ use ctos_link::{LinkTime, Time};
 use ctos_twin::server::{Server, ServerConfig, SystemClock};
 use ctos_twin::{AccountSetting, LimitSettings, Request, Twin, TwinConfig, synthetic_config};
 use ctos_types::{
-    AccountId, ClientOrderId, Command, InstanceTag, InstrumentId, Instruments, Leg, Nanos, NewOrder, OrderKind,
-    OrderQty, PositionEffect, Side, StrategyId, TimeInForce, TriggerBy, UnixNanos,
+    AccountId, ClientOrderId, Command, InstanceTag, InstrumentId, Instruments, Nanos, NewOrder, OrderKind, OrderQty,
+    Side, StrategyId, UnixNanos,
 };
 use ctos_venue::{SyntheticConfig, SyntheticMarket};
 use std::net::{IpAddr, Ipv4Addr};
@@ -135,19 +135,15 @@ fn main() {
         desk: Desk::new(Profile::Spot, ACCOUNT, false, &instruments),
         ways: [rest, socket],
         order: NewOrder {
-            account: ACCOUNT,
             strategy: StrategyId(0),
-            cl_ord_id: ClientOrderId { tag: InstanceTag(1), seq: 0 },
-            instrument: InstrumentId(0),
-            side: Side::Buy,
-            kind: OrderKind::Limit { price },
-            qty: OrderQty::Size(qty),
-            tif: TimeInForce::Gtc,
-            post_only: false,
-            reduce_only: false,
-            position_effect: PositionEffect::Auto,
-            leg: Leg::Net,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                ACCOUNT,
+                ClientOrderId { tag: InstanceTag(1), seq: 0 },
+                InstrumentId(0),
+                Side::Buy,
+                OrderKind::Limit { price },
+                OrderQty::Size(qty),
+            )
         },
         left: 2 * pairs,
         begun: Instant::now(),

@@ -83,19 +83,15 @@ impl Market {
         self.seq += 1;
         let i = self.instrument();
         NewOrder {
-            account: AccountId(0),
             strategy: StrategyId(1),
-            cl_ord_id: ClientOrderId { tag: InstanceTag(10), seq: self.seq },
-            instrument: self.desk.symbols().find(b"BTCUSDT").unwrap().id,
-            side: Side::Buy,
-            kind: OrderKind::Market,
-            qty: OrderQty::Size(i.qty_down("0.005".parse().unwrap()).unwrap()),
-            tif: TimeInForce::Gtc,
-            post_only: false,
-            reduce_only: false,
-            position_effect: PositionEffect::Auto,
-            leg: Leg::Net,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                AccountId(0),
+                ClientOrderId { tag: InstanceTag(10), seq: self.seq },
+                self.desk.symbols().find(b"BTCUSDT").unwrap().id,
+                Side::Buy,
+                OrderKind::Market,
+                OrderQty::Size(i.qty_down("0.005".parse().unwrap()).unwrap()),
+            )
         }
     }
 

@@ -8,8 +8,8 @@ use crate::orders::{Order, OrderType, Tif};
 use crate::twin::Twin;
 use crate::wire::Frame;
 use ctos_types::{
-    Command, Decimal, FundingRate, InstrumentId, Leg, Market, MarketData, NewOrder, OrderKind, OrderQty,
-    PositionEffect, Qty, Side, StrategyId, TimeInForce, TriggerBy, UnixNanos,
+    Command, Decimal, FundingRate, InstrumentId, Leg, Market, MarketData, NewOrder, OrderKind, OrderQty, Qty, Side,
+    TimeInForce, UnixNanos,
 };
 
 impl Twin {
@@ -110,19 +110,17 @@ impl Twin {
     pub(crate) fn market_behind(&mut self, n: usize, market: &Order) -> Result<(), String> {
         let seq = self.orders.next_engine(n);
         let place = Command::Place(NewOrder {
-            account: self.users.engine(market.user),
-            strategy: StrategyId::EXTERNAL,
-            cl_ord_id: crate::desk::engine_id(seq),
-            instrument: market.instrument,
-            side: market.side,
-            kind: OrderKind::Market,
-            qty: OrderQty::Size(market.qty),
             tif: TimeInForce::Ioc,
-            post_only: false,
             reduce_only: market.reduce_only,
-            position_effect: PositionEffect::Auto,
             leg: market.leg,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                self.users.engine(market.user),
+                crate::desk::engine_id(seq),
+                market.instrument,
+                market.side,
+                OrderKind::Market,
+                OrderQty::Size(market.qty),
+            )
         });
         let mut batch = Vec::new();
         self.venue.on_command(self.now, &place, &mut batch);

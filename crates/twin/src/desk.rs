@@ -5,8 +5,8 @@ use crate::config::Product;
 use crate::orders::{Order, OrderType, Status, Tif};
 use crate::twin::Twin;
 use ctos_types::{
-    AmendOrder, CancelOrder, ClientOrderId, Command, InstanceTag, InstrumentId, NewOrder, OrderKind, OrderQty,
-    PositionEffect, Price, Qty, RejectReason, Request, StrategyId, TimeInForce, TriggerBy, UnixNanos,
+    AmendOrder, CancelOrder, ClientOrderId, Command, InstanceTag, InstrumentId, NewOrder, OrderKind, OrderQty, Price,
+    Qty, RejectReason, Request, TimeInForce, UnixNanos,
 };
 
 pub(crate) fn engine_id(seq: u64) -> ClientOrderId {
@@ -55,19 +55,18 @@ impl Twin {
             Tif::Gtd => TimeInForce::Gtd(UnixNanos::from_millis(o.gtd_ms)),
         };
         NewOrder {
-            account: self.users.engine(o.user),
-            strategy: StrategyId::EXTERNAL,
-            cl_ord_id: engine_id(o.engine),
-            instrument: o.instrument,
-            side: o.side,
-            kind,
-            qty: OrderQty::Size(Qty(o.qty.0 - o.cum.0)),
             tif,
             post_only: o.kind == OrderType::LimitMaker || o.tif == Tif::Gtx,
             reduce_only: o.reduce_only,
-            position_effect: PositionEffect::Auto,
             leg: o.leg,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                self.users.engine(o.user),
+                engine_id(o.engine),
+                o.instrument,
+                o.side,
+                kind,
+                OrderQty::Size(Qty(o.qty.0 - o.cum.0)),
+            )
         }
     }
 

@@ -22,6 +22,34 @@ pub struct NewOrder {
     pub trigger_by: TriggerBy,
 }
 
+impl NewOrder {
+    /// Good till cancelled, of no strategy, and nothing asked beyond what is given.
+    pub fn new(
+        account: AccountId,
+        cl_ord_id: ClientOrderId,
+        instrument: InstrumentId,
+        side: Side,
+        kind: OrderKind,
+        qty: OrderQty,
+    ) -> NewOrder {
+        NewOrder {
+            account,
+            strategy: StrategyId::EXTERNAL,
+            cl_ord_id,
+            instrument,
+            side,
+            kind,
+            qty,
+            tif: TimeInForce::Gtc,
+            post_only: false,
+            reduce_only: false,
+            position_effect: PositionEffect::Auto,
+            leg: Leg::Net,
+            trigger_by: TriggerBy::Last,
+        }
+    }
+}
+
 /// Changes a live order. `None` leaves a field as it is; `qty` is the new total size, fills included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AmendOrder {

@@ -8,8 +8,7 @@ use crate::ledger::closing_side;
 use crate::orders::{Order, Stage, Trail};
 use ctos_types::{
     AccountEvent, CancelReason, ClientOrderId, Currency, Decimal, InstanceTag, Instrument, InstrumentId, Instruments,
-    Leg, Liquidity, NewOrder, OrderKind, OrderQty, PositionEffect, Price, Qty, Rounding, StrategyId, TimeInForce,
-    TriggerBy,
+    Leg, Liquidity, NewOrder, OrderKind, OrderQty, PositionEffect, Price, Qty, Rounding, TimeInForce,
 };
 
 impl Core {
@@ -165,19 +164,18 @@ impl Core {
 
     fn venue_order(&mut self, cx: &Cx<'_>, account: u16, i: &Instrument, leg: Leg, qty: Qty, rates: FeeRates) -> Order {
         let request = NewOrder {
-            account: self.account(account).config.id,
-            strategy: StrategyId::EXTERNAL,
-            cl_ord_id: ClientOrderId { tag: InstanceTag(0), seq: 0 },
-            instrument: i.id,
-            side: closing_side(qty),
-            kind: OrderKind::Market,
-            qty: OrderQty::Size(qty.abs()),
             tif: TimeInForce::Ioc,
-            post_only: false,
             reduce_only: true,
             position_effect: PositionEffect::Close,
             leg,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                self.account(account).config.id,
+                ClientOrderId { tag: InstanceTag(0), seq: 0 },
+                i.id,
+                closing_side(qty),
+                OrderKind::Market,
+                OrderQty::Size(qty.abs()),
+            )
         };
         Order {
             request,

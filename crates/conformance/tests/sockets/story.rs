@@ -18,8 +18,7 @@ use ctos_twin::server::{Clock, Server, ServerConfig, SystemClock};
 use ctos_twin::{AccountSetting, Product, Twin, TwinConfig};
 use ctos_types::{
     AccountEvent, CancelOrder, ClientOrderId, Command, Decimal, EventBuf, EventKind, Instrument, InstrumentId,
-    Instruments, Leg, Nanos, NewOrder, OrderKind, OrderQty, PositionEffect, Price, ReportBody, Side, StrategyId,
-    TimeInForce, TriggerBy,
+    Instruments, Nanos, NewOrder, OrderKind, OrderQty, Price, ReportBody, Side, StrategyId,
 };
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -150,19 +149,15 @@ impl Case {
         let px = Price(self.bid.0 / 100 * 97 / self.instrument.tick.0 * self.instrument.tick.0);
         let qty = self.instrument.qty_down("0.01".parse::<Decimal>().unwrap()).unwrap();
         let order = NewOrder {
-            account: ACCOUNT,
             strategy: StrategyId(0),
-            cl_ord_id,
-            instrument: InstrumentId(0),
-            side: Side::Buy,
-            kind: OrderKind::Limit { price: px },
-            qty: OrderQty::Size(qty),
-            tif: TimeInForce::Gtc,
-            post_only: false,
-            reduce_only: false,
-            position_effect: PositionEffect::Auto,
-            leg: Leg::Net,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                ACCOUNT,
+                cl_ord_id,
+                InstrumentId(0),
+                Side::Buy,
+                OrderKind::Limit { price: px },
+                OrderQty::Size(qty),
+            )
         };
         self.running.send(Command::Place(order)).unwrap();
         cl_ord_id

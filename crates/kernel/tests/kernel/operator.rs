@@ -3,26 +3,22 @@
 use crate::support::*;
 use ctos_kernel::{Answer, Gate, Limits};
 use ctos_types::{
-    AccountId, ClientOrderId, Command, Control, HaltScope, InstanceTag, InstrumentId, KillState, Leg, NewOrder,
-    OrderKind, OrderQty, PositionEffect, Price, Qty, Side, StrategyId, TimeInForce, TriggerBy,
+    AccountId, ClientOrderId, Command, Control, HaltScope, InstanceTag, InstrumentId, KillState, NewOrder, OrderKind,
+    OrderQty, Price, Qty, Side, StrategyId,
 };
 
 fn by_hand(px: i64, qty: i64) -> NewOrder {
     NewOrder {
-        account: AccountId(0),
         // Neither is the person's to say.
         strategy: StrategyId(0),
-        cl_ord_id: ClientOrderId { tag: InstanceTag(99), seq: 99 },
-        instrument: PERP,
-        side: Side::Buy,
-        kind: OrderKind::Limit { price: Price(px) },
-        qty: OrderQty::Size(Qty(qty)),
-        tif: TimeInForce::Gtc,
-        post_only: false,
-        reduce_only: false,
-        position_effect: PositionEffect::Auto,
-        leg: Leg::Net,
-        trigger_by: TriggerBy::Last,
+        ..NewOrder::new(
+            AccountId(0),
+            ClientOrderId { tag: InstanceTag(99), seq: 99 },
+            PERP,
+            Side::Buy,
+            OrderKind::Limit { price: Price(px) },
+            OrderQty::Size(Qty(qty)),
+        )
     }
 }
 

@@ -43,7 +43,7 @@ pub fn survey(settings: &Settings) -> Result<Vec<AccountSurvey>, UserError> {
 fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     let account = &settings.accounts[at];
     let venue = oneshot::at_venue(settings, at)?;
-    let hosts = venue.hosts()?;
+    let _hosts = venue.hosts()?;
     let closed = oneshot::closures_of(settings);
     let mut client = oneshot::connect(settings, at, oneshot::Keys::Needed, &closed, Arc::new(LinkTime::start()))?;
     if let Err(failure) = client.load(None) {
@@ -64,11 +64,6 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     let open = client.wait(client.client.open_orders(None))?;
     let named = |id| client.client.instruments().get(id);
     Ok(AccountSurvey {
-        account: account.id.clone(),
-        venue: format!("binance {}", venue.profile),
-        rest: hosts.rest,
-        streams: hosts.streams,
-        real: venue.is_real(),
         balances: Some(
             balances
                 .iter()
@@ -82,9 +77,8 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
             .map(|p| (named(p.instrument).symbol.to_string(), named(p.instrument).qty_text(p.qty)))
             .collect(),
         open_orders: Some(open.len()),
-        limits: limits(settings, &account.id),
-        strategies: settings.strategies.iter().filter(|s| s.account == account.id).map(strategy).collect(),
         warnings: findings.map(|f| format!("{} ({})", f.what, f.hint)).collect(),
+        ..as_set(settings, at)?
     })
 }
 
@@ -96,6 +90,12 @@ fn unasked(settings: &Settings, at: usize, failure: Failure) -> Result<AccountSu
     if !closed {
         return Err(failure.into());
     }
+    let warnings = vec![format!("what it holds could not be asked: {failure} ({})", failure.hint())];
+    Ok(AccountSurvey { warnings, ..as_set(settings, at)? })
+}
+
+/// What settings alone tell of an account.
+fn as_set(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     let account = &settings.accounts[at];
     let venue = oneshot::at_venue(settings, at)?;
     let hosts = venue.hosts()?;
@@ -110,7 +110,7 @@ fn unasked(settings: &Settings, at: usize, failure: Failure) -> Result<AccountSu
         open_orders: None,
         limits: limits(settings, &account.id),
         strategies: settings.strategies.iter().filter(|s| s.account == account.id).map(strategy).collect(),
-        warnings: vec![format!("what it holds could not be asked: {failure} ({})", failure.hint())],
+        warnings: Vec::new(),
     })
 }
 

@@ -5,7 +5,6 @@ use super::shapes;
 use crate::UserError;
 use ctos_types::{
     AccountId, ClientOrderId, Decimal, Instrument, Leg, NewOrder, OrderKind, OrderQty, PositionEffect, Rounding, Side,
-    StrategyId, TimeInForce, TriggerBy,
 };
 use serde_json::{Value, json};
 
@@ -50,19 +49,17 @@ impl Held<'_> {
             }
         };
         Ok(NewOrder {
-            account: AccountId(0),
-            strategy: StrategyId::EXTERNAL,
-            cl_ord_id: ClientOrderId { tag: ctos_types::InstanceTag(0), seq: 0 },
-            instrument: i.id,
-            side,
-            kind,
-            qty: OrderQty::Size(i.qty_down(self.qty.abs()).map_err(number)?),
-            tif: TimeInForce::Gtc,
-            post_only: false,
             reduce_only: !i.is_spot(),
             position_effect: if self.leg == Leg::Net { PositionEffect::Auto } else { PositionEffect::Close },
             leg: self.leg,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                AccountId(0),
+                ClientOrderId { tag: ctos_types::InstanceTag(0), seq: 0 },
+                i.id,
+                side,
+                kind,
+                OrderQty::Size(i.qty_down(self.qty.abs()).map_err(number)?),
+            )
         })
     }
 }

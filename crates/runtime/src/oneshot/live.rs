@@ -244,24 +244,15 @@ async fn amend(
 }
 
 fn blank(i: &Instrument) -> NewOrder {
-    use ctos_types::{
-        AccountId, ClientOrderId, InstanceTag, Leg, PositionEffect, Qty, StrategyId, TimeInForce, TriggerBy,
-    };
-    NewOrder {
-        account: AccountId(0),
-        strategy: StrategyId::EXTERNAL,
-        cl_ord_id: ClientOrderId { tag: InstanceTag(0), seq: 0 },
-        instrument: i.id,
-        side: Side::Buy,
-        kind: OrderKind::Market,
-        qty: OrderQty::Size(Qty::ZERO),
-        tif: TimeInForce::Gtc,
-        post_only: false,
-        reduce_only: false,
-        position_effect: PositionEffect::Auto,
-        leg: Leg::Net,
-        trigger_by: TriggerBy::Last,
-    }
+    use ctos_types::{AccountId, ClientOrderId, InstanceTag, Qty};
+    NewOrder::new(
+        AccountId(0),
+        ClientOrderId { tag: InstanceTag(0), seq: 0 },
+        i.id,
+        Side::Buy,
+        OrderKind::Market,
+        OrderQty::Size(Qty::ZERO),
+    )
 }
 
 /// The limits that need nothing but the order and the market's price. Those of positions and rates need an instance.

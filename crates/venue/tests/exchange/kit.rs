@@ -78,19 +78,8 @@ pub fn config(accounts: Vec<AccountConfig>) -> ExchangeConfig {
 /// A new order of account 0 on spot; tests change what they are about.
 pub fn order(id: u64, side: Side, kind: OrderKind, qty: i64) -> NewOrder {
     NewOrder {
-        account: AccountId(0),
         strategy: StrategyId(0),
-        cl_ord_id: cid(id),
-        instrument: SPOT,
-        side,
-        kind,
-        qty: OrderQty::Size(Qty(qty)),
-        tif: TimeInForce::Gtc,
-        post_only: false,
-        reduce_only: false,
-        position_effect: PositionEffect::Auto,
-        leg: Leg::Net,
-        trigger_by: TriggerBy::Last,
+        ..NewOrder::new(AccountId(0), cid(id), SPOT, side, kind, OrderQty::Size(Qty(qty)))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::account::{AccountState, AssetBalance, Bracket, FeeRates, VenuePositio
 use crate::orders::VenueOrder;
 use ctos_types::{
     ClientOrderId, Decimal, Instrument, InstrumentId, Leg, NewOrder, OrderKind, OrderQty, PositionEffect, Qty,
-    Rounding, Side, StrategyId, TimeInForce, TriggerBy,
+    Rounding, Side,
 };
 
 /// How positions are closed.
@@ -87,18 +87,16 @@ pub fn closing_order(
         }
     };
     Ok(NewOrder {
-        account: ctos_types::AccountId(0),
-        strategy: StrategyId::EXTERNAL,
-        cl_ord_id,
-        instrument: position.instrument,
-        side,
-        kind,
-        qty: OrderQty::Size(position.qty.abs()),
-        tif: TimeInForce::Gtc,
-        post_only: false,
         reduce_only: true,
         position_effect: if position.leg == Leg::Net { PositionEffect::Auto } else { PositionEffect::Close },
         leg: position.leg,
-        trigger_by: TriggerBy::Last,
+        ..NewOrder::new(
+            ctos_types::AccountId(0),
+            cl_ord_id,
+            position.instrument,
+            side,
+            kind,
+            OrderQty::Size(position.qty.abs()),
+        )
     })
 }

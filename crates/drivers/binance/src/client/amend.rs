@@ -7,10 +7,7 @@ use crate::errors::Verdict;
 use crate::orders::{Amendment, OrderRef, Outcome, Owner, Replacement, VenueClientId, VenueOrder};
 use crate::profile::Profile;
 use crate::request::Call;
-use ctos_types::{
-    AmendOrder, ClientOrderId, InstrumentId, NewOrder, OrderKind, OrderQty, PositionEffect, Price, Qty, StrategyId,
-    TriggerBy,
-};
+use ctos_types::{AmendOrder, ClientOrderId, InstrumentId, NewOrder, OrderKind, OrderQty, Price, Qty};
 use std::fmt;
 
 impl Client {
@@ -165,22 +162,21 @@ impl Client {
             Failure::invalid("an order of the venue's own cannot be changed", "leave it, or cancel it")
         })?;
         Ok(NewOrder {
-            account: self.desk.account,
-            strategy: StrategyId::EXTERNAL,
-            cl_ord_id: match order.owner {
-                Owner::Ours(client) => client.id,
-                Owner::Foreign(_) => fresh,
-            },
-            instrument: order.instrument,
-            side: order.side,
-            kind,
-            qty: OrderQty::Size(order.qty),
             tif: order.tif,
             post_only: order.post_only,
             reduce_only: order.reduce_only,
-            position_effect: PositionEffect::Auto,
             leg: order.leg,
-            trigger_by: TriggerBy::Last,
+            ..NewOrder::new(
+                self.desk.account,
+                match order.owner {
+                    Owner::Ours(client) => client.id,
+                    Owner::Foreign(_) => fresh,
+                },
+                order.instrument,
+                order.side,
+                kind,
+                OrderQty::Size(order.qty),
+            )
         })
     }
 }

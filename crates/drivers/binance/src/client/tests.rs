@@ -3,10 +3,7 @@
 use super::*;
 use crate::instruments::builtin_all;
 use crate::orders::Outcome;
-use ctos_types::{
-    ClientOrderId, InstanceTag, Leg, NewOrder, OrderKind, OrderQty, PositionEffect, Price, Qty, Side, StrategyId,
-    TimeInForce, TriggerBy,
-};
+use ctos_types::{ClientOrderId, InstanceTag, NewOrder, OrderKind, OrderQty, Price, Qty, Side};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -121,21 +118,14 @@ const ID: ClientOrderId = ClientOrderId { tag: InstanceTag(7), seq: 11 };
 
 fn limit(client: &Client, symbol: &str) -> NewOrder {
     let i = client.find(symbol).unwrap();
-    NewOrder {
-        account: AccountId(0),
-        strategy: StrategyId::EXTERNAL,
-        cl_ord_id: ID,
-        instrument: i.id,
-        side: Side::Buy,
-        kind: OrderKind::Limit { price: Price(i.tick.0 * 1_000) },
-        qty: OrderQty::Size(Qty(i.lot.0 * 10)),
-        tif: TimeInForce::Gtc,
-        post_only: false,
-        reduce_only: false,
-        position_effect: PositionEffect::Auto,
-        leg: Leg::Net,
-        trigger_by: TriggerBy::Last,
-    }
+    NewOrder::new(
+        AccountId(0),
+        ID,
+        i.id,
+        Side::Buy,
+        OrderKind::Limit { price: Price(i.tick.0 * 1_000) },
+        OrderQty::Size(Qty(i.lot.0 * 10)),
+    )
 }
 
 fn usdm_row(status: &str, executed: &str) -> Value {

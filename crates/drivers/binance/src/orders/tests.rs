@@ -21,19 +21,15 @@ pub(super) fn client(seq: u64) -> ClientOrderId {
 pub(super) fn limit(desk: &Desk) -> NewOrder {
     let (_, i) = desk.of(btc(desk)).unwrap();
     NewOrder {
-        account: AccountId(3),
         strategy: StrategyId(1),
-        cl_ord_id: client(1),
-        instrument: i.id,
-        side: Side::Buy,
-        kind: OrderKind::Limit { price: px(desk, "61800.2") },
-        qty: OrderQty::Size(size(desk, "0.002")),
-        tif: TimeInForce::Gtc,
-        post_only: false,
-        reduce_only: false,
-        position_effect: PositionEffect::Auto,
-        leg: Leg::Net,
-        trigger_by: TriggerBy::Last,
+        ..NewOrder::new(
+            AccountId(3),
+            client(1),
+            i.id,
+            Side::Buy,
+            OrderKind::Limit { price: px(desk, "61800.2") },
+            OrderQty::Size(size(desk, "0.002")),
+        )
     }
 }
 
