@@ -153,7 +153,7 @@ impl Instrument {
     /// Checks what the arithmetic below relies on.
     pub fn validate(&self) -> Result<(), BadInstrument> {
         let fail = |why: &str| Err(BadInstrument { symbol: self.symbol.to_string(), why: why.into() });
-        if self.price_decimals + self.qty_decimals > 18 {
+        if self.price_decimals.saturating_add(self.qty_decimals) > 18 {
             return fail("price and size decimals exceed 18 together");
         }
         if self.tick.0 <= 0 || self.lot.0 <= 0 {

@@ -11,12 +11,12 @@ use crate::decode::{Decoder, Frame, Snapshot};
 use crate::limits;
 use crate::market::{self, KlineInterval, MAX_STREAMS, Speed, Stream};
 use crate::profile::Profile;
-use crate::replay::funding_line;
+use crate::replay::{funding_line, instrument_line};
 use crate::request::Call;
 use crate::symbols::{Product, SymbolMap};
 use ctos_link::feed::{FeedWords, Flow, Levels, Listed, Question, RouteNo, StreamPlan, Want};
 use ctos_link::session::SessionConfig;
-use ctos_types::{Decimal, FundingRate, Instrument, InstrumentId, Nanos, UnixNanos};
+use ctos_types::{Decimal, FundingRate, Instrument, InstrumentId, Nanos, Rules, UnixNanos};
 
 /// From so many on, one stream with the marks of all instruments takes less than one for each.
 const ALL_MARKS_FROM: usize = 50;
@@ -197,6 +197,11 @@ impl FeedWords for BinanceFeed {
 
     fn record_funding(&self, instrument: InstrumentId, at: UnixNanos, funding: &FundingRate) -> Option<String> {
         self.symbol(instrument).map(|symbol| funding_line(symbol, at, funding))
+    }
+
+    fn record_instrument(&self, instrument: InstrumentId, rules: &Rules) -> Option<String> {
+        let ours = self.instruments.iter().find(|i| i.id == instrument)?;
+        Some(instrument_line(self.symbol(instrument)?, ours, rules))
     }
 
     fn ask_funding(&self, instrument: InstrumentId, since: UnixNanos) -> Option<Question> {

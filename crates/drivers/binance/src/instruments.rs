@@ -6,10 +6,11 @@ mod builtin;
 pub use builtin::{builtin, builtin_all};
 
 use crate::symbols::Product;
+use ctos_types::instrument::rescale;
 use ctos_types::time::civil_from_days;
 use ctos_types::{
-    Currency, Decimal, Instrument, InstrumentId, InstrumentKind, NumberError, Price, Qty, Rounding, Settlement, Symbol,
-    UnixNanos,
+    Currency, Decimal, Instrument, InstrumentId, InstrumentKind, NumberError, Price, Qty, Rounding, Rules, Settlement,
+    Symbol, UnixNanos,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -195,6 +196,22 @@ impl Row {
             other => Err(format!("contract type {} is not traded here", other.unwrap_or("(none)"))),
         }
     }
+}
+
+/// The rules of `now` on the decimal places of `ours`; `None` where they do not fit there.
+pub(crate) fn rules_on(ours: &Instrument, now: &Instrument) -> Option<Rules> {
+    let px = |p: Price| rescale(p.0, now.price_decimals, ours.price_decimals).map(Price).ok();
+    let qty = |q: Qty| rescale(q.0, now.qty_decimals, ours.qty_decimals).map(Qty).ok();
+    // A largest size beyond what our places can hold is as good as the largest that they can.
+    let max_qty = qty(now.max_qty).unwrap_or(ours.max_qty);
+    Some(Rules {
+        tick: px(now.tick)?,
+        lot: qty(now.lot)?,
+        min_qty: qty(now.min_qty)?,
+        max_qty,
+        min_notional: now.min_notional,
+        trading: true,
+    })
 }
 
 fn currency(text: &str) -> Result<Currency, String> {

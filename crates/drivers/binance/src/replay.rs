@@ -4,8 +4,8 @@
 mod mark;
 mod report;
 
-pub(crate) use mark::funding_line;
-pub use report::{CaptureLoad, FrameCounts, REPORTED_LINES, ReportedLine, SymbolReport};
+pub(crate) use mark::{funding_line, instrument_line};
+pub use report::{CaptureLoad, FrameCounts, REPORTED_LINES, ReportedLine, RulesChange, SymbolReport};
 
 use crate::book_sync::{BookSync, SyncOut};
 use crate::decode::{AggTrade, DecodeError, Decoder, Frame, Levels, TradeTick, sniff};
@@ -43,6 +43,8 @@ pub struct Probe {
     pub product: Option<Product>,
     /// Venue symbols (`BTCUSDT`) with the number of frames seen of each.
     pub symbols: BTreeMap<String, u64>,
+    /// Instruments as a recorder of ours knew them when these lines were recorded, by venue symbol.
+    pub definitions: BTreeMap<String, Instrument>,
 }
 
 /// Looks at up to `max_lines` lines, so that the caller can find the instruments of a capture before loading it.
@@ -51,6 +53,14 @@ pub fn probe<S: LineSource>(source: &mut S, max_lines: u64) -> Result<Probe, S::
     for _ in 0..max_lines {
         let Some(line) = source.next_line()? else { break };
         let SourceLine::Frame { frame, .. } = line else { continue };
+        if frame.starts_with(mark::PREFIX) {
+            if let Some((product, symbol, definition)) = mark::definition(frame) {
+                probe.product = probe.product.or(Some(product));
+                probe.symbols.entry(symbol.clone()).or_default();
+                probe.definitions.entry(symbol).or_insert(definition);
+            }
+            continue;
+        }
         let Some(seen) = sniff(frame) else { continue };
         probe.product = probe.product.or(seen.product);
         if let Some(symbol) = seen.symbol {

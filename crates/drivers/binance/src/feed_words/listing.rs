@@ -1,13 +1,13 @@
 //! The list of instruments as it is now: what has changed about ours.
 //! Never: takes an instrument that cannot be read for one that can be traded.
 
-use crate::instruments::parse_instruments;
+use crate::instruments::{parse_instruments, rules_on};
 use crate::market;
 use crate::profile::Profile;
 use crate::request::{Call, json_text};
 use crate::symbols::{Product, venue_symbol};
 use ctos_link::feed::Listed;
-use ctos_types::{Instrument, Price, Qty, Rules};
+use ctos_types::{Instrument, Rules};
 use std::collections::BTreeMap;
 
 /// The question. Spot's whole list is tens of megabytes, so only ours are asked for where the venue lets us; it refuses
@@ -38,7 +38,7 @@ pub(super) fn read(product: Product, ours: &[Instrument], body: &[u8]) -> Result
         let found = list.instruments.iter().find(|l| (l.kind, l.base, l.quote) == (i.kind, i.base, i.quote));
         if let Some(now) = found {
             let finer = || off("its prices or sizes have more decimals now".into());
-            return rules(i, now).map_or_else(finer, |rules| Listed {
+            return rules_on(i, now).map_or_else(finer, |rules| Listed {
                 instrument: i.id,
                 rules,
                 status: "TRADING".into(),
@@ -51,29 +51,4 @@ pub(super) fn read(product: Product, ours: &[Instrument], body: &[u8]) -> Result
         }
     };
     Ok(ours.iter().map(row).collect())
-}
-
-/// The rules of `now` on the decimal places of `ours`; `None` where they do not fit there.
-fn rules(ours: &Instrument, now: &Instrument) -> Option<Rules> {
-    let px = |p: Price| rescale(p.0, now.price_decimals, ours.price_decimals).map(Price);
-    let qty = |q: Qty| rescale(q.0, now.qty_decimals, ours.qty_decimals).map(Qty);
-    // A largest size beyond what our places can hold is as good as the largest that they can.
-    let max_qty = qty(now.max_qty).unwrap_or(ours.max_qty);
-    Some(Rules {
-        tick: px(now.tick)?,
-        lot: qty(now.lot)?,
-        min_qty: qty(now.min_qty)?,
-        max_qty,
-        min_notional: now.min_notional,
-        trading: true,
-    })
-}
-
-fn rescale(mantissa: i64, from: u8, to: u8) -> Option<i64> {
-    let power = |n: u8| 10i64.checked_pow(u32::from(n));
-    if to >= from {
-        return mantissa.checked_mul(power(to - from)?);
-    }
-    let divisor = power(from - to)?;
-    (mantissa % divisor == 0).then(|| mantissa / divisor)
 }

@@ -3,7 +3,7 @@
 
 use crate::book_sync::SyncCounts;
 use crate::symbols::Product;
-use ctos_types::InstrumentId;
+use ctos_types::{InstrumentId, Rules, UnixNanos};
 use std::collections::BTreeMap;
 
 /// How many bad lines a report names; all are counted.
@@ -58,6 +58,16 @@ pub struct SymbolReport {
     pub valid: bool,
 }
 
+/// The venue takes something else of orders from here on, as a recorder of ours noted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RulesChange {
+    /// When it was received.
+    pub at: UnixNanos,
+    pub instrument: InstrumentId,
+    /// On the decimal places of the run's own definition.
+    pub rules: Rules,
+}
+
 /// The report on a capture. `lines == frames.total() + bad_lines + unknown_symbols`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureLoad {
@@ -69,6 +79,8 @@ pub struct CaptureLoad {
     pub bad: Vec<ReportedLine>,
     /// `None` where no frame told.
     pub product: Option<Product>,
+    /// Where the venue's rules differ from the run's definitions, or from those before: in order of time.
+    pub rules: Vec<RulesChange>,
     /// Instruments that had frames, in order of symbol.
     pub symbols: Vec<SymbolReport>,
     /// Frames of symbols that are no instrument of the run, by symbol.

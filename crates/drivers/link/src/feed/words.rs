@@ -200,6 +200,13 @@ pub trait FeedWords: Debug + Send {
         None
     }
 
+    /// An instrument as a recording wants it, with what the venue takes for it now: a line that the venue's reader of
+    /// recordings knows. `None`: it has none.
+    fn record_instrument(&self, instrument: InstrumentId, rules: &Rules) -> Option<String> {
+        let _ = (instrument, rules);
+        None
+    }
+
     /// Settlements from `since` on. `None`: the venue has no funding, or tells it on the stream.
     fn ask_funding(&self, instrument: InstrumentId, since: UnixNanos) -> Option<Question>;
     /// `mark` stands in where the venue leaves the mark out.
