@@ -4,9 +4,10 @@
 //!
 //! A feed tells it each frame that it uses, once, and answers that belong between them. A reader of a file knows only
 //! what is in it, so a new file, or a place where frames were lost, begins a new *chapter*: the feed then asks for its
-//! books again, for the recording alone.
+//! books again, for the recording alone. That is all that it takes to be thrown at any moment, from any thread.
 
 mod volumes;
+mod writer;
 
 pub use volumes::{Directory, Shelf, Volume};
 
@@ -14,15 +15,11 @@ use ctos_types::{Nanos, UnixNanos};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 use volumes::Volumes;
+use writer::{Running, Tally, gap_line};
 
-/// What is written reaches the file at least this often.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// News that nobody took.
 const MAX_NEWS: usize = 64;
 
@@ -45,14 +42,30 @@ impl Default for CaptureLimits {
     }
 }
 
-/// How a recording went.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CaptureEnd {
+/// How a recording goes, or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureStatus {
+    /// Frames are taken now.
+    pub on: bool,
+    /// Where files are made.
+    pub place: PathBuf,
+    /// The file that is written, or was last.
+    pub file: PathBuf,
+    /// When it was turned on.
+    pub since: UnixNanos,
     pub files: u64,
-    /// Lines written.
-    pub lines: u64,
+    /// Lines from the venue: frames, and snapshots that were asked for.
+    pub frames: u64,
+    /// Lines of holes, the one at each file's end included.
+    pub gaps: u64,
+    /// Compressed, of all files.
+    pub bytes: u64,
     /// Frames that found the queue full.
     pub lost: u64,
+    /// Lines that wait for the disk.
+    pub waiting: u64,
+    /// Books that a reader of what was written up to now does not have. `None`: the feed has not looked yet.
+    pub books_missing: Option<u64>,
     /// The disk's word, where it failed: nothing was written after it.
     pub error: Option<String>,
 }
@@ -84,28 +97,34 @@ pub struct CaptureSwitch {
     name: String,
     limits: CaptureLimits,
     running: Mutex<Option<Running>>,
+    /// Of the recording that was turned on last.
+    last: Mutex<Option<Arc<Tally>>>,
+    started: AtomicU64,
     board: Arc<Board>,
 }
 
-/// What the writer's thread tells.
+/// What the feed looks at.
 #[derive(Debug, Default)]
 struct Board {
-    on: AtomicBool,
+    /// Number of the recording that is on; 0: none.
+    on: AtomicU64,
     chapter: AtomicU64,
-    /// In the queue.
-    waiting: AtomicUsize,
-    bytes: AtomicUsize,
+    /// What the feed said last, and in which chapter.
+    books_missing: AtomicU64,
+    heeded: AtomicU64,
     news: Mutex<VecDeque<CaptureNews>>,
 }
 
+/// A recording whose first file is there, and that waits to be turned on. Dropped, it leaves no file behind.
 #[derive(Debug)]
-struct Running {
-    sender: SyncSender<(UnixNanos, String)>,
-    writer: JoinHandle<(u64, u64, Option<String>)>,
-    /// Lost since the last line that was taken, and since when.
-    missing: Option<(u64, UnixNanos)>,
-    lost: u64,
-    last: UnixNanos,
+pub struct Prepared(Option<Running>);
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(running) = self.0.take() {
+            running.abandon();
+        }
+    }
 }
 
 impl Board {
@@ -131,12 +150,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl CaptureSwitch {
     /// Off. `name` is the first part of the files' names.
     pub fn new(name: &str, limits: CaptureLimits) -> CaptureSwitch {
-        let board = Arc::default();
-        CaptureSwitch { name: name.into(), limits, running: Mutex::default(), board }
+        CaptureSwitch {
+            name: name.into(),
+            limits,
+            running: Mutex::default(),
+            last: Mutex::default(),
+            started: AtomicU64::new(0),
+            board: Arc::default(),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub fn is_on(&self) -> bool {
-        self.board.on.load(Ordering::Relaxed)
+        self.board.on.load(Ordering::Relaxed) != 0
     }
 
     /// Changes whenever a reader of what is written from here on knows nothing of what was before, when the recording
@@ -151,29 +180,53 @@ impl CaptureSwitch {
         lock(&self.board.news).drain(..).collect()
     }
 
-    /// Begins to write to a new file on `shelf`, named after `now`. Nothing is ever overwritten.
+    /// Of the recording that is on, or else of the last one; `None`: there was none.
+    pub fn status(&self) -> Option<CaptureStatus> {
+        let last = lock(&self.last).clone()?;
+        let on = self.board.on.load(Ordering::Acquire) == last.number;
+        let heeded = self.board.heeded.load(Ordering::Acquire) == self.chapter();
+        let books_missing = (on && heeded).then(|| self.board.books_missing.load(Ordering::Relaxed));
+        Some(CaptureStatus { on, books_missing, ..last.status() })
+    }
+
+    /// Makes the first file of a recording on `shelf`, named after `now`, without turning it on. Nothing is ever
+    /// overwritten.
+    ///
+    /// # Errors
+    /// It cannot be created, or there is no room for a first byte: no file is left.
+    pub fn prepare(&self, now: UnixNanos, shelf: Box<dyn Shelf>) -> Result<Prepared, CaptureStart> {
+        let at = shelf.place();
+        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+        let made = Volumes::begin(shelf, &self.name, self.limits.file_bytes, now)
+            .and_then(|volumes| Running::spawn(volumes, (number, now), self.limits, &self.board));
+        made.map(|running| Prepared(Some(running))).map_err(|source| CaptureStart::Open { at, source })
+    }
+
+    /// Turns a prepared recording on. One that is on ends with the frame before, and its end is returned: between the
+    /// two nothing is missing. Waits until that one is on the disk.
+    pub fn begin(&self, mut prepared: Prepared) -> Option<CaptureStatus> {
+        let new = prepared.0.take()?;
+        new.tally.keep();
+        self.board.tell(CaptureNews::File(new.tally.file()));
+        *lock(&self.last) = Some(new.tally.clone());
+        let old = {
+            let mut running = lock(&self.running);
+            self.board.on.store(new.tally.number, Ordering::Release);
+            running.replace(new)
+        };
+        self.board.turn();
+        old.map(|old| old.end(&self.board))
+    }
+
+    /// [`CaptureSwitch::prepare`] and [`CaptureSwitch::begin`], where nothing is recorded.
     ///
     /// # Errors
     /// It cannot be created, or a recording runs.
     pub fn start(&self, now: UnixNanos, shelf: Box<dyn Shelf>) -> Result<(), CaptureStart> {
-        let mut running = lock(&self.running);
-        if running.as_ref().is_some_and(|r| !r.writer.is_finished()) {
+        if self.is_on() {
             return Err(CaptureStart::Running);
         }
-        let at = shelf.place();
-        let open = |source| CaptureStart::Open { at: at.clone(), source };
-        let volumes = Volumes::begin(shelf, &self.name, self.limits.file_bytes, now).map_err(open)?;
-        self.board.tell(CaptureNews::File(volumes.path()));
-        let (sender, receiver) = sync_channel(self.limits.frames);
-        let board = self.board.clone();
-        board.waiting.store(0, Ordering::Relaxed);
-        board.bytes.store(0, Ordering::Relaxed);
-        let writer =
-            std::thread::Builder::new().name("capture".into()).spawn(move || write(volumes, &receiver, &board));
-        let writer = writer.map_err(open)?;
-        *running = Some(Running { sender, writer, missing: None, lost: 0, last: now });
-        self.board.on.store(true, Ordering::Release);
-        self.board.turn();
+        self.begin(self.prepare(now, shelf)?);
         Ok(())
     }
 
@@ -194,17 +247,21 @@ impl CaptureSwitch {
         }
     }
 
+    /// How many books a reader of the recording does not have, in this chapter.
+    pub(crate) fn lacks(&self, chapter: u64, books: u64) {
+        self.board.books_missing.store(books, Ordering::Relaxed);
+        self.board.heeded.store(chapter, Ordering::Release);
+    }
+
     /// Ends the recording and waits until it is on the disk. `None`: there was none.
-    pub fn stop(&self) -> Option<CaptureEnd> {
-        let mut running = lock(&self.running).take()?;
-        self.board.on.store(false, Ordering::Release);
-        running.tell_missing(running.last, &self.board);
-        let Running { sender, writer, lost, missing, .. } = running;
-        drop(sender);
-        let panicked = |_| (0, 0, Some("the writer panicked".to_string()));
-        let (files, lines, error) = writer.join().unwrap_or_else(panicked);
+    pub fn stop(&self) -> Option<CaptureStatus> {
+        let running = {
+            let mut running = lock(&self.running);
+            self.board.on.store(0, Ordering::Release);
+            running.take()?
+        };
         self.board.turn();
-        Some(CaptureEnd { files, lines, lost: lost + missing.map_or(0, |(n, _)| n), error })
+        Some(running.end(&self.board))
     }
 }
 
@@ -212,101 +269,6 @@ impl Drop for CaptureSwitch {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-impl Running {
-    fn put(&mut self, at: UnixNanos, frame: &str, board: &Board, limits: CaptureLimits) {
-        self.last = at;
-        let (waiting, bytes) = (board.waiting.load(Ordering::Relaxed), board.bytes.load(Ordering::Relaxed));
-        let room = match self.missing {
-            None => bytes.saturating_add(frame.len()) <= limits.bytes,
-            Some((_, since)) => at - since >= limits.pause && waiting <= limits.frames / 2 && bytes <= limits.bytes / 2,
-        };
-        let told = room && self.tell_missing(at, board);
-        // A newline in JSON is only space between its tokens; in the file it would end the line.
-        let line = || if frame.contains(['\n', '\r']) { frame.replace(['\n', '\r'], " ") } else { frame.to_owned() };
-        if !(told && self.send(at, line(), board)) {
-            let (count, _) = self.missing.get_or_insert((0, at));
-            *count += 1;
-        }
-    }
-
-    /// Says in the recording what is missing before the next line. False: there is no room for that either.
-    fn tell_missing(&mut self, at: UnixNanos, board: &Board) -> bool {
-        let Some((count, since)) = self.missing else { return true };
-        let why = format!("the disk was too slow for {count} frames");
-        if !self.send(at, gap_line(since, None, &why), board) {
-            return false;
-        }
-        self.missing = None;
-        self.lost += count;
-        board.tell(CaptureNews::Lost(count));
-        board.turn();
-        true
-    }
-
-    fn send(&mut self, at: UnixNanos, line: String, board: &Board) -> bool {
-        let size = line.len();
-        board.waiting.fetch_add(1, Ordering::Relaxed);
-        board.bytes.fetch_add(size, Ordering::Relaxed);
-        let sent = self.sender.try_send((at, line)).is_ok();
-        if !sent {
-            board.waiting.fetch_sub(1, Ordering::Relaxed);
-            board.bytes.fetch_sub(size, Ordering::Relaxed);
-        }
-        sent
-    }
-}
-
-/// The line of a gap: JSON like every other, of a kind that no venue sends.
-fn gap_line(since: UnixNanos, stream: Option<&str>, why: &str) -> String {
-    let quoted = |text: &str| {
-        let mut out = String::from('"');
-        for c in text.chars() {
-            match c {
-                '"' | '\\' => out.extend(['\\', c]),
-                c if c.is_control() => out.push(' '),
-                c => out.push(c),
-            }
-        }
-        out.push('"');
-        out
-    };
-    let stream = stream.map_or_else(|| "null".into(), quoted);
-    format!("{{\"ctos\":\"gap\",\"since\":{},\"stream\":{stream},\"why\":{}}}", since.0, quoted(why))
-}
-
-/// The writer's thread: files and lines written, and the disk's word where it failed.
-fn write(mut volumes: Volumes, frames: &Receiver<(UnixNanos, String)>, board: &Board) -> (u64, u64, Option<String>) {
-    let mut flushed = Instant::now();
-    let result = (|| {
-        loop {
-            match frames.recv_timeout(FLUSH_EVERY.saturating_sub(flushed.elapsed())) {
-                Ok((at, line)) => {
-                    board.waiting.fetch_sub(1, Ordering::Relaxed);
-                    board.bytes.fetch_sub(line.len(), Ordering::Relaxed);
-                    if volumes.line(at, &line)? {
-                        board.tell(CaptureNews::File(volumes.path()));
-                        board.turn();
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if flushed.elapsed() >= FLUSH_EVERY {
-                volumes.flush()?;
-                flushed = Instant::now();
-            }
-        }
-        volumes.end("the recording ends")
-    })();
-    let error = result.err().map(|e: io::Error| format!("{}: {e}", volumes.path().display()));
-    if let Some(error) = &error {
-        board.on.store(false, Ordering::Release);
-        board.tell(CaptureNews::Failed(error.clone()));
-        board.turn();
-    }
-    (volumes.files(), volumes.lines(), error)
 }
 
 #[cfg(test)]

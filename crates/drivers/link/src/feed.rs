@@ -187,11 +187,13 @@ impl<W: FeedWords> Feed<W> {
 
     /// Deeds whose time has come, and the next one's.
     fn look(&mut self, now: UnixNanos, out: &mut Outbox) {
+        self.heed_recording(now, out);
         self.hurry = false;
         if self.running {
             self.ask_snapshots(now, out);
             self.ask_funding(now, out);
             self.ask_listing(now, out);
+            self.count_shown();
         }
         let mut due = (UnixNanos::MAX, "nothing");
         let mut propose = |at: UnixNanos, why| {

@@ -3,6 +3,7 @@ use ctos_storage::capture::CaptureReader;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::{Sender, channel};
 
 fn at(secs: i64) -> UnixNanos {
@@ -26,6 +27,13 @@ fn gap(since: i64, stream: &str, why: &str) -> String {
     format!(r#"{{"ctos":"gap","since":{},"stream":{stream},"why":"{why}"}}"#, at(since).0)
 }
 
+/// Files, frames, holes and what was lost.
+fn figures(end: Option<CaptureStatus>) -> (u64, u64, u64, u64) {
+    let end = end.unwrap();
+    assert!(!end.on && end.waiting == 0 && end.error.is_none(), "{end:?}");
+    (end.files, end.frames, end.gaps, end.lost)
+}
+
 fn switch(limits: CaptureLimits) -> CaptureSwitch {
     CaptureSwitch::new("toy", limits)
 }
@@ -43,7 +51,7 @@ fn what_is_recorded_is_read_back_frame_for_frame() {
     s.frame(at(10), "{\"a\":1}");
     s.frame(at(11), "{\"a\":\r\n 2}");
     s.gap(at(12), at(5), Some("a"), "closed \"1006\"\n");
-    assert_eq!(s.stop(), Some(CaptureEnd { files: 1, lines: 4, ..CaptureEnd::default() }));
+    assert_eq!(figures(s.stop()), (1, 2, 2, 0));
     s.frame(at(13), "after");
     assert_eq!(s.stop(), None);
     let path = shelf.0.join("toy-20261122T235901Z.jsonl.gz");
@@ -119,6 +127,10 @@ impl Shelf for Toy {
         Ok(Box::new(ToyFile { name: name.into(), toy }))
     }
 
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        lock(&self.files).remove(name).map(drop).ok_or(io::ErrorKind::NotFound.into())
+    }
+
     fn place(&self) -> PathBuf {
         "/toy".into()
     }
@@ -178,13 +190,14 @@ fn a_full_disk_ends_the_recording_loudly_and_nothing_else() {
         "{news:?}"
     );
     let end = s.stop().unwrap();
-    assert!(end.error.is_some() && end.lines < sent, "{end:?}");
+    assert!(end.error.is_some() && end.frames < sent, "{end:?}");
+    assert_eq!(s.status(), Some(end.clone()), "how the last one went is known until there is a next one");
     // Everything up to where the disk was full can be read.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("left.gz");
     std::fs::write(&path, lock(&files).values().next().unwrap()).unwrap();
     let mut reader = CaptureReader::open(&path).unwrap();
-    let mut read = 0;
+    let mut read = 0u64;
     while reader.next_line().unwrap().is_some() {
         read += 1;
     }
@@ -192,7 +205,7 @@ fn a_full_disk_ends_the_recording_loudly_and_nothing_else() {
     // With room again it can be turned on again.
     s.start(at(2), Box::new(Toy { room: Arc::new(AtomicUsize::new(1 << 20)), ..Toy::default() })).unwrap();
     s.frame(at(2), "{}");
-    assert_eq!(s.stop(), Some(CaptureEnd { files: 1, lines: 2, ..CaptureEnd::default() }));
+    assert_eq!(figures(s.stop()), (1, 1, 1, 0));
 }
 
 #[test]
@@ -209,6 +222,8 @@ fn a_slow_disk_loses_frames_and_says_so_where_they_are_missing() {
     let files = toy.files.clone();
     let s = switch(limits);
     s.start(at(0), Box::new(toy)).unwrap();
+    // The file's first bytes.
+    while waiting.try_recv().is_ok() {}
     let held = lock(&gate);
     // The writer's first flush stands still at the gate; until then it takes what comes.
     s.frame(at(1), "{\"n\":0}");
@@ -218,14 +233,13 @@ fn a_slow_disk_loses_frames_and_says_so_where_they_are_missing() {
         s.frame(at(1), &format!("{{\"n\":{n}}}"));
     }
     drop(held);
-    until(|| s.board.waiting.load(Ordering::SeqCst) == 0);
+    until(|| s.status().unwrap().waiting == 0);
     // Too soon: a disk that was too slow a moment ago is not trusted yet.
     s.frame(at(10), "{\"n\":21}");
     assert_eq!(s.chapter(), chapter);
     s.frame(at(11), "{\"n\":22}");
     assert_ne!(s.chapter(), chapter, "books must be shown again");
-    let end = s.stop().unwrap();
-    assert_eq!((end.lines, end.lost), (8 + 1 + 1 + 1 + 1, 13));
+    assert_eq!(figures(s.stop()), (1, 8 + 1 + 1, 2, 13));
     assert_eq!(s.news()[1], CaptureNews::Lost(13));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("slow.gz");
@@ -253,4 +267,114 @@ fn a_place_that_cannot_be_written_is_told_at_the_start() {
     let e = s.start(at(0), Box::new(Directory(file.join("x")))).unwrap_err();
     assert!(e.to_string().contains("cannot write a capture in"), "{e}");
     assert!(!s.is_on() && s.stop().is_none());
+}
+
+#[test]
+fn how_a_recording_goes_can_be_asked_at_any_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = switch(CaptureLimits::default());
+    assert_eq!(s.status(), None);
+    s.start(at(1), Box::new(Directory(dir.path().into()))).unwrap();
+    let now = s.status().unwrap();
+    let file = dir.path().join("toy-20261122T235901Z.jsonl.gz");
+    assert_eq!((now.on, now.since, &now.place, &now.file), (true, at(1), &dir.path().to_path_buf(), &file));
+    assert_eq!(now.books_missing, None, "nobody has looked");
+    s.lacks(s.chapter(), 3);
+    assert_eq!(s.status().unwrap().books_missing, Some(3));
+    s.frame(at(2), "{}");
+    s.frame(at(61), "{}");
+    until(|| s.status().unwrap().frames == 2);
+    let now = s.status().unwrap();
+    assert_eq!((now.files, now.gaps, now.books_missing), (2, 1, None), "a new day's file shows the books anew");
+    let end = s.stop().unwrap();
+    let on_disk: u64 = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!((end.files, end.frames, end.gaps, end.bytes), (2, 2, 2, on_disk));
+    assert_eq!(s.status(), Some(end));
+}
+
+#[test]
+fn another_place_is_taken_without_a_frame_between_the_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    let s = switch(CaptureLimits::default());
+    s.start(at(0), Box::new(Directory(one.clone()))).unwrap();
+    let stop = AtomicBool::new(false);
+    let brought = std::thread::scope(|scope| {
+        let feed = scope.spawn(|| {
+            let mut n = 0u64;
+            while !stop.load(Ordering::SeqCst) {
+                s.frame(at(1), &format!("{{\"n\":{n}}}"));
+                n += 1;
+                // No more than the disk takes.
+                until(|| s.status().unwrap().waiting < 1_000);
+            }
+            n
+        });
+        until(|| s.status().unwrap().frames > 100);
+        let chapter = s.chapter();
+        let old = s.begin(s.prepare(at(2), Box::new(Directory(two.clone()))).unwrap()).unwrap();
+        assert!(old.place == one && !old.on && s.chapter() != chapter, "{old:?}");
+        assert!(s.status().unwrap().on);
+        until(|| s.status().unwrap().frames > 100);
+        stop.store(true, Ordering::SeqCst);
+        feed.join().unwrap()
+    });
+    s.stop().unwrap();
+    let mut all = Vec::new();
+    for place in [one, two] {
+        for entry in std::fs::read_dir(place).unwrap() {
+            all.extend(lines(&entry.unwrap().path()).into_iter().filter(|l| !l.contains("ctos")));
+        }
+    }
+    let want: Vec<String> = (0..brought).map(|n| format!("1 {{\"n\":{n}}}")).collect();
+    assert_eq!(all, want);
+}
+
+#[test]
+fn what_was_prepared_and_not_begun_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = switch(CaptureLimits::default());
+    let prepared = s.prepare(at(0), Box::new(Directory(dir.path().into()))).unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert!(!s.is_on() && s.status().is_none());
+    drop(prepared);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_disk_that_is_full_already_is_told_at_the_start() {
+    let toy = Toy { room: Arc::new(AtomicUsize::new(5)), ..Toy::default() };
+    let files = toy.files.clone();
+    let s = switch(CaptureLimits::default());
+    let e = s.start(at(0), Box::new(toy)).unwrap_err();
+    assert!(e.to_string().starts_with("cannot write a capture in /toy"), "{e}");
+    assert!(!s.is_on() && lock(&files).is_empty());
+}
+
+#[test]
+fn a_disk_that_fails_behind_a_change_of_place_does_not_end_the_new_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let (waits, waiting) = channel();
+    let gate = Arc::new(Mutex::new(()));
+    let room = Arc::new(AtomicUsize::new(1 << 20));
+    let toy = Toy { room: room.clone(), gate: Some(gate.clone()), waits: Some(waits), ..Toy::default() };
+    let s = switch(CaptureLimits::default());
+    s.start(at(0), Box::new(toy)).unwrap();
+    while waiting.try_recv().is_ok() {}
+    let held = lock(&gate);
+    s.frame(at(1), "{}");
+    waiting.recv().unwrap();
+    let prepared = s.prepare(at(2), Box::new(Directory(dir.path().into()))).unwrap();
+    let old = std::thread::scope(|scope| {
+        let turned = scope.spawn(|| s.begin(prepared).unwrap());
+        until(|| s.status().unwrap().place == dir.path());
+        room.store(0, Ordering::SeqCst);
+        drop(held);
+        turned.join().unwrap()
+    });
+    assert!(old.error.is_some(), "{old:?}");
+    assert!(s.is_on());
+    s.frame(at(3), "{}");
+    assert_eq!(figures(s.stop()), (1, 1, 1, 0));
+    assert!(!s.news().iter().any(|n| matches!(n, CaptureNews::Failed(_))), "the one who changed knows");
 }

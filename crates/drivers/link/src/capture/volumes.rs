@@ -2,7 +2,7 @@
 //! is large enough.
 //! Never: overwrites a file, or leaves one without a word that it goes on elsewhere.
 
-use super::gap_line;
+use super::writer::gap_line;
 use ctos_types::UnixNanos;
 use ctos_types::time::civil_from_days;
 use flate2::Compression;
@@ -24,6 +24,11 @@ pub trait Shelf: Send + fmt::Debug {
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] where there is one of this name; whatever else the disk says.
     fn create(&mut self, name: &str) -> io::Result<Box<dyn Volume>>;
+    /// Takes back a file that was made and never used.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    fn remove(&mut self, name: &str) -> io::Result<()>;
     /// For people.
     fn place(&self) -> PathBuf;
 }
@@ -51,6 +56,10 @@ impl Shelf for Directory {
     fn create(&mut self, name: &str) -> io::Result<Box<dyn Volume>> {
         std::fs::create_dir_all(&self.0)?;
         Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(self.0.join(name))?))
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.0.join(name))
     }
 
     fn place(&self) -> PathBuf {
@@ -85,14 +94,31 @@ pub(super) struct Volumes {
     day: i64,
     last: UnixNanos,
     files: u64,
-    lines: u64,
+    /// Of the files before this one.
+    bytes_before: u64,
 }
 
 impl Volumes {
     pub fn begin(mut shelf: Box<dyn Shelf>, name: &str, max_bytes: u64, now: UnixNanos) -> io::Result<Volumes> {
         let (file, out) = open(shelf.as_mut(), name, now)?;
         let (name, day) = (name.into(), now.day());
-        Ok(Volumes { shelf, name, max_bytes, file, out, day, last: now, files: 1, lines: 0 })
+        let mut volumes = Volumes { shelf, name, max_bytes, file, out, day, last: now, files: 1, bytes_before: 0 };
+        // The first bytes, now: a disk without room for them says so to whoever begins, not to a log later.
+        match volumes.flush() {
+            Ok(()) => Ok(volumes),
+            Err(e) => {
+                volumes.discard();
+                Err(e)
+            }
+        }
+    }
+
+    /// Takes the file back: nothing was recorded.
+    pub fn discard(self) {
+        let Volumes { mut shelf, file, out, .. } = self;
+        drop(out);
+        // Whoever made it hears of what went wrong before; an empty file does no harm.
+        let _ = shelf.remove(&file);
     }
 
     /// Writes a line; true where a new file begins with it.
@@ -101,6 +127,7 @@ impl Volumes {
         if next {
             let (file, out) = open(self.shelf.as_mut(), &self.name, at)?;
             self.end(&format!("goes on in {file}"))?;
+            self.bytes_before += self.out.get_ref().bytes;
             (self.file, self.out, self.day) = (file, out, at.day());
             self.files += 1;
         }
@@ -122,22 +149,25 @@ impl Volumes {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.shelf.place().join(&self.file)
+        self.place().join(&self.file)
+    }
+
+    pub fn place(&self) -> PathBuf {
+        self.shelf.place()
+    }
+
+    /// On the disk, of all files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes_before + self.out.get_ref().bytes
     }
 
     pub fn files(&self) -> u64 {
         self.files
     }
 
-    pub fn lines(&self) -> u64 {
-        self.lines
-    }
-
     fn put(&mut self, at: UnixNanos, text: &str) -> io::Result<()> {
         self.last = at;
-        writeln!(self.out, "{} {text}", at.0)?;
-        self.lines += 1;
-        Ok(())
+        writeln!(self.out, "{} {text}", at.0)
     }
 }
 

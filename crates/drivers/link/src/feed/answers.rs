@@ -1,6 +1,7 @@
 //! What a feed asks for over REST and what it makes of the answers: snapshots, settlements, the list of instruments.
 //! Never: an answer from before a break; a question without a pause after one that failed.
 
+use super::book::BookSync;
 use super::market::{emit, market};
 use super::words::FeedWords;
 use super::{Asked, Feed};
@@ -47,8 +48,11 @@ impl<W: FeedWords> Feed<W> {
             let Some(question) = self.words.ask_snapshot(m.id) else { continue };
             m.asking = true;
             self.snapshots_under_way += 1;
+            // What the kernel lacks is doubt; what only a recording lacks takes no room from those who resolve any.
+            let in_step = m.sync.as_ref().is_some_and(BookSync::is_valid);
+            let lane = if in_step { Lane::History } else { Lane::Query };
             let about = Asked::Snapshot(place, m.epoch);
-            self.ask(about, question, Lane::Query, self.config.snapshot_within, out);
+            self.ask(about, question, lane, self.config.snapshot_within, out);
         }
     }
 
@@ -97,6 +101,10 @@ impl<W: FeedWords> Feed<W> {
             }
             Err((why, at_least)) => (Some(why), at_least),
         };
+        if m.sync.as_ref().is_some_and(BookSync::is_valid) && m.is_shown() {
+            // It was for a recording that has ended meanwhile.
+            return;
+        }
         let wait = m.backoff.down(now, self.rng.next_u64()).max(at_least);
         let failures = m.backoff.failures();
         m.need_snapshot(now, wait);
@@ -204,6 +212,9 @@ impl<W: FeedWords> Feed<W> {
             let (name, symbol) = (self.words.name(), &m.symbol);
             let before = std::mem::replace(&mut m.rules, row.rules);
             out.event(now, Event::Rules { instrument: m.id, rules: &m.rules });
+            if let (Some(tape), Some(line)) = (&self.tape, self.words.record_instrument(m.id, &m.rules)) {
+                tape.line(now, || line);
+            }
             out.notices.push(match (before.trading, row.rules.trading) {
                 (true, false) => Notice::Alarm {
                     what: format!("{name}: {symbol} takes no orders any more: {}", row.status),

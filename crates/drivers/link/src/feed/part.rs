@@ -63,7 +63,6 @@ impl<W: FeedWords> Part for Feed<W> {
     }
 
     fn on_deadline(&mut self, now: UnixNanos, out: &mut Outbox) {
-        self.heed_recording(out);
         for at in 0..self.sockets.len() {
             let session = &mut self.sockets[at].session;
             if session.deadline().0 <= now {

@@ -9,7 +9,7 @@ use super::words::{FeedWords, Flow};
 use super::{Feed, market::MarketState};
 use crate::capture::{CaptureNews, CaptureSwitch};
 use crate::gateway::{Notice, Outbox};
-use ctos_types::UnixNanos;
+use ctos_types::{Nanos, UnixNanos};
 use std::sync::Arc;
 
 /// The recording of a feed, as far as the feed knows it.
@@ -29,6 +29,13 @@ impl Tape {
 }
 
 impl<W: FeedWords> Feed<W> {
+    /// Lets whoever asks know how many books the recording still lacks.
+    pub(super) fn count_shown(&self) {
+        if let Some(tape) = self.tape.as_ref().filter(|t| t.switch.is_on()) {
+            tape.switch.lacks(tape.chapter, self.markets.iter().filter(|m| !m.is_shown()).count() as u64);
+        }
+    }
+
     /// Tells this switch, whenever it is on, what comes from now on. One feed to a switch.
     pub fn record_to(&mut self, switch: Arc<CaptureSwitch>) {
         self.tape = Some(Tape { switch, chapter: 0 });
@@ -40,7 +47,7 @@ impl<W: FeedWords> Feed<W> {
         if self.tape.is_none() {
             return;
         }
-        self.heed_recording(out);
+        self.heed_recording(now, out);
         if let Some(tape) = &self.tape {
             tape.switch.frame(now, text);
         }
@@ -67,7 +74,7 @@ impl<W: FeedWords> Feed<W> {
     }
 
     /// A new chapter: what was recorded before is not known to the reader of what comes now.
-    pub(super) fn heed_recording(&mut self, out: &mut Outbox) {
+    pub(super) fn heed_recording(&mut self, now: UnixNanos, out: &mut Outbox) {
         let Some(tape) = &mut self.tape else { return };
         let chapter = tape.switch.chapter();
         if chapter == tape.chapter {
@@ -77,15 +84,28 @@ impl<W: FeedWords> Feed<W> {
         let (on, chain, name) = (tape.switch.is_on(), self.words.chain(), self.words.name());
         for m in &mut self.markets {
             m.shown = (on && m.sync.is_some()).then(|| BookSync::new(chain));
+            // A book that is in step is asked for at once, for the recording alone, and only while there is one; any other
+            // is asked for by itself.
+            if m.sync.as_ref().is_some_and(BookSync::is_valid) {
+                self.hurry |= on && m.need_snapshot(now, Nanos::ZERO);
+                if !on && !m.asking {
+                    m.snapshot_at = UnixNanos::MAX;
+                }
+            }
+            if let Some(line) = self.words.record_instrument(m.id, &m.rules).filter(|_| on) {
+                tape.switch.frame(now, &line);
+            }
         }
-        out.notices.extend(tape.switch.news().into_iter().map(|news| match news {
+        let news = tape.switch.news();
+        self.count_shown();
+        out.notices.extend(news.into_iter().map(|news| match news {
             CaptureNews::File(path) => Notice::Info(format!("{name}: recording to {}", path.display())),
             CaptureNews::Lost(count) => {
                 Notice::Warning(format!("{name}: the disk is too slow: {count} frames are missing in the recording"))
             }
             CaptureNews::Failed(why) => Notice::Alarm {
                 what: format!("{name}: the recording has ended: {why}"),
-                hint: "trading goes on; mend the disk, then restart the run to record again".into(),
+                hint: "trading goes on; mend the disk, then `ctos record start`".into(),
             },
         }));
     }

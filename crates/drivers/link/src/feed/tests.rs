@@ -3,6 +3,7 @@
 mod books;
 mod recorded;
 mod streams;
+mod switched;
 mod toy;
 
 use super::*;

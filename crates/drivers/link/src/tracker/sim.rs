@@ -360,6 +360,7 @@ pub(super) fn order(seq: u64, side: Side, qty: i64) -> NewOrder {
         position_effect: Default::default(),
         leg: Leg::Net,
         trigger_by: Default::default(),
+        auto_borrow: None,
     }
 }
 
