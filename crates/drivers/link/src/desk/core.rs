@@ -138,6 +138,7 @@ impl<W: DeskWords> Desk<W> {
     /// `now`: the room's clock.
     pub fn new(config: DeskConfig, mut words: W, holdings: &Holdings, now: UnixNanos) -> Desk<W> {
         let mut tracker = Tracker::new(config.tracker.clone());
+        tracker.begin(now);
         let mut ledger = Ledger::default();
         for (tag, seq) in &holdings.placed {
             tracker.used_up_to(*tag, *seq);
@@ -259,11 +260,8 @@ impl<W: DeskWords> Desk<W> {
                 // The kernel has closed the order with what it could take: the rest is nobody's.
                 report.cl_ord_id = None;
             }
-            // Of an order that is forgotten, the kernel has booked the fill when it came first.
-            if report.cl_ord_id.is_none_or(|id| self.tracker.knows(id)) {
-                let instruments = self.words.instruments();
-                self.ledger.fill(now, report.instrument, instruments, fill);
-            }
+            let instruments = self.words.instruments();
+            self.ledger.fill(now, report.instrument, instruments, fill);
         }
         out.event(now, Event::Report(&report));
     }

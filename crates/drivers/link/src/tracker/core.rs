@@ -33,6 +33,8 @@ pub struct Tracker {
     pub(super) positions: BTreeMap<(InstrumentId, Leg), i64>,
     foreign_told: BTreeSet<InstanceTag>,
     pub(super) next_query: u32,
+    /// When this life began: what happened before it to an order that is forgotten was booked then.
+    began: UnixNanos,
 }
 
 impl Tracker {
@@ -50,7 +52,13 @@ impl Tracker {
             positions: BTreeMap::new(),
             foreign_told: BTreeSet::new(),
             next_query: 0,
+            began: UnixNanos::MIN,
         }
+    }
+
+    /// This life begins after others, which booked what happened before `now`.
+    pub fn begin(&mut self, now: UnixNanos) {
+        self.began = now;
     }
 
     // ---- what we want
@@ -263,6 +271,9 @@ impl Tracker {
             && let Some(order) = self.orders.remove(&oldest)
         {
             self.by_venue_id.remove(&(order.request.instrument, order.venue_order_id));
+            for exec in order.execs() {
+                self.remember((order.request.instrument, *exec));
+            }
             if let Some(at) = order.agenda {
                 self.agenda.remove(&(at, oldest));
             }

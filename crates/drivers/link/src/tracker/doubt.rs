@@ -190,7 +190,7 @@ impl Tracker {
         strangers
     }
 
-    /// Whose the order of some fills is that [`Tracker::on_history`] gave back. Nobody's of ctos: passed on, once.
+    /// Whose the order of some fills is that [`Tracker::on_history`] gave back. Nobody's that is known here: passed on, once.
     pub fn on_strangers(
         &mut self,
         now: UnixNanos,
@@ -199,11 +199,11 @@ impl Tracker {
         fills: &[PastFill],
         out: &mut Vec<Action>,
     ) {
-        if let Some(id) = owner {
-            // Known again by its id at the venue; one that is closed and forgotten was booked when it was not.
+        if let Some(id) = owner.filter(|id| self.orders.contains_key(id)) {
+            // Known again by its id at the venue.
             return self.nudge(now, id);
         }
-        for past in fills {
+        for past in fills.iter().filter(|past| owner.is_none_or(|id| !self.was_booked(id, past))).collect::<Vec<_>>() {
             let body = NewsBody::Fill { fill: past.fill, cum_qty: None };
             let PastFill { instrument, venue_order_id, ts_event, .. } = *past;
             let news = News { account, instrument, cl_ord_id: None, venue_order_id, ts_event, body };
@@ -289,6 +289,7 @@ impl Tracker {
             let news = News { account, instrument, cl_ord_id: None, venue_order_id, ts_event, body };
             match owner.filter(|owner| self.orders.contains_key(owner)) {
                 Some(owner) => self.on_news(now, &News { cl_ord_id: Some(owner), ..news }, out),
+                None if owner.is_some_and(|id| self.was_booked(id, &past)) => {}
                 // Somebody else's, and the stream had not told it.
                 None => self.external(&news, None, out),
             }

@@ -5,7 +5,7 @@ use super::{PastFill, signed};
 use ctos_types::{
     CancelReason, ExecId, Fill, NewOrder, OrderQty, Price, Qty, RejectReason, Text, UnixNanos, VenueOrderId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How an order ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,10 +215,14 @@ impl Tracked {
     ///
     /// Nothing is taken from a history that is behind the total. One that is not has every real id: what was counted
     /// under another id is the same execution sent again, and is matched with the one that it repeated.
+    ///
+    /// An answer that was put together from several lists may have the same execution more than once: it is one.
     pub fn match_history(&mut self, fills: &[Fill]) -> Option<Vec<Fill>> {
         if !self.states_totals() {
             return None;
         }
+        let mut seen = BTreeSet::new();
+        let fills: Vec<&Fill> = fills.iter().filter(|f| seen.insert(f.exec_id)).collect();
         let sum: i64 = fills.iter().map(|f| f.last_qty.0).sum();
         if sum < self.declared {
             return Some(Vec::new());
@@ -233,14 +237,14 @@ impl Tracked {
         for fill in fills.iter().filter(|f| self.execs.get(&f.exec_id).is_some_and(|(qty, _)| *qty == 0)) {
             take(fill.last_qty.0);
         }
-        for fill in fills {
+        for fill in &fills {
             if self.execs.contains_key(&fill.exec_id) {
                 continue;
             }
             if take(fill.last_qty.0) {
                 self.execs.insert(fill.exec_id, (0, None));
             } else {
-                new.push(*fill);
+                new.push(**fill);
             }
         }
         self.suspects.retain(|s| !listed(&s.exec_id));
@@ -258,6 +262,11 @@ impl Tracked {
         self.cum = cum.0;
         self.declared = cum.0;
         self.execs.extend(execs.iter().map(|id| (*id, (0, None))));
+    }
+
+    /// Executions that are booked, or known as other names of those.
+    pub fn execs(&self) -> impl Iterator<Item = &ExecId> {
+        self.execs.keys()
     }
 
     /// Whether this execution is booked, or known as another name of one that is.

@@ -478,3 +478,71 @@ fn an_order_of_an_earlier_life_is_unresolved_before_the_first_question_leaves() 
     b.answer(60_400, Answer::Order(view(ViewState::Open, 0)));
     assert!(!b.tracker.is_doubtful(COIN) && b.tracker.unresolved().count() == 0);
 }
+
+/// A list by time and a list by order are put together: what is in both is one execution.
+#[test]
+fn an_execution_that_two_lists_show_counts_once() {
+    let mut b = Bench::placed();
+    b.reply(100, Request::Place, Reply::Unknown);
+    let now = b.until_query();
+    b.check(&[UNKNOWN, "order?"]);
+    b.answer(now, Answer::Order(view(ViewState::Filled, 10)));
+    let now = b.until_query();
+    b.check(&["Accepted", "fills?"]);
+    let past = |exec: &str, qty| PastFill {
+        instrument: COIN,
+        cl_ord_id: None,
+        venue_order_id: Text::cut("v1"),
+        ts_event: at(90),
+        fill: fill(exec, qty),
+    };
+    b.answer(now, Answer::Fills(vec![past("t1", 4), past("t2", 6), past("t1", 4), past("t2", 6)]));
+    b.check(&["fill t1 4", "fill t2 6"]);
+    assert_eq!(b.tracker.position(COIN, Leg::Net), Qty(10));
+}
+
+/// An earlier life gave the order up, or booked all that it could take. What it fills now happened none the less, and both
+/// the kernel and the desk must count it: as nobody's.
+#[test]
+fn a_fill_of_an_order_that_an_earlier_life_closed_is_nobodys_and_counts_once() {
+    let mut b = bench();
+    b.tracker.begin(at(60_000));
+    b.tracker.used_up_to(InstanceTag(7), 9);
+    b.tracker.booked([(COIN, Text::cut("t1"))]);
+    for (exec, ms) in [("t1", 61_000), ("t2", 62_000), ("t2", 63_000)] {
+        b.filled(ms, exec, 5, 5);
+    }
+    let reports: Vec<_> = b.out.iter().map(|a| matches!(a, Action::Report(r) if r.cl_ord_id.is_none())).collect();
+    assert_eq!(reports, [true]);
+    b.check(&["fill t2 5"]);
+    assert_eq!(b.tracker.position(COIN, Leg::Net), Qty(5));
+    // The history shows both lives: what is older was booked by the one before, though nobody remembers it.
+    let past = |exec: &str, ms: i64| PastFill {
+        instrument: COIN,
+        cl_ord_id: None,
+        venue_order_id: Text::cut("v1"),
+        ts_event: at(ms),
+        fill: fill(exec, 5),
+    };
+    let strangers = b.tracker.on_history(at(64_000), &[past("t0", 50_000), past("t2", 62_000), past("t3", 62_500)]);
+    b.tracker.on_strangers(at(64_000), AccountId(0), Some(cl(1)), &strangers, &mut b.out);
+    b.check(&["fill t3 5"]);
+}
+
+#[test]
+fn an_execution_of_an_order_that_fell_out_of_memory_is_remembered() {
+    let config = TrackerConfig { tags: vec![InstanceTag(7)], closed_kept: 1, ..TrackerConfig::default() };
+    let mut b = Bench { tracker: Tracker::new(config), ..bench() };
+    b.tracker.place(at(0), order(1, Side::Buy, 10), &mut b.out).unwrap();
+    b.filled(10, "t1", 10, 10);
+    for seq in [2, 3] {
+        b.tracker.place(at(20), order(seq, Side::Buy, 10), &mut b.out).unwrap();
+        let refused = Reply::Refused { reason: RejectReason::Other, code: Text::cut("NO") };
+        b.tracker.on_reply(at(30), cl(seq), Request::Place, refused, &mut b.out);
+    }
+    assert!(!b.tracker.knows(cl(1)));
+    b.out.clear();
+    b.filled(40, "t1", 10, 10);
+    b.check(&[]);
+    assert_eq!(b.tracker.position(COIN, Leg::Net), Qty(10));
+}

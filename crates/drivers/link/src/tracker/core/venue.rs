@@ -4,7 +4,9 @@
 use super::Tracker;
 use crate::tracker::order::{End, Phase, Tracked};
 use crate::tracker::{Action, Alarm, News, NewsBody, OrderView, PastFill, Reply};
-use ctos_types::{ClientOrderId, InstanceTag, OrderReport, RejectReason, ReportBody, Request, UnixNanos};
+use ctos_types::{
+    ClientOrderId, ExecId, InstanceTag, InstrumentId, OrderReport, RejectReason, ReportBody, Request, UnixNanos,
+};
 use std::collections::BTreeSet;
 
 /// Fills of other people's orders that are remembered against repetition.
@@ -86,7 +88,7 @@ impl Tracker {
             return self.external(news, None, out);
         };
         if !self.orders.contains_key(&id) {
-            // Closed and forgotten, or placed by a life of ours that left no trace: the kernel judges.
+            // Closed and forgotten, or placed by a life of ours that left no trace.
             return self.external(news, Some(id), out);
         }
         // Whatever a query failed to find, it is there.
@@ -170,8 +172,10 @@ impl Tracker {
         ours
     }
 
-    /// News that no order of ours explains: passed on, fills once.
+    /// News that no order of ours explains: passed on, fills once. A fill of an order that is forgotten here may be beyond
+    /// what the kernel believes of that order, and has happened all the same: it is told as nobody's, so that both book it.
     pub(in crate::tracker) fn external(&mut self, news: &News, id: Option<ClientOrderId>, out: &mut Vec<Action>) {
+        let mut cl_ord_id = id;
         let body = match news.body {
             NewsBody::Accepted => ReportBody::Accepted,
             NewsBody::Triggered => ReportBody::Triggered,
@@ -184,25 +188,34 @@ impl Tracker {
                 if self.external.contains(&key) || self.booked.contains(&key) {
                     return;
                 }
-                if self.external.len() == EXTERNAL_KEPT {
-                    self.external.pop_front();
-                }
-                self.external.push_back(key);
-                // Of an order of ours that is forgotten, the fill was counted when it came first.
-                if id.is_none() {
-                    *self.positions.entry((news.instrument, fill.leg)).or_default() += Tracked::signed_fill(&fill);
-                }
+                self.remember(key);
+                cl_ord_id = None;
+                *self.positions.entry((news.instrument, fill.leg)).or_default() += Tracked::signed_fill(&fill);
                 ReportBody::Fill(fill)
             }
         };
         out.push(Action::Report(OrderReport {
             account: news.account,
             instrument: news.instrument,
-            cl_ord_id: id,
+            cl_ord_id,
             venue_order_id: news.venue_order_id,
             ts_event: news.ts_event,
             body,
         }));
+    }
+
+    /// An execution that no order in memory explains is known from now on.
+    pub(in crate::tracker) fn remember(&mut self, key: (InstrumentId, ExecId)) {
+        if self.external.len() == EXTERNAL_KEPT {
+            self.external.pop_front();
+        }
+        self.external.push_back(key);
+    }
+
+    /// Whether a fill of this order from the venue's history was booked by an earlier life: the order is one of ours, is
+    /// forgotten, and the fill is older than this life.
+    pub(in crate::tracker) fn was_booked(&self, owner: ClientOrderId, past: &PastFill) -> bool {
+        self.config.tags.contains(&owner.tag) && !self.orders.contains_key(&owner) && past.ts_event < self.began
     }
 
     pub(in crate::tracker) fn knows_external(&self, past: &PastFill) -> bool {
