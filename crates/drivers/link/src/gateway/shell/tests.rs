@@ -3,7 +3,7 @@
 use super::*;
 use crate::dial::{Proxy, Stream};
 use crate::gateway::frame::toy::{Told, ToyPart, ToyWords, ask};
-use crate::gateway::{Answer, BaseNo, Budget, Draft, SocketDeed, SocketNo};
+use crate::gateway::{Answer, BaseNo, Budget, Draft, EntryFrame, SocketDeed, SocketNo};
 use crate::rate::{Cost, Lane, LimiterConfig, MeterSpec};
 use crate::session::LinkId;
 use crate::testnet::{certificate, http_proxy, listen, socks_proxy};
@@ -17,25 +17,44 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
 
+mod entry;
+
 /// As [`ToyWords`], at an address.
 #[derive(Debug)]
-struct At(ToyWords, String);
+struct At {
+    words: ToyWords,
+    base: String,
+    /// Where orders go over a socket.
+    entry: Option<String>,
+}
+
+impl At {
+    fn only(base: &str) -> At {
+        At { words: ToyWords { bases: 1, entry: false }, base: base.into(), entry: None }
+    }
+}
 
 impl VenueWords for At {
     fn limiter(&self) -> (LimiterConfig, Vec<String>, Vec<MeterSpec>) {
-        self.0.limiter()
+        self.words.limiter()
     }
     fn bases(&self) -> Vec<String> {
-        vec![self.1.clone()]
+        vec![self.base.clone()]
     }
     fn budgets(&self, base: BaseNo, cost: &Cost, answer: &Answer<'_>, out: &mut Vec<Budget>) {
-        self.0.budgets(base, cost, answer, out);
+        self.words.budgets(base, cost, answer, out);
     }
     fn ask_time(&self, turn: u32) -> (BaseNo, Cost, Box<dyn Draft>) {
-        self.0.ask_time(turn)
+        self.words.ask_time(turn)
     }
     fn read_time(&self, body: &[u8]) -> Option<UnixNanos> {
-        self.0.read_time(body)
+        self.words.read_time(body)
+    }
+    fn entries(&self) -> Vec<(BaseNo, String)> {
+        self.entry.iter().map(|address| (BaseNo(0), address.clone())).collect()
+    }
+    fn read_entry<'a>(&self, base: BaseNo, text: &'a str) -> EntryFrame<'a> {
+        self.words.read_entry(base, text)
     }
 }
 
@@ -86,16 +105,7 @@ async fn serve(mut stream: impl Stream, requests: &AtomicU32) {
         }
         let text = String::from_utf8(std::mem::take(&mut head)).unwrap();
         if text.to_lowercase().contains("upgrade: websocket") {
-            let key = text
-                .lines()
-                .find_map(|l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case("sec-websocket-key")));
-            let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.unwrap().1.trim().as_bytes());
-            let answer = format!(
-                "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
-            return talk(tokio_tungstenite::WebSocketStream::from_raw_socket(stream, role, None).await).await;
+            return talk(upgraded(stream, &text).await).await;
         }
         requests.fetch_add(1, Ordering::SeqCst);
         let path = text.split(' ').nth(1).unwrap().split('?').next().unwrap();
@@ -110,6 +120,23 @@ async fn serve(mut stream: impl Stream, requests: &AtomicU32) {
             return;
         }
     }
+}
+
+/// The other end of a WebSocket that was asked for with this head.
+async fn upgraded<S: Stream>(mut stream: S, head: &str) -> tokio_tungstenite::WebSocketStream<S> {
+    let key = |l: &str| {
+        l.split_once(": ")
+            .filter(|(n, _)| n.eq_ignore_ascii_case("sec-websocket-key"))
+            .map(|(_, k)| k.trim().to_owned())
+    };
+    let key = head.lines().find_map(key).unwrap();
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let answer = format!(
+        "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+    tokio_tungstenite::WebSocketStream::from_raw_socket(stream, role, None).await
 }
 
 async fn talk<S: Stream>(mut socket: tokio_tungstenite::WebSocketStream<S>) {
@@ -146,7 +173,7 @@ fn start(base: String, socket: String, roots: &[u8], proxy: Option<&str>) -> Cas
         clock: ClockConfig::default(),
         closures: Vec::new(),
     };
-    let words = At(ToyWords { bases: 1, entry: false }, base);
+    let words = At::only(&base);
     Case { running: spawn(config, Box::new(words), vec![part]).unwrap(), told }
 }
 
@@ -265,6 +292,6 @@ fn an_address_that_is_none_starts_nothing() {
     };
     assert!(config.time.now() >= UnixNanos::from_secs(1_700_000_000));
     assert!(config.time.now() < UnixNanos::from_secs(1_700_000_000 + 600));
-    let words = At(ToyWords { bases: 1, entry: false }, "nowhere".into());
+    let words = At::only("nowhere");
     assert!(matches!(spawn(config, Box::new(words), Vec::new()), Err(SpawnError::Address(_))));
 }
