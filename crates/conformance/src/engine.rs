@@ -6,7 +6,7 @@ use ctos_driver_binance::desk_words::{BinanceDesk, BinanceDeskConfig};
 use ctos_driver_binance::feed_words::BinanceFeed;
 use ctos_driver_binance::limits::BinanceWords;
 use ctos_driver_binance::{Credentials, Hosts, Profile};
-use ctos_kernel::{AccountSpec, Audit, Kernel, KernelConfig, Limits, Output, ProcessSpec, Strategy};
+use ctos_kernel::{AccountSpec, Audit, Borrow, Kernel, KernelConfig, Limits, Output, ProcessSpec, Strategy};
 use ctos_link::clock::ClockConfig;
 use ctos_link::desk::{Desk, DeskConfig, Holdings};
 use ctos_link::feed::{Feed, FeedConfig, Want};
@@ -78,7 +78,7 @@ impl Blueprint {
                 name: "test".into(),
                 reporting: Currency::cut("USDT"),
                 leverage: Decimal::from_int(10),
-                borrow: false,
+                borrow: Borrow::Never,
                 limits: Limits::unlimited(),
             }],
             processes: processes.collect(),
@@ -111,6 +111,7 @@ impl Blueprint {
             key_route: None,
             instruments: self.instruments.clone(),
             dead_man: true,
+            borrows: false,
             visibility: tracker.visibility,
         });
         let config = DeskConfig { tracker, seed: self.seed, ..DeskConfig::default() };

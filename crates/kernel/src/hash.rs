@@ -118,6 +118,8 @@ impl Canonical {
             }
         }
         let flags = u8::from(o.post_only) | u8::from(o.reduce_only) << 1 | (o.trigger_by as u8) << 2;
+        // Apart from the others, so that orders without a word on loans count as before there was one.
+        let flags = flags | o.auto_borrow.map_or(0, |yes| if yes { 8 } else { 16 });
         self.put(&[flags, o.position_effect as u8, o.leg as u8]);
     }
 }

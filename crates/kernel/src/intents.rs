@@ -17,13 +17,16 @@ const MAX_INTENTS_PER_STEP: u32 = 10_000;
 impl Core {
     pub fn place(&mut self, strategy: StrategyId, account: AccountId, request: OrderRequest) -> ClientOrderId {
         let id = ClientOrderId { tag: self.tag, seq: self.s.orders.next_seq() };
-        let order = request.into_order(account, strategy, id);
+        let mut order = request.into_order(account, strategy, id);
         if !self.admit(strategy) {
             return id;
         }
         let size = self.estimate_size(&order);
         match self.check(&order, size, None) {
             Ok(approved) => {
+                if let Command::Place(NewOrder { auto_borrow, .. }) = approved.get() {
+                    order.auto_borrow = *auto_borrow;
+                }
                 let order = Order::new(order, size, self.s.now).caused_by(self.s.next_input - 1);
                 let told = Core::told(&mut self.spare, &order);
                 self.tell(|| Audit::Order { order: told, change: OrderChange::Sent });
@@ -91,7 +94,7 @@ impl Core {
         let replaced = replacing.map(Order::id);
         let (leg_position, leg_waiting) = self.reducible(order, exposure, replaced);
         let spec = &self.accounts[account.0 as usize];
-        let free = (instrument.is_spot() && !spec.borrow).then(|| self.free_to_spend(order, instrument, replaced));
+        let free = instrument.is_spot().then(|| self.free_to_spend(order, instrument, replaced));
         Check {
             now: s.now,
             order,
@@ -113,6 +116,7 @@ impl Core {
             other_notional: self.other_notional(account, order.instrument),
             equity: self.equity(account),
             free,
+            may_borrow: spec.borrow.allows(order.auto_borrow),
             account_leverage: spec.leverage,
             orders: &s.orders,
             replaced,

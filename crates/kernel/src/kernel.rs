@@ -4,7 +4,7 @@
 mod parts;
 mod views;
 
-pub use parts::{AccountSpec, KernelConfig, ProcessInfo, ProcessSpec, ProcessState, Progress};
+pub use parts::{AccountSpec, Borrow, KernelConfig, ProcessInfo, ProcessSpec, ProcessState, Progress};
 
 use crate::audit::{Alarm, Audit};
 use crate::core::{Core, Notice};

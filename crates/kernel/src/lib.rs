@@ -25,7 +25,7 @@ mod worth;
 
 pub use audit::{Alarm, Audit, OrderChange};
 pub use ctx::Ctx;
-pub use kernel::{AccountSpec, Kernel, KernelConfig, Output, ProcessInfo, ProcessSpec, ProcessState, Progress};
+pub use kernel::{AccountSpec, Borrow, Kernel, KernelConfig, Output, ProcessInfo, ProcessSpec, ProcessState, Progress};
 pub use operator::Answer;
 pub use orders::Order;
 pub use risk::{Approved, Denied, Gate, Limits};

@@ -38,6 +38,7 @@ impl Core {
             position_effect: order.position_effect,
             leg: order.leg,
             trigger_by: order.trigger_by,
+            auto_borrow: order.auto_borrow,
         };
         let id = self.place(StrategyId::EXTERNAL, order.account, request);
         self.answer = Some(match self.refusal_of(id) {

@@ -57,6 +57,8 @@ pub(crate) struct Check<'a> {
     pub equity: Decimal,
     /// Free spot balance in the currency the order spends; `None` for derivatives.
     pub free: Option<Decimal>,
+    /// What a spot order lacks may be borrowed.
+    pub may_borrow: bool,
     pub account_leverage: Decimal,
     pub orders: &'a OrderStore,
     /// The order that an amend would replace.
@@ -91,7 +93,8 @@ fn or_max<E>(value: Result<Decimal, E>) -> Decimal {
 }
 
 impl Check<'_> {
-    /// Asks every gate. The order is approved as given or denied: it is never changed.
+    /// Asks every gate. The order is approved as given or denied: nothing of it is changed but the word on loans, which
+    /// says of an approved order that it needs one.
     pub fn approve(self) -> Result<Approved<Command>, Denied> {
         let reducing = self.is_reducing();
         self.switches(reducing)?;
@@ -108,8 +111,10 @@ impl Check<'_> {
         }
         self.rates()?;
         self.others()?;
-        self.funds(reference, reducing)?;
-        Ok(Approved(Command::Place(*self.order)))
+        let lacks = self.funds(reference, reducing)?;
+        let word = self.order.auto_borrow.filter(|_| self.may_borrow && self.free.is_some());
+        let auto_borrow = if lacks { Some(true) } else { word };
+        Ok(Approved(Command::Place(NewOrder { auto_borrow, ..*self.order })))
     }
 
     /// Whether the order can only shrink the account's position, whatever else of it fills.
@@ -336,20 +341,32 @@ impl Check<'_> {
         })
     }
 
-    fn funds(&self, reference: Decimal, reducing: bool) -> Verdict {
+    /// Whether there is enough for the order; true where that takes a loan. Loans are bounded by the account's leverage,
+    /// as margin is; what is lent at all is the venue's to say.
+    fn funds(&self, reference: Decimal, reducing: bool) -> Result<bool, Denied> {
+        let mut lacks = false;
         if let Some(free) = self.free {
             let need = self.spot_need(reference);
-            return if need > free { deny(Gate::Balance, free, need) } else { Ok(()) };
+            lacks = need > free;
+            if !lacks {
+                return Ok(false);
+            }
+            if !self.may_borrow {
+                return deny(Gate::Balance, free, need).map(|()| false);
+            }
         }
         if reducing {
-            return Ok(());
+            return Ok(lacks);
         }
         let total = self.total_notional(reference, self.outlook().1);
         if within(total, self.equity, Decimal::ONE, self.account_leverage) {
-            return Ok(());
+            return Ok(lacks);
         }
         let need = or_max(total.div(self.account_leverage, Rounding::Up));
-        if need > self.equity { deny(Gate::Balance, self.equity, need) } else { Ok(()) }
+        if need > self.equity {
+            deny(Gate::Balance, self.equity, need)?
+        }
+        Ok(lacks)
     }
 
     /// What a spot order takes from the currency it spends, fee included.

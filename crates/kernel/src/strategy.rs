@@ -72,6 +72,8 @@ pub struct OrderRequest {
     pub position_effect: PositionEffect,
     pub leg: Leg,
     pub trigger_by: TriggerBy,
+    /// Whether what it lacks may be borrowed (spot with borrowed money); `None`: as the account is set.
+    pub auto_borrow: Option<bool>,
 }
 
 impl OrderRequest {
@@ -87,6 +89,7 @@ impl OrderRequest {
             position_effect: PositionEffect::Auto,
             leg: Leg::Net,
             trigger_by: TriggerBy::Last,
+            auto_borrow: None,
         }
     }
     pub fn market(instrument: InstrumentId, side: Side, qty: Qty) -> OrderRequest {
@@ -114,6 +117,9 @@ impl OrderRequest {
     pub fn trigger_by(self, trigger_by: TriggerBy) -> OrderRequest {
         OrderRequest { trigger_by, ..self }
     }
+    pub fn auto_borrow(self, yes: bool) -> OrderRequest {
+        OrderRequest { auto_borrow: Some(yes), ..self }
+    }
 
     /// The request as an order of a strategy on an account.
     pub fn into_order(
@@ -136,6 +142,7 @@ impl OrderRequest {
             position_effect: self.position_effect,
             leg: self.leg,
             trigger_by: self.trigger_by,
+            auto_borrow: self.auto_borrow,
         }
     }
 }

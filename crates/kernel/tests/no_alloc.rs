@@ -3,7 +3,7 @@
 // A global allocator cannot be written without `unsafe`; this one only counts and passes on to the system's.
 #![allow(unsafe_code)]
 
-use ctos_kernel::{AccountSpec, Ctx, Feeds, Kernel, KernelConfig, Limits, Output, ProcessSpec, Strategy, Tick};
+use ctos_kernel::{AccountSpec, Borrow, Ctx, Feeds, Kernel, KernelConfig, Limits, Output, ProcessSpec, Strategy, Tick};
 use ctos_types::{
     AccountEvent, AccountId, Balance, Bar, Control, Currency, Decimal, Event, InstanceTag, Instrument, InstrumentId,
     InstrumentKind, Instruments, Interval, Level, MarkPrice, Market, MarketData, Nanos, Price, Qty, Quote, Settlement,
@@ -114,7 +114,7 @@ impl Feed {
             name: "paper".into(),
             reporting: quote,
             leverage: Decimal::ONE,
-            borrow: false,
+            borrow: Borrow::Never,
             limits: Limits::default(),
         };
         let process = |n: usize| ProcessSpec {

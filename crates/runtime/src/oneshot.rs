@@ -20,6 +20,7 @@ pub use gateway::{Public, at_the_venue, by_itself, check_within, relay, remember
 pub use instance::Through;
 pub use intents::{IntentLog, Intents};
 pub use live::{Bounds, run};
+pub use orders::may_ask_for_loans;
 pub use syscalls::{Param, SYSCALLS, Syscall, find};
 
 use crate::UserError;
@@ -115,6 +116,7 @@ pub fn connect(
     };
     let direct = direct(access(&of.id, venue, keys)?, closed, time)?;
     let client = Client::new(Arc::new(direct), venue.profile.into(), AccountId(account as u16), of.hedge_mode)
+        .with_loans(venue.borrows())
         .with_config(ClientConfig { recv_window: venue.recv_window, ..ClientConfig::default() });
     Ok(Blocking::new(client)?)
 }

@@ -2,12 +2,15 @@
 //! Never: opens the journal or starts anything.
 
 use crate::UserError;
-use crate::config::{AccountSettings, LatencySetting, LossLimit, QueueSetting, RiskLimits, Settings, StpSetting};
+use crate::config::{
+    AccountSettings, LatencySetting, LossLimit, MarginBorrow, ProfileName, QueueSetting, RiskLimits, Settings,
+    StpSetting,
+};
 use crate::live::{Inlet, LiveMarket};
 use crate::market::{self, Opened};
 use ctos_driver_paper::{Latencies, PaperDriver};
 use ctos_kernel::kill::Latch;
-use ctos_kernel::{AccountSpec, Kernel, KernelConfig, Limits, ProcessSpec};
+use ctos_kernel::{AccountSpec, Borrow, Kernel, KernelConfig, Limits, ProcessSpec};
 pub use ctos_strategies::Catalog;
 use ctos_types::{
     AccountEvent, AccountId, Balance, Currency, HaltScope, InstanceTag, InstrumentId, Instruments, Nanos, UnixNanos,
@@ -161,8 +164,18 @@ fn account_spec(settings: &Settings, index: usize, account: &AccountSettings) ->
         name: account.id.clone(),
         reporting: reporting(account),
         leverage: account.leverage,
-        borrow: account.borrow.is_some(),
+        borrow: borrowing(account),
         limits: limits(&settings.risk.per_account[&account.id]),
+    }
+}
+
+/// Whether the account's spot orders may be paid with borrowed money.
+fn borrowing(account: &AccountSettings) -> Borrow {
+    match &account.venue {
+        Some(at) if at.profile != ProfileName::Margin => Borrow::Never,
+        Some(at) if at.margin_borrow == MarginBorrow::Never => Borrow::Asked,
+        None if account.borrow.is_none() => Borrow::Never,
+        _ => Borrow::Auto,
     }
 }
 

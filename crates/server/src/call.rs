@@ -8,7 +8,9 @@ use crate::store::StoredRun;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use ctos_runtime::oneshot::{AccountReport, Args, Through, Told, at_the_venue, check_within, millis};
+use ctos_runtime::oneshot::{
+    AccountReport, Args, Through, Told, at_the_venue, check_within, may_ask_for_loans, millis,
+};
 use ctos_runtime::runs::{RunRecord, record_of};
 use ctos_runtime::{RunError, UserError};
 use ctos_types::AccountId;
@@ -66,6 +68,7 @@ fn carry_out(app: &Arc<App>, request: &CallRequest) -> Result<Value, RunError> {
     if let Some(answer) = at_the_venue(&app.handle, &record.settings, at, &args) {
         return Ok(answer?);
     }
+    may_ask_for_loans(&args, account)?;
     let closed = |id: &str| closed_order(app, id);
     let through = Through {
         handle: &app.handle,

@@ -3,6 +3,7 @@
 //! or profit has beyond them is settled with the account at once.
 
 use crate::config::Product;
+use crate::effects::Effect;
 use crate::orders::{Order, OrderType, OwnTrade, Status, Tif};
 use crate::twin::Twin;
 use crate::users::Income;
@@ -61,6 +62,9 @@ impl Twin {
             }
         }
         self.settle_fractions(fixes);
+        for (user, asset) in self.settle_due() {
+            touched.entry(user).or_default().assets.insert(asset);
+        }
         for (user, t) in touched {
             self.tell_account(user, &t);
         }
@@ -196,6 +200,7 @@ impl Twin {
             t.assets.insert(instrument.base);
         }
         self.tell_order(n, "TRADE", Some(number));
+        self.note_received(n, instrument.qty_decimal(fill.last_qty), quote, fee, fill.fee_currency.as_str());
     }
 
     fn note_income(&mut self, t: &OwnTrade) {
@@ -261,6 +266,7 @@ impl Twin {
         let prevented = status == Status::ExpiredInMatch && self.product == Product::Spot;
         self.tell_order(n, if prevented { "TRADE_PREVENTION" } else { exec }, None);
         self.on_child_closed(n);
+        self.note_over(n);
     }
 
     fn on_amended(&mut self, n: usize, price: Option<Price>, qty: Qty) {
@@ -347,5 +353,8 @@ pub(crate) fn blank_order(user: usize, instrument: InstrumentId, side: Side, now
         expiry: "0",
         engine: 0,
         trades: Vec::new(),
+        effect: Effect::default(),
+        need: Decimal::ZERO,
+        loan: Decimal::ZERO,
     }
 }

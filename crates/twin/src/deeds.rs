@@ -181,8 +181,10 @@ impl Twin {
         let accounts = (0..self.users.list.len()).map(|user| {
             let engine = self.users.engine(user);
             let balances = self.venue.balances(engine).map(|(a, b)| {
+                let loan = self.loan(user, a);
                 let o = Obj::new().str("asset", a.as_str()).str("total", &eight(b.total));
-                o.str("locked", &eight(b.hold)).done()
+                let o = o.str("locked", &eight(b.hold)).str("borrowed", &eight(loan.principal));
+                o.str("interest", &eight(loan.interest)).done()
             });
             let positions = self.venue.positions(engine).map(|(id, leg, p)| {
                 let o = Obj::new().str("symbol", &self.symbols.of(id).name).str("side", crate::tell::leg_name(leg));

@@ -13,6 +13,7 @@ mod config;
 mod conns;
 mod deeds;
 mod desk;
+mod effects;
 mod error;
 mod faults;
 mod feed;

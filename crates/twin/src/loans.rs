@@ -1,6 +1,6 @@
-//! Loans of cross margin accounts taken by a call of their own, and what may still be borrowed or taken out.
-//! Never: what an order borrows; the exchange keeps that, and repays it from whatever comes in. A loan of this kind stays
-//! until it is repaid by another call.
+//! Loans of cross margin accounts: those taken by a call of their own, their interest, and what may still be borrowed or
+//! taken out.
+//! Never: what orders do to loans (`effects`), or a currency twice: what is owed of it is one loan, whoever took it.
 
 use crate::error::ApiError;
 use crate::json::Obj;
@@ -16,6 +16,8 @@ const HOURLY: (i64, u8) = (1, 6);
 /// Debts may be so many times what the account is worth.
 const ROOM: i64 = 2;
 const HOUR_MS: i64 = 3_600_000;
+/// Currencies that are lent.
+pub(crate) const LENT: [&str; 10] = ["USDT", "BTC", "ETH", "BNB", "SOL", "XRP", "DOGE", "ADA", "LTC", "LINK"];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Loan {
@@ -44,16 +46,22 @@ impl Twin {
     pub(crate) fn worth_and_debt(&self, user: usize) -> (Decimal, Decimal) {
         let usdt = Currency::cut("USDT");
         let (mut owned, mut owed) = (Decimal::ZERO, Decimal::ZERO);
-        for (asset, b) in self.venue.balances(self.users.engine(user)) {
+        let engine = self.users.engine(user);
+        let mut assets: Vec<Currency> = self.venue.balances(engine).map(|(a, _)| a).collect();
+        assets.extend(self.users.list[user].loans.keys());
+        assets.sort_unstable();
+        assets.dedup();
+        for asset in assets {
+            let b = self.venue.balance(engine, asset);
             let price = self.price_in(asset, usdt).unwrap_or_default();
-            let debt = b.borrowed + b.interest + self.loan(user, asset).owed();
+            let debt = self.loan(user, asset).owed();
             owned += b.total.mul(price, Rounding::Down).unwrap_or_default();
             owed += debt.mul(price, Rounding::Up).unwrap_or_default();
         }
         (owned, owed)
     }
 
-    fn borrowable(&self, user: usize, asset: Currency) -> Result<Decimal, ApiError> {
+    pub(crate) fn borrowable(&self, user: usize, asset: Currency) -> Result<Decimal, ApiError> {
         let price = self.margin_price(asset)?;
         let (owned, owed) = self.worth_and_debt(user);
         let room = (owned - owed).mul_ratio(ROOM, 1, Rounding::Down).unwrap_or_default() - owed;
@@ -79,6 +87,23 @@ impl Twin {
                 }
             }
         }
+    }
+
+    /// Adds to what is owed.
+    pub(crate) fn owe(&mut self, user: usize, asset: Currency, amount: Decimal) {
+        let now = self.now_ms();
+        let loan = self.users.list[user].loans.entry(asset).or_default();
+        if !loan.principal.is_positive() {
+            loan.charged_ms = now;
+        }
+        loan.principal += amount;
+    }
+
+    /// Takes off what was repaid.
+    pub(crate) fn repaid(&mut self, user: usize, asset: Currency, interest: Decimal, principal: Decimal) {
+        let loan = self.users.list[user].loans.entry(asset).or_default();
+        loan.interest -= interest;
+        loan.principal -= principal;
     }
 
     fn book_loan(&mut self, user: usize, asset: Currency, amount: Decimal) -> Result<(), ApiError> {
@@ -107,18 +132,16 @@ pub(crate) fn borrow_repay(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     if !amount.is_positive() {
         return Err(ApiError::invalid("amount"));
     }
-    let now = t.now_ms();
     match c.params.need("type")? {
         "BORROW" => {
+            if !LENT.contains(&asset.as_str()) {
+                return Err(e(-3012, "Borrow is banned for this asset."));
+            }
             if amount > t.borrowable(user, asset)? {
                 return Err(e(-3006, "Your borrow amount has exceed maximum borrow amount."));
             }
             t.book_loan(user, asset, amount)?;
-            let loan = t.users.list[user].loans.entry(asset).or_default();
-            if !loan.principal.is_positive() {
-                loan.charged_ms = now;
-            }
-            loan.principal += amount;
+            t.owe(user, asset, amount);
         }
         "REPAY" => {
             let loan = t.loan(user, asset);
@@ -128,9 +151,7 @@ pub(crate) fn borrow_repay(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
             t.book_loan(user, asset, -amount)?;
             // Interest first.
             let interest = amount.min(loan.interest);
-            let loan = t.users.list[user].loans.entry(asset).or_default();
-            loan.interest -= interest;
-            loan.principal -= amount - interest;
+            t.repaid(user, asset, interest, amount - interest);
         }
         _ => return Err(ApiError::invalid("type")),
     }
@@ -140,7 +161,8 @@ pub(crate) fn borrow_repay(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
 pub(crate) fn max_borrowable(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     isolated(c)?;
     let (user, asset) = named(t, c)?;
-    let most = eight(t.borrowable(user, asset)?);
+    let lent = LENT.contains(&asset.as_str());
+    let most = eight(if lent { t.borrowable(user, asset)? } else { Decimal::ZERO });
     Ok(Obj::new().str("amount", &most).str("borrowLimit", &most).done())
 }
 

@@ -2,6 +2,7 @@
 //! Never: matching, wire text.
 
 use crate::config::Product;
+use crate::effects::Effect;
 use crate::numbered::Numbered;
 use crate::saved::{Word, pairs, word};
 use ctos_types::{Decimal, InstrumentId, Leg, Price, Qty, Side, VenueOrderId};
@@ -170,6 +171,10 @@ pub(crate) struct Order {
     pub engine: u64,
     /// Numbers of its trades.
     pub trades: Vec<usize>,
+    /// Cross margin: what it does to the account's loans, what it spends at most, and what was lent for it.
+    pub effect: Effect,
+    pub need: Decimal,
+    pub loan: Decimal,
 }
 
 /// One of an account's trades.

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Version of the document.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 /// A market that stood still for longer goes on where it was; whole days, so that fundings keep their hours.
 const DAY: Nanos = Nanos::from_secs(86_400);
 

@@ -176,6 +176,9 @@ pub(crate) fn amend(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     if !o.status.is_open() {
         return Err(ApiError::no_order());
     }
+    if t.symbols.of(id).row["amendAllowed"] == false {
+        return no("Order amend is not supported on this symbol.");
+    }
     let asked = number(&c.params, "newQty")?.unwrap_or_default();
     let filters = t.symbols.of(id).filters.clone();
     if !asked.is_positive() || filters.lot.step.is_some_and(|s| asked.atoms() % s.atoms() != 0) {

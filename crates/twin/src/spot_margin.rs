@@ -1,15 +1,17 @@
 //! Cross margin: an account of its own beside each spot account, which may owe. Orders and queries are spot's.
-//! Never: isolated margin. What an order lacks is borrowed when it asks for that; debts are repaid from what comes in.
+//! Never: isolated margin, or what an order does to loans (`effects`).
 
+use crate::effects::Effect;
 use crate::error::ApiError;
 use crate::json::{Obj, array};
 use crate::number::{eight, fixed};
+use crate::orders::Order;
 use crate::params::Params;
 use crate::rest::{Call, Endpoint, Security};
 use crate::spot_change::{cancel, cancel_all};
 use crate::twin::Twin;
 use crate::{loans, spot_account, spot_trade};
-use ctos_types::{Balance, Currency, Decimal, Rounding};
+use ctos_types::{Currency, Decimal, Rounding, Side};
 
 type Run = fn(&mut Twin, &Call) -> Result<String, ApiError>;
 
@@ -88,14 +90,8 @@ fn all_marked(json: String) -> String {
 impl Twin {
     /// The same call on the caller's margin account.
     fn on_margin(&mut self, c: &Call, run: Run) -> Result<String, ApiError> {
-        if c.params.text("isIsolated")?.is_some_and(|i| i.eq_ignore_ascii_case("true")) {
-            return Err(ApiError::new(-11001, "Isolated margin account does not exist."));
-        }
+        isolated(c)?;
         run(self, &Call { user: self.users.margin_of(c.user), ..c.clone() })
-    }
-
-    fn margin_balance(&self, user: usize, asset: Currency) -> Balance {
-        self.venue.balance(self.users.engine(user), asset)
     }
 
     /// An asset's price in `quote`, where there is a market for it.
@@ -109,35 +105,33 @@ impl Twin {
 }
 
 fn place(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let borrows = match c.params.text("sideEffectType")? {
-        None | Some("NO_SIDE_EFFECT" | "AUTO_REPAY") => false,
-        Some("MARGIN_BUY" | "AUTO_BORROW_REPAY") => true,
-        Some(_) => return Err(ApiError::invalid("sideEffectType")),
+    isolated(c)?;
+    let effect = Effect::read(&c.params)?;
+    let call = Call { user: t.users.margin_of(c.user), ..c.clone() };
+    let order = Order { effect, ..t.read_spot(&call)? };
+    let how = spot_trade::response_type(&c.params, order.kind)?;
+    let spent = {
+        let symbol = t.symbols.of(order.instrument);
+        if order.side == Side::Buy { symbol.quote } else { symbol.base }
     };
-    let user = t.users.margin_of(c.user);
-    let (symbol, id) = t.symbols.traded(c.params.need("symbol")?)?;
-    let buy = c.params.need("side")? == "BUY";
-    let spent = if buy { symbol.quote } else { symbol.base };
-    let before = t.margin_balance(user, spent);
-    if !borrows {
-        let qty = c.params.decimal("quantity")?.unwrap_or_default();
-        let best = t.public(id).best(ctos_types::Side::Sell).map(|p| t.instrument(id).price_decimal(p));
-        let price = c.params.decimal("price")?.or(best).unwrap_or_default();
-        let value = match c.params.decimal("quoteOrderQty")? {
-            Some(amount) => amount,
-            None => qty.mul(price, Rounding::Up).unwrap_or(Decimal::MAX),
-        };
-        if before.available() < if buy { value } else { qty } {
-            return Err(ApiError::new(-2010, "Account has insufficient balance for requested action."));
-        }
-    }
-    let reply = t.on_margin(c, spot_trade::place).map(marked)?;
-    let loan = t.margin_balance(user, spent).borrowed - before.borrowed;
+    let n = t.place_margin(order)?;
+    let reply = marked(t.spot_reply(n, how));
+    let loan = t.orders.list[n].loan;
     if !loan.is_positive() {
         return Ok(reply);
     }
-    let tail = Obj::new().str("marginBuyBorrowAmount", &eight(loan)).str("marginBuyBorrowAsset", spent.as_str()).done();
+    let tail = Obj::new().raw("marginBuyBorrowAmount", &eight(loan)).str("marginBuyBorrowAsset", spent.as_str()).done();
     Ok(format!("{},{}", reply.strip_suffix('}').unwrap_or(&reply), &tail[1..]))
+}
+
+/// Isolated margin accounts do not exist here.
+fn isolated(c: &Call) -> Result<(), ApiError> {
+    match c.params.text("isIsolated")? {
+        Some(i) if i.eq_ignore_ascii_case("true") => {
+            Err(ApiError::new(-11001, "Isolated margin account does not exist."))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn account(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
@@ -150,9 +144,9 @@ fn account(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     let (owned, owed) = t.worth_and_debt(user);
     let mut rows = Vec::new();
     for a in assets {
-        let b = t.margin_balance(user, a);
+        let b = t.venue.balance(t.users.engine(user), a);
         let loan = t.loan(user, a);
-        let (borrowed, interest) = (b.borrowed + loan.principal, b.interest + loan.interest);
+        let (borrowed, interest) = (loan.principal, loan.interest);
         let o =
             Obj::new().str("asset", a.as_str()).str("borrowed", &eight(borrowed)).str("free", &eight(b.available()));
         let o = o.str("interest", &eight(interest)).str("locked", &eight(b.hold));
@@ -172,9 +166,7 @@ fn account(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
 }
 
 fn listen_token(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    if c.params.text("isIsolated")?.is_some_and(|i| i.eq_ignore_ascii_case("true")) {
-        return Err(ApiError::new(-11001, "Isolated margin account does not exist."));
-    }
+    isolated(c)?;
     let validity = c.params.int("validity")?.unwrap_or(TOKEN_MS).clamp(1_000, TOKEN_MS);
     let (user, expires) = (t.users.margin_of(c.user), t.now_ms() + validity);
     let token = crate::config::random_text(&mut t.rng, 64);

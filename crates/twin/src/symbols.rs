@@ -149,6 +149,11 @@ impl Symbols {
         if let Some(status) = change.get("status") {
             row["status"] = Value::String(status.as_str().ok_or("status is a text")?.into());
         }
+        for (key, value) in change.as_object().into_iter().flatten().filter(|(_, v)| v.is_boolean()) {
+            if row[key.as_str()].is_boolean() {
+                row[key.as_str()] = value.clone();
+            }
+        }
         if change.get("delisted").and_then(Value::as_bool) == Some(true) {
             row[DELISTED] = Value::Bool(true);
         }

@@ -68,6 +68,8 @@ pub struct Twin {
     pub(crate) ending: Ending,
     /// The replacement under way is to fail half way.
     pub(crate) half: bool,
+    /// What the batch in hand made due of loans.
+    pub(crate) due: Vec<crate::effects::Due>,
     /// Books of symbols that do not trade, as they have become meanwhile.
     pub(crate) hidden: std::collections::BTreeMap<InstrumentId, L2Book>,
     /// Books to be shown anew.
@@ -164,6 +166,7 @@ impl Twin {
             announce: None,
             ending: None,
             half: false,
+            due: Vec::new(),
             hidden: Default::default(),
             dirty: BTreeSet::new(),
             warming: true,

@@ -6,7 +6,7 @@ use crate::loans::Loan;
 use crate::saved::{Word, pairs, word};
 use crate::sign::Verifier;
 use ctos_types::{AccountId, Currency, Decimal, InstrumentId, Leg, Position};
-use ctos_venue::{AccountConfig, BorrowConfig, FeeCurrency};
+use ctos_venue::{AccountConfig, FeeCurrency};
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub(crate) struct User {
     pub countdown: BTreeMap<InstrumentId, i64>,
     pub income: Vec<Income>,
     pub fee_token: Option<Currency>,
-    /// Margin accounts: loans taken by calls of their own.
+    /// Margin accounts: what is owed.
     #[serde(with = "pairs")]
     pub loans: BTreeMap<Currency, Loan>,
     /// USD-M: margin added to isolated positions.
@@ -227,13 +227,8 @@ impl Users {
         let margins = if product == Product::Spot { accounts } else { &[] };
         for (n, a) in margins.iter().enumerate() {
             let account = AccountConfig::cash(AccountId((accounts.len() + n) as u16), a.margin.clone());
-            let lent = ["USDT", "BTC", "ETH", "BNB", "SOL", "XRP", "DOGE", "ADA", "LTC", "LINK"];
-            let borrow = BorrowConfig {
-                valuation: Currency::cut("USDT"),
-                max_leverage: Decimal::from_int(3),
-                interest_per_hour: lent.map(|c| (Currency::cut(c), Decimal::new(1, 6))).to_vec(),
-            };
-            out.push(AccountConfig { borrow: Some(borrow), ..account });
+            // Loans are the twin's own: the engine's account holds what is there, borrowed or not.
+            out.push(account);
         }
         for (n, a) in accounts.iter().enumerate() {
             let n = n as u16;

@@ -20,6 +20,10 @@ pub struct NewOrder {
     pub position_effect: PositionEffect,
     pub leg: Leg,
     pub trigger_by: TriggerBy,
+    /// Spot with borrowed money: whether what the order lacks may be borrowed. `None`: as the account is set. On an order
+    /// that leaves, `Some(true)` says that it may need a loan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_borrow: Option<bool>,
 }
 
 impl NewOrder {
@@ -46,6 +50,7 @@ impl NewOrder {
             position_effect: PositionEffect::Auto,
             leg: Leg::Net,
             trigger_by: TriggerBy::Last,
+            auto_borrow: None,
         }
     }
 }

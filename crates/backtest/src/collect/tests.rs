@@ -4,7 +4,7 @@ use super::trades::{TradeBook, fee_value};
 use super::*;
 use crate::log::AccountFacts;
 use crate::metrics::{self, Trials};
-use ctos_kernel::{AccountSpec, Ctx, KernelConfig, Limits, Output, ProcessSpec, Strategy};
+use ctos_kernel::{AccountSpec, Borrow, Ctx, KernelConfig, Limits, Output, ProcessSpec, Strategy};
 use ctos_types::{
     AccountEvent, Balance, Control, Event, ExecId, InstanceTag, Instrument, InstrumentKind, Instruments, Liquidity,
     Market, MarketData, OrderReport, Position, Price, Quote, ReportBody, Settlement, Side, Stamped, Symbol,
@@ -270,7 +270,7 @@ impl Watched {
             name: format!("a{n}"),
             reporting: currency(currency_),
             leverage: Decimal::ONE,
-            borrow: false,
+            borrow: Borrow::Never,
             limits: Limits::default(),
         };
         let accounts: Vec<_> = reporting.iter().enumerate().map(spec).collect();

@@ -170,6 +170,7 @@ pub fn read(n: &Names<'_>, c: &mut Cursor<'_>) -> Result<Order, String> {
         position_effect,
         leg,
         trigger_by,
+        auto_borrow: None,
     };
     let (status, size, cum_qty, cum_value) = (c.word()?, c.qty(i)?, c.qty(i)?, c.decimal()?);
     c.skip()?;

@@ -26,6 +26,7 @@ fn order(seq: u64, kind: OrderKind, qty: OrderQty, tif: TimeInForce) -> Order {
         position_effect: PositionEffect::CloseToday,
         leg: Leg::Short,
         trigger_by: TriggerBy::Mark,
+        auto_borrow: None,
     };
     let mut order = Order::new(request, Qty(70), UnixNanos(5 + seq as i64)).caused_by(seq + 3);
     order.status = OrderStatus::Canceled;

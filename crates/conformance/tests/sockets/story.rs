@@ -86,6 +86,7 @@ fn start(profile: Profile) -> Case {
         key_route: None,
         instruments: instruments.clone(),
         dead_man: true,
+        borrows: false,
         visibility: tracker.visibility,
     });
     let desk = Desk::new(DeskConfig { tracker, ..DeskConfig::default() }, desk, &Holdings::default(), now);

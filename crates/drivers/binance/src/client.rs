@@ -141,10 +141,16 @@ impl Client {
         Client { config, ..self }
     }
 
+    /// Orders borrow what they lack, unless they say no (cross margin).
+    #[must_use]
+    pub fn with_loans(self, borrows: bool) -> Client {
+        Client { desk: self.desk.clone().with_loans(borrows), ..self }
+    }
+
     /// With instruments that are known already, of a running instance for example: nothing is loaded.
     #[must_use]
     pub fn with_instruments(self, instruments: Instruments) -> Client {
-        let desk = Desk::new(self.desk.profile, self.desk.account, self.desk.hedge, &instruments);
+        let desk = self.desk.over(&instruments);
         Client { desk, instruments, ..self }
     }
 
@@ -192,7 +198,7 @@ impl Client {
             ));
         }
         let instruments = Instruments::new(instruments).map_err(|e| Failure::misread("instruments", e))?;
-        self.desk = Desk::new(self.desk.profile, self.desk.account, self.desk.hedge, &instruments);
+        self.desk = self.desk.over(&instruments);
         self.instruments = instruments;
         self.rules = Arc::new(rules);
         Ok(())

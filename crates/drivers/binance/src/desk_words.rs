@@ -2,6 +2,7 @@
 //! Never: follows an order beyond what naming it needs (that is the desk's tracker's), or signs before the moment.
 
 mod ask;
+mod debts;
 mod news;
 mod order;
 mod query;
@@ -53,6 +54,8 @@ pub struct BinanceDeskConfig {
     pub instruments: Instruments,
     /// Arms the dead man's switch while orders are open (USD-M).
     pub dead_man: bool,
+    /// Orders borrow what they lack, and what comes in repays it (cross margin).
+    pub borrows: bool,
     /// How long the venue may fail to show an order: the tracker's own.
     pub visibility: Nanos,
 }
@@ -72,11 +75,13 @@ pub struct BinanceDesk {
     /// Orders of the venue's own that were told of.
     told: BTreeSet<VenueOrderId>,
     auth_told: bool,
+    debts: debts::Debts,
 }
 
 impl BinanceDesk {
     pub fn new(config: BinanceDeskConfig) -> BinanceDesk {
         let desk = Desk::new(config.profile, config.account, config.hedge, &config.instruments);
+        let desk = desk.with_loans(config.borrows);
         BinanceDesk {
             orders: Orders::new(config.profile, config.visibility),
             config,
@@ -87,6 +92,7 @@ impl BinanceDesk {
             pages: query::Pages::default(),
             told: BTreeSet::new(),
             auth_told: false,
+            debts: debts::Debts::default(),
         }
     }
 
@@ -219,8 +225,9 @@ impl DeskWords for BinanceDesk {
     }
 
     fn place(&mut self, order: &NewOrder) -> Result<Wire, VenueError> {
-        let call = self.desk.place(order)?;
+        let call = self.desk.place_on(order, self.debts.effect(&self.desk, order))?;
         self.orders.placed(order);
+        self.debts.placed(&self.desk, order);
         Ok(self.wire(call))
     }
 
@@ -267,10 +274,12 @@ impl DeskWords for BinanceDesk {
 
     fn recall(&mut self, held: &Held) {
         self.orders.recall(held);
+        self.debts.placed(&self.desk, &held.order);
     }
 
     fn closed(&mut self, id: ClientOrderId) {
         self.orders.closed(id);
+        self.debts.closed(id);
     }
 
     fn dead_man(&mut self, instrument: InstrumentId, countdown: Nanos) -> Option<Wire> {

@@ -207,9 +207,10 @@ impl BinanceWords {
                 let orders = || self.accounts.iter().find_map(|a| touched(Some(a.orders)));
                 let uid = || self.accounts.iter().find_map(|a| touched(a.uid));
                 let of_orders = if reply.code == -1015 { orders() } else { None };
-                let meter = of_orders.or_else(|| touched(of.sapi)).or_else(|| {
-                    // A call of `/sapi` that is counted per account only.
-                    if touched(Some(of.weight)).is_some() { None } else { uid() }
+                // A call of `/sapi` is counted per address or per account: what it weighs nothing on is not full.
+                let weighs = |meter: &MeterId| cost.iter().any(|(have, amount)| have == *meter && amount > 0);
+                let meter = of_orders.or_else(|| touched(of.sapi).filter(weighs)).or_else(|| {
+                    if touched(Some(of.weight)).is_some() { None } else { uid().or_else(|| touched(of.sapi)) }
                 });
                 out.push(Budget::Limited { meter: meter.unwrap_or(of.weight), retry_after });
             }
@@ -222,6 +223,17 @@ impl BinanceWords {
             _ => {}
         }
     }
+}
+
+/// Which of the counters of a host's accounts an answer shows: the one that its request touched. Where it touched none,
+/// whose it is can only be told if there is one.
+fn whose(cost: &Cost, of: impl Iterator<Item = MeterId> + Clone) -> impl Iterator<Item = MeterId> {
+    let mut touched = of.clone().filter(|m| cost.iter().any(|(have, _)| have == *m));
+    let touched = touched.next().or_else(|| {
+        let mut all = of;
+        all.next().filter(|_| all.next().is_none())
+    });
+    touched.into_iter()
 }
 
 impl VenueWords for BinanceWords {
@@ -240,7 +252,7 @@ impl VenueWords for BinanceWords {
         for (name, value) in *headers {
             let Ok(total) = value.trim().parse::<u64>() else { continue };
             let mut used = |meter, period| out.push(Budget::Used { meter, period, total });
-            let orders = || self.accounts.iter().filter(|a| a.base == base).map(|a| a.orders);
+            let orders = || whose(cost, self.accounts.iter().filter(|a| a.base == base).map(|a| a.orders));
             match name.as_str() {
                 "retry-after" => retry_s = u32::try_from(total).ok(),
                 "x-mbx-used-weight-1m" => used(of.weight, MINUTE),
@@ -250,7 +262,7 @@ impl VenueWords for BinanceWords {
                 "x-sapi-used-ip-weight-1m" => of.sapi.into_iter().for_each(|m| used(m, MINUTE)),
                 "x-sapi-used-uid-weight-1m" => {
                     let uids = self.accounts.iter().filter(|a| a.base == base).filter_map(|a| a.uid);
-                    uids.for_each(|m| used(m, MINUTE));
+                    whose(cost, uids).for_each(|m| used(m, MINUTE));
                 }
                 _ => {}
             }

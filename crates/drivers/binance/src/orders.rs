@@ -12,12 +12,13 @@ pub(crate) mod states;
 pub use change::{Amendment, Replacement};
 pub(crate) use conditional::{algo_state, bps};
 pub use ids::{OrderRef, VenueClientId};
+pub use place::Loan;
 pub use query::{FillsFrom, LIST_MAX};
 pub use read::{Outcome, Owner, Replaced, VenueFill, VenueOrder};
 
 use crate::profile::Profile;
 use crate::symbols::SymbolMap;
-use ctos_types::{AccountId, Instrument, InstrumentId, Instruments, Leg, VenueError};
+use ctos_types::{AccountId, Currency, Instrument, InstrumentId, Instruments, Leg, NewOrder, Side, VenueError};
 
 /// Who trades what and how: everything that turns our orders into the venue's and back.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Desk {
     pub account: AccountId,
     /// Hedge mode (USD-M): positions have a long and a short leg. One-way otherwise.
     pub hedge: bool,
+    /// Orders borrow what they lack unless they say no (cross margin).
+    borrows: bool,
     instruments: Instruments,
     map: SymbolMap,
 }
@@ -34,7 +37,35 @@ impl Desk {
     /// `instruments` are those of the run; only the profile's own are known afterwards.
     pub fn new(profile: Profile, account: AccountId, hedge: bool, instruments: &Instruments) -> Desk {
         let map = SymbolMap::new(profile.product(), instruments.iter());
-        Desk { profile, account, hedge: hedge && profile == Profile::UsdM, instruments: instruments.clone(), map }
+        let hedge = hedge && profile == Profile::UsdM;
+        Desk { profile, account, hedge, borrows: false, instruments: instruments.clone(), map }
+    }
+
+    /// Whether orders borrow what they lack; of no account but cross margin.
+    #[must_use]
+    pub fn with_loans(self, borrows: bool) -> Desk {
+        Desk { borrows: borrows && self.profile == Profile::Margin, ..self }
+    }
+
+    /// The same account with other instruments.
+    pub(crate) fn over(&self, instruments: &Instruments) -> Desk {
+        Desk::new(self.profile, self.account, self.hedge, instruments).with_loans(self.borrows)
+    }
+
+    pub fn borrows(&self) -> bool {
+        self.borrows
+    }
+
+    /// The currency an order on this side is paid with (spot).
+    pub(crate) fn spends(&self, order: &NewOrder) -> Option<Currency> {
+        let (_, i) = self.of(order.instrument).ok()?;
+        Some(if order.side == Side::Buy { i.quote } else { i.base })
+    }
+
+    /// The currency an order on this side brings in (spot).
+    pub(crate) fn receives(&self, order: &NewOrder) -> Option<Currency> {
+        let (_, i) = self.of(order.instrument).ok()?;
+        Some(if order.side == Side::Buy { i.base } else { i.quote })
     }
 
     /// The profile's symbols.

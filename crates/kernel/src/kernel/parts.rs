@@ -9,6 +9,30 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// Whether spot orders of an account may be paid with borrowed money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Borrow {
+    /// Nothing is lent to it.
+    #[default]
+    Never,
+    /// Only to an order that asks for it.
+    Asked,
+    /// To every order that lacks something, unless it says no.
+    Auto,
+}
+
+impl Borrow {
+    /// Whether what an order with this word of its own lacks may be borrowed.
+    pub(crate) const fn allows(self, word: Option<bool>) -> bool {
+        match self {
+            Borrow::Never => false,
+            Borrow::Asked => matches!(word, Some(true)),
+            Borrow::Auto => !matches!(word, Some(false)),
+        }
+    }
+}
+
 /// An account as the kernel needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountSpec {
@@ -17,8 +41,7 @@ pub struct AccountSpec {
     /// Equity, limits and breakers count in this currency.
     pub reporting: Currency,
     pub leverage: Decimal,
-    /// Whether spot orders may borrow.
-    pub borrow: bool,
+    pub borrow: Borrow,
     pub limits: Limits,
 }
 

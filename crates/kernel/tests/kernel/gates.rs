@@ -1,10 +1,10 @@
 //! Each gate: the refusal at the limit with gate, limit and asked value, and the pass just inside it.
 
-use crate::support::{OTHER, PERP, Rig, SPOT, buy, config, d, sell};
-use ctos_kernel::{Denied, Gate, Kernel, Limits, OrderRequest};
+use crate::support::{OTHER, PERP, Rig, SPOT, account, buy, config, d, sell};
+use ctos_kernel::{AccountSpec, Borrow, Denied, Gate, Kernel, Limits, OrderRequest};
 use ctos_types::{
-    AccountId, Control, Decimal, HaltScope, KillState, Leg, Nanos, OrderKind, OrderQty, PositionEffect, Price, Qty,
-    RejectReason, ReportBody, Side,
+    AccountId, Command, Control, Decimal, HaltScope, KillState, Leg, Nanos, OrderKind, OrderQty, PositionEffect, Price,
+    Qty, RejectReason, ReportBody, Side,
 };
 
 fn off() -> Limits {
@@ -315,6 +315,43 @@ fn spot_balance_by_amount() {
     // 2,000 of the 6,000 are spent, 4,000 are still claimed.
     refused(rig.place(0, by_amount("4000.01")), Gate::Balance, "4000", "4000.01");
     rig.place(0, by_amount("4000")).unwrap();
+}
+
+#[test]
+fn spot_balance_with_loans() {
+    let borrower = AccountSpec { borrow: Borrow::Auto, ..account(0, Limits::unlimited()) };
+    let mut rig = Rig::with(vec![borrower], off(), &[0]);
+    let sell = |qty| OrderRequest::limit(SPOT, Side::Sell, Price(1000), Qty(qty));
+    let word = |rig: &Rig, id| {
+        let [Command::Place(sent)] = rig.commands[..] else { panic!("no order left") };
+        let kept = rig.kernel.orders().get(id).map(|o| o.request.auto_borrow);
+        assert_eq!(kept, Some(sent.auto_borrow), "after a restart the driver is told the same");
+        sent.auto_borrow
+    };
+    // What is there needs no loan, what is beyond it does.
+    let id = rig.place(0, sell(10_000)).unwrap();
+    assert_eq!(word(&rig, id), None);
+    let id = rig.place(0, sell(1_000)).unwrap();
+    assert_eq!(word(&rig, id), Some(true));
+    refused(rig.place(0, sell(1_000).auto_borrow(false)), Gate::Balance, "-1", "1");
+    // 11,000 of equity at 10x: 1,100 coins at 100, 11 of them in open orders.
+    refused(rig.place(0, sell(1_089_001)), Gate::Balance, "11000", "11000.01");
+    let id = rig.place(0, sell(1_089_000)).unwrap();
+    assert_eq!(word(&rig, id), Some(true));
+    // An account that does not borrow by itself does when the order says so.
+    let lender = AccountSpec { borrow: Borrow::Asked, ..account(0, Limits::unlimited()) };
+    let mut rig = Rig::with(vec![lender], off(), &[0]);
+    refused(rig.place(0, sell(10_001)), Gate::Balance, "10", "10.001");
+    let id = rig.place(0, sell(10_001).auto_borrow(true)).unwrap();
+    assert_eq!(word(&rig, id), Some(true));
+    // Where nothing is lent, asking is of no use.
+    let mut rig = Rig::new(off(), 1);
+    refused(rig.place(0, sell(10_001).auto_borrow(true)), Gate::Balance, "10", "10.001");
+    let id = rig.place(0, sell(10_000).auto_borrow(true)).unwrap();
+    assert_eq!(word(&rig, id), None);
+    // Contracts have margin in place of loans.
+    let id = rig.place(0, buy(1000, 1_000)).unwrap();
+    assert_eq!(word(&rig, id), None);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! Never: decides anything; every order comes from the test.
 
 use ctos_kernel::{
-    AccountSpec, Audit, Ctx, Denied, Feeds, Kernel, KernelConfig, Limits, Order, OrderChange, OrderRequest, Output,
-    ProcessSpec, Strategy, Tick,
+    AccountSpec, Audit, Borrow, Ctx, Denied, Feeds, Kernel, KernelConfig, Limits, Order, OrderChange, OrderRequest,
+    Output, ProcessSpec, Strategy, Tick,
 };
 use ctos_types::{
     AccountEvent, AccountId, Balance, Bar, ClientOrderId, Command, Control, Currency, Decimal, Event, ExecId, Fill,
@@ -166,7 +166,7 @@ pub fn account(id: u16, limits: Limits) -> AccountSpec {
         name: format!("paper{id}"),
         reporting: cur("USDT"),
         leverage: Decimal::from_int(10),
-        borrow: false,
+        borrow: Borrow::Never,
         limits,
     }
 }

@@ -30,7 +30,9 @@ pub use settings::{
     StrategySettings, SyncSetting, VenueSettings, WatchdogSettings, WebhookUrl,
 };
 pub use values::{Expected, LatencySetting, Speed, parse_span, span_text};
-pub use venue_account::{Address, Environment, OrderEntry, ProfileName, ProxyAddress, VenueAccount, VenueName};
+pub use venue_account::{
+    Address, Environment, MarginBorrow, OrderEntry, ProfileName, ProxyAddress, VenueAccount, VenueName,
+};
 pub(crate) use yaml::parse as parse_yaml;
 
 /// A setting that cannot be used: one line that says what and where, and one that says what to try.

@@ -6,6 +6,7 @@ use super::node::{Node, Origin, Raw, quoted};
 use super::section::{Section, Trace, join, note, text, value};
 use super::settings::*;
 use super::values::*;
+use super::venue_account::VenueAccount;
 use super::{ConfigError, keys, live, risk, venue_account};
 use ctos_types::{Currency, Decimal, Nanos};
 use std::collections::BTreeMap;
@@ -150,8 +151,10 @@ fn account(s: &Section, id: String) -> Result<AccountSettings, ConfigError> {
         note(s.trace(), &s.path("balances.USDT"), "10000".into(), &Origin::Default);
     }
     let leverage = decimal("a leverage from 1 to 125", "5", Decimal::ONE, Decimal::from_int(125));
+    // Cross margin lends up to three times what is owned unless it was told to lend more.
+    let usual = if venue.as_ref().is_some_and(VenueAccount::borrows) { 3 } else { 5 };
     let (leverage, hedge_mode) =
-        (s.read("leverage", Decimal::from_int(5), leverage)?, s.read("hedge_mode", false, truth)?);
+        (s.read("leverage", Decimal::from_int(usual), leverage)?, s.read("hedge_mode", false, truth)?);
     if venue.is_some() {
         return Ok(AccountSettings { id, venue, balances, leverage, hedge_mode, fees: None, borrow: None });
     }

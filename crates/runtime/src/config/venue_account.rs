@@ -54,6 +54,23 @@ words! {
     }
 }
 
+words! {
+    /// What an account of cross margin borrows by itself.
+    MarginBorrow {
+        /// Nothing: only an order that asks for it gets a loan.
+        Never = "never",
+        /// What an order lacks; what comes in repays it.
+        Auto = "auto",
+    }
+}
+
+impl MarginBorrow {
+    /// Runs of before there was a choice.
+    fn before() -> MarginBorrow {
+        MarginBorrow::Never
+    }
+}
+
 impl OrderEntry {
     /// The venue does not trade cross margin over its socket.
     fn of(profile: ProfileName) -> OrderEntry {
@@ -112,6 +129,9 @@ pub struct VenueAccount {
     pub recv_window: Nanos,
     #[serde(default = "OrderEntry::before")]
     pub order_entry: OrderEntry,
+    /// Cross margin only.
+    #[serde(default = "MarginBorrow::before")]
+    pub margin_borrow: MarginBorrow,
     /// Not journaled: it may hold a password.
     #[serde(skip)]
     pub proxy: Option<ProxyAddress>,
@@ -133,6 +153,7 @@ impl VenueAccount {
             sapi_url: None,
             recv_window: Nanos::from_secs(5),
             order_entry: OrderEntry::of(profile),
+            margin_borrow: MarginBorrow::Never,
             proxy: None,
             extra_ca: None,
             key: key.into(),
@@ -183,6 +204,11 @@ impl VenueAccount {
             (_, Environment::Testnet, _) => None,
             _ => Some(Hosts::production(Profile::Spot).rest),
         }
+    }
+
+    /// Whether it borrows what its orders lack.
+    pub fn borrows(&self) -> bool {
+        (self.profile, self.margin_borrow) == (ProfileName::Margin, MarginBorrow::Auto)
     }
 
     /// Whether it is on this very machine: a twin.
@@ -329,6 +355,7 @@ fn at_binance(s: &Section, id: &str) -> Result<VenueAccount, ConfigError> {
         sapi_url: s.read_opt("sapi_url", str::parse)?,
         recv_window: s.read("recv_window", Nanos::from_secs(5), span(Nanos::from_millis(100), Nanos::from_secs(60)))?,
         order_entry: s.read("order_entry", OrderEntry::of(profile), str::parse)?,
+        margin_borrow: s.read("margin_borrow", MarginBorrow::Never, str::parse)?,
         proxy: proxy(s)?,
         extra_ca: s.read_opt("extra_ca", path)?.map(Into::into),
         key: s.read("key", id.to_owned(), name)?,
@@ -337,6 +364,10 @@ fn at_binance(s: &Section, id: &str) -> Result<VenueAccount, ConfigError> {
         let origin = s.node("order_entry").map_or(&Origin::Default, |n| &n.origin);
         let message = format!("{origin}: {}: the venue takes no orders of cross margin there", s.path("order_entry"));
         return Err(ConfigError::new(message, "leave it out: they go by REST"));
+    }
+    if let (ProfileName::Spot | ProfileName::UsdM, Some(node)) = (profile, s.node("margin_borrow")) {
+        let message = format!("{}: {}: only cross margin borrows", node.origin, s.path("margin_borrow"));
+        return Err(ConfigError::new(message, "write profile: margin, or leave it out"));
     }
     // Whether there is such a place at all.
     account.hosts().map_err(|e| {

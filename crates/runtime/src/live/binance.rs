@@ -312,6 +312,7 @@ fn desk(
         key_route,
         instruments: way.instruments.clone(),
         dead_man: true,
+        borrows: venue.borrows(),
         visibility,
     });
     let usual = DeskConfig::default();

@@ -31,6 +31,7 @@ pub(super) fn client(settings: &Settings, account: usize, caller: Arc<dyn Caller
     let of = &settings.accounts[account];
     let venue = super::at_venue(settings, account)?;
     let client = Client::new(caller, venue.profile.into(), AccountId(account as u16), of.hedge_mode)
+        .with_loans(venue.borrows())
         .with_config(ClientConfig { recv_window: venue.recv_window, ..ClientConfig::default() });
     Ok(Blocking::new(client)?)
 }

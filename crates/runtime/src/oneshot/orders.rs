@@ -3,6 +3,7 @@
 
 use super::Args;
 use crate::UserError;
+use crate::config::{AccountSettings, ProfileName};
 use ctos_types::{
     AccountId, ClientOrderId, Decimal, Instrument, Leg, NewOrder, NumberError, OrderKind, OrderQty, PositionEffect,
     Price, Qty, Rounding, Side, StrategyId, TimeInForce, TriggerBy,
@@ -41,7 +42,24 @@ pub fn new_order(args: &Args, i: &Instrument) -> Result<NewOrder, UserError> {
         trigger_by: args
             .word("trigger_by", &[("last", TriggerBy::Last), ("mark", TriggerBy::Mark)])?
             .unwrap_or_default(),
+        auto_borrow: args.word("auto_borrow", &[("true", true), ("false", false)])?,
     })
+}
+
+/// An order's word on loans says something only where there are any.
+pub fn may_ask_for_loans(args: &Args, account: &AccountSettings) -> Result<(), UserError> {
+    let lends = match &account.venue {
+        Some(at) => at.profile == ProfileName::Margin,
+        None => account.borrow.is_some(),
+    };
+    if lends || args.text("auto_borrow").is_none() {
+        return Ok(());
+    }
+    let hint = match &account.venue {
+        Some(_) => "leave it out, or name an account with profile: margin",
+        None => "leave it out, or give the account a `borrow` section",
+    };
+    Err(UserError::new(format!("auto_borrow: nothing is lent to the account {}", account.id), hint))
 }
 
 fn kind(args: &Args, word: &str, price: Option<Price>, trigger: Option<Price>) -> Result<(OrderKind, bool), UserError> {

@@ -99,6 +99,10 @@ pub const SYSCALLS: &[Syscall] = &[
             may("trigger_by", "last or mark; default: last"),
             may("callback_bps", "distance of a trailing stop in hundredths of a percent"),
             may("leg", "long or short, in hedge mode"),
+            may(
+                "auto_borrow",
+                "true or false: borrow what the order lacks (cross margin); default: as the account is set",
+            ),
         ],
         "place an order and follow it until the venue has said what became of it",
         true,

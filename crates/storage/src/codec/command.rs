@@ -104,14 +104,20 @@ fn new_order(w: &mut Writer<'_>, o: &NewOrder, with_tag: bool) {
         PositionEffect::CloseYesterday => 4,
     });
     w.leg(o.leg);
-    w.u8(match o.trigger_by {
+    let trigger = match o.trigger_by {
         TriggerBy::Last => 0,
         TriggerBy::Mark => 1,
-    });
+    };
+    let borrow = match o.auto_borrow {
+        None => 0,
+        Some(true) => 2,
+        Some(false) => 4,
+    };
+    w.u8(trigger + borrow);
 }
 
 fn read_new_order(r: &mut Reader<'_>) -> Result<NewOrder> {
-    Ok(NewOrder {
+    let mut order = NewOrder {
         account: r.account()?,
         strategy: r.strategy()?,
         cl_ord_id: r.cl_ord_id()?,
@@ -141,12 +147,18 @@ fn read_new_order(r: &mut Reader<'_>) -> Result<NewOrder> {
             tag => return Err(CodecError::UnknownTag { what: "position effect", tag }),
         },
         leg: r.leg()?,
-        trigger_by: match r.u8()? {
-            0 => TriggerBy::Last,
-            1 => TriggerBy::Mark,
-            tag => return Err(CodecError::UnknownTag { what: "trigger", tag }),
-        },
-    })
+        trigger_by: TriggerBy::Last,
+        auto_borrow: None,
+    };
+    let tag = r.u8()?;
+    (order.trigger_by, order.auto_borrow) = match (tag % 2, tag / 2) {
+        (trigger, borrow @ 0..=2) => {
+            let trigger_by = if trigger == 0 { TriggerBy::Last } else { TriggerBy::Mark };
+            (trigger_by, [None, Some(true), Some(false)][usize::from(borrow)])
+        }
+        _ => return Err(CodecError::UnknownTag { what: "trigger", tag }),
+    };
+    Ok(order)
 }
 
 fn order_kind(w: &mut Writer<'_>, kind: &OrderKind) {

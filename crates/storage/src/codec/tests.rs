@@ -239,7 +239,8 @@ fn new_order() -> impl Strategy<Value = NewOrder> {
         PositionEffect::CloseYesterday,
     ];
     let ids = (any::<u16>(), any::<u16>(), cid(), any::<u32>());
-    let flags = (any::<bool>(), any::<bool>(), prop::sample::select(effects.to_vec()), leg(), any::<bool>());
+    let effect = prop::sample::select(effects.to_vec());
+    let flags = (any::<bool>(), any::<bool>(), effect, leg(), any::<bool>(), any::<Option<bool>>());
     (ids, side(), order_kind(), amount, tif, flags).prop_map(|(ids, side, kind, qty, tif, flags)| NewOrder {
         account: AccountId(ids.0),
         strategy: StrategyId(ids.1),
@@ -254,6 +255,7 @@ fn new_order() -> impl Strategy<Value = NewOrder> {
         position_effect: flags.2,
         leg: flags.3,
         trigger_by: if flags.4 { TriggerBy::Last } else { TriggerBy::Mark },
+        auto_borrow: flags.5,
     })
 }
 

@@ -1,7 +1,7 @@
 //! A kernel with one strategy and a scripted venue: the venue accepts what it is told to and fills what the test says.
 
 use crate::registry::build;
-use ctos_kernel::{AccountSpec, Audit, Kernel, KernelConfig, Limits, Output, ProcessSpec};
+use ctos_kernel::{AccountSpec, Audit, Borrow, Kernel, KernelConfig, Limits, Output, ProcessSpec};
 use ctos_types::*;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -101,7 +101,7 @@ fn config(instruments: &Instruments, name: &str, given: &BTreeMap<String, String
         name: "test".into(),
         reporting: Currency::new("USDT").unwrap(),
         leverage: d("100"),
-        borrow: false,
+        borrow: Borrow::Never,
         limits: limits.clone(),
     };
     KernelConfig {

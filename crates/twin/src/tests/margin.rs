@@ -1,6 +1,7 @@
 //! Cross margin: orders that borrow, debts, and their events.
 
 use super::*;
+use serde_json::json;
 
 const ORDER: &str = "/sapi/v1/margin/order";
 
@@ -25,13 +26,14 @@ fn an_order_borrows_when_it_asks_for_that() {
         (o["status"].as_str(), o["isIsolated"].as_bool(), o["marginBuyBorrowAsset"].as_str()),
         (Some("FILLED"), Some(false), Some("USDT"))
     );
-    assert!(num(&o["marginBuyBorrowAmount"]) > 2_000.0);
+    assert!(o["marginBuyBorrowAmount"].as_f64().unwrap() > 2_000.0);
     let events = c.heard(conn);
     assert!(events.iter().any(|e| e["event"]["x"] == "TRADE" && e["subscriptionId"] == 0));
     let account = c.ok("GET", "/sapi/v1/margin/account", "");
     let row =
         |asset: &str| account["userAssets"].as_array().unwrap().iter().find(|a| a["asset"] == asset).cloned().unwrap();
-    assert_eq!(row("USDT")["borrowed"], o["marginBuyBorrowAmount"]);
+    assert!(o["marginBuyBorrowAmount"].is_number());
+    assert_eq!(num(&row("USDT")["borrowed"]), o["marginBuyBorrowAmount"].as_f64().unwrap());
     assert!(num(&row("USDT")["netAsset"]) < 0.0 && num(&row("BTC")["netAsset"]) > 0.19);
     assert!(num(&account["marginLevel"]) > 1.0);
     let q = format!("symbol=BTCUSDT&orderId={}", o["orderId"]);
@@ -53,6 +55,86 @@ fn an_order_borrows_when_it_asks_for_that() {
         c.ok("POST", ORDER, &format!("symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price={px}"));
     assert_eq!(c.ok("GET", "/sapi/v1/margin/openOrders", "symbol=BTCUSDT").as_array().unwrap().len(), 1);
     assert_eq!(c.ok("DELETE", ORDER, &format!("symbol=BTCUSDT&orderId={}", o["orderId"]))["status"], "CANCELED");
+}
+
+/// Borrowed, free and locked of an asset of the margin account.
+fn debt(c: &mut Client, asset: &str) -> (f64, f64, f64) {
+    let account = c.ok("GET", "/sapi/v1/margin/account", "");
+    let row = account["userAssets"].as_array().unwrap().iter().find(|a| a["asset"] == asset).cloned().unwrap();
+    (num(&row["borrowed"]), num(&row["free"]), num(&row["locked"]))
+}
+
+#[test]
+fn a_short_sale_and_the_four_ways_to_close_it() {
+    for (effect, owed, kept) in [
+        ("AUTO_REPAY", 0.000_01, 0.0),
+        ("AUTO_BORROW_REPAY", 0.000_01, 0.0),
+        ("NO_SIDE_EFFECT", 0.01, 0.009_99),
+        ("MARGIN_BUY", 0.01, 0.009_99),
+    ] {
+        let mut c = client(Product::Spot, 74);
+        let trade = |c: &mut Client, side: &str, effect: &str| {
+            let order = format!("symbol=BTCUSDT&side={side}&type=MARKET&quantity=0.01&sideEffectType={effect}");
+            c.ok("POST", ORDER, &order)
+        };
+        assert_eq!(c.code("POST", ORDER, "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=0.01"), -2010);
+        let o = trade(&mut c, "SELL", "AUTO_BORROW_REPAY");
+        assert_eq!((&o["marginBuyBorrowAmount"], &o["marginBuyBorrowAsset"]), (&json!(0.01), &json!("BTC")));
+        assert_eq!(debt(&mut c, "BTC"), (0.01, 0.0, 0.0));
+        // There are dollars enough: nothing is borrowed to buy it back.
+        let o = trade(&mut c, "BUY", effect);
+        assert_eq!((o["status"].as_str(), o.get("marginBuyBorrowAmount")), (Some("FILLED"), None), "{effect}");
+        // The fee is taken from the coins.
+        assert_eq!(debt(&mut c, "BTC"), (owed, kept, 0.0), "{effect}");
+        assert_eq!(debt(&mut c, "USDT").0, 0.0);
+    }
+}
+
+#[test]
+fn a_loan_is_taken_when_the_order_is_placed_and_given_back_when_it_is_cancelled() {
+    let mut c = client(Product::Spot, 75);
+    let px = (c.price("BTCUSDT") * 1.1).round();
+    let rest = format!("symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.02&price={px}");
+    let place = |c: &mut Client, more: &str| c.ok("POST", ORDER, &format!("{rest}{more}"));
+    let cancel = |c: &mut Client, o: &Value| {
+        c.ok("DELETE", ORDER, &format!("symbol=BTCUSDT&orderId={}", o["orderId"]));
+    };
+    for word in ["MARGIN_BUY", "AUTO_BORROW_REPAY"] {
+        let o = place(&mut c, &format!("&sideEffectType={word}"));
+        assert_eq!((o["status"].as_str(), o["marginBuyBorrowAmount"].as_f64()), (Some("NEW"), Some(0.02)));
+        assert_eq!(debt(&mut c, "BTC"), (0.02, 0.0, 0.02));
+        cancel(&mut c, &o);
+        assert_eq!(debt(&mut c, "BTC"), (0.0, 0.0, 0.0));
+    }
+    // What has traded of it is owed.
+    let o = place(&mut c, "&sideEffectType=AUTO_BORROW_REPAY");
+    let fill = json!({"do": "fill", "account": "test:margin", "order_id": o["orderId"], "quantity": "0.005"});
+    c.admin(&fill.to_string());
+    cancel(&mut c, &o);
+    assert_eq!(debt(&mut c, "BTC"), (0.005, 0.0, 0.0));
+    // Kept where the order says so; the next one uses what is there.
+    let o = place(&mut c, "&sideEffectType=AUTO_BORROW_REPAY&autoRepayAtCancel=false");
+    cancel(&mut c, &o);
+    assert_eq!(debt(&mut c, "BTC"), (0.025, 0.02, 0.0));
+    let o = place(&mut c, "&sideEffectType=AUTO_BORROW_REPAY");
+    assert_eq!(o.get("marginBuyBorrowAmount"), None);
+    cancel(&mut c, &o);
+    assert_eq!(debt(&mut c, "BTC"), (0.025, 0.02, 0.0));
+}
+
+#[test]
+fn what_is_not_lent_is_refused_and_leaves_nothing_behind() {
+    let mut c = client(Product::Spot, 76);
+    let sell = |qty: &str| format!("symbol=BTCUSDT&side=SELL&type=MARKET&quantity={qty}&sideEffectType=MARGIN_BUY");
+    // 10,000 USDT back loans of 20,000.
+    assert_eq!(c.code("POST", ORDER, &sell("0.9")), -3006);
+    let far = (c.price("BTCUSDT") * 0.5).round();
+    let post = format!("symbol=BTCUSDT&side=SELL&type=LIMIT_MAKER&quantity=0.01&price={far}");
+    assert_eq!(c.code("POST", ORDER, &format!("{post}&sideEffectType=MARGIN_BUY")), -2010, "it would take");
+    assert_eq!(c.code("POST", ORDER, &format!("{}X", sell("0.01"))), -1130, "no such effect");
+    assert_eq!(debt(&mut c, "BTC"), (0.0, 0.0, 0.0));
+    c.admin(r#"{"do":"symbol","symbol":"BTCUSDT","change":{"isMarginTradingAllowed":false}}"#);
+    assert_eq!(c.code("POST", ORDER, &sell("0.01")), -3021);
 }
 
 #[test]

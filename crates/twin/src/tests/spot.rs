@@ -74,6 +74,12 @@ fn a_resting_order_lives_and_is_cancelled_under_another_name() {
     // The order stands in the public book.
     let (_, book) = c.get("/api/v3/depth", "symbol=BTCUSDT&limit=5000");
     assert!(book["bids"].as_array().unwrap().iter().any(|l| num(&l[0]) == px && l[1] == "0.01000000"));
+    c.admin(r#"{"do":"symbol","symbol":"BTCUSDT","change":{"amendAllowed":false}}"#);
+    assert_eq!(
+        c.code("PUT", "/api/v3/order/amend/keepPriority", "symbol=BTCUSDT&origClientOrderId=mine&newQty=0.005"),
+        -2038
+    );
+    c.admin(r#"{"do":"symbol","symbol":"BTCUSDT","change":{"amendAllowed":true}}"#);
     let amended = c.ok("PUT", "/api/v3/order/amend/keepPriority", "symbol=BTCUSDT&origClientOrderId=mine&newQty=0.005");
     assert_eq!(amended["amendedOrder"]["qty"], "0.00500000");
     assert_eq!(

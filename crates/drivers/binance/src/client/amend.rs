@@ -4,7 +4,7 @@
 
 use super::{Client, Failure, OrderName};
 use crate::errors::Verdict;
-use crate::orders::{Amendment, OrderRef, Outcome, Owner, Replacement, VenueClientId, VenueOrder};
+use crate::orders::{Amendment, Loan, OrderRef, Outcome, Owner, Replacement, VenueClientId, VenueOrder};
 use crate::profile::Profile;
 use crate::request::Call;
 use ctos_types::{AmendOrder, ClientOrderId, InstrumentId, NewOrder, OrderKind, OrderQty, Price, Qty};
@@ -81,7 +81,9 @@ impl Client {
         let gone = |why: String, hint: &str| {
             Failure::invalid(format!("the old order is cancelled and nothing took its place: {why}"), hint.to_string())
         };
-        let call = self.desk.place_rest(wanted, client, ended.cum_qty);
+        // Whether the new one lacks something, nobody here knows.
+        let loan = if self.desk.borrows() { Loan::BorrowRepay } else { Loan::None };
+        let call = self.desk.place_rest(wanted, client, ended.cum_qty, loan);
         let call = call.map_err(|e| gone(e.to_string(), "place another one if you still want it"))?;
         let at = OrderName::Client(client).at(false);
         let intent = self.intent((old.instrument, old.leg, old.side), client.id, at).await;

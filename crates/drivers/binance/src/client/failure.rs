@@ -106,6 +106,9 @@ impl From<CallError> for Failure {
 impl From<VenueError> for Failure {
     fn from(error: VenueError) -> Failure {
         match error {
+            VenueError::Invalid { field: field @ "auto_borrow", why } => {
+                Failure::invalid(format!("{field}: {why}"), "leave it out, or name an account with profile: margin")
+            }
             VenueError::Invalid { field, why } => {
                 Failure::invalid(format!("{field}: {why}"), "see docs/venues/binance.md for what this market can do")
             }

@@ -164,6 +164,7 @@ impl BinanceDesk {
     pub(super) fn read_balance_list(&mut self, answer: &Answer<'_>, out: &mut Vec<BalanceRow>) -> Result<(), Trouble> {
         let body = self.asked(answer)?;
         let list = self.desk.read_balances(body).map_err(unread)?;
+        self.debts.listed(&list);
         let zero = |b: &ctos_types::Balance| b == &ctos_types::Balance::default();
         let rows = list.iter().map(|b| BalanceRow { currency: b.currency, balance: b.balance });
         out.extend(rows.filter(|row| !zero(&row.balance)));

@@ -4,6 +4,7 @@
 use super::BinanceDesk;
 use super::order::Step;
 use crate::orders::{Owner, VenueClientId};
+use crate::profile::Profile;
 use crate::user::{OrderUpdate, UserDecoder, UserEvent, UserFrame};
 use ctos_link::desk::Word;
 use ctos_link::gateway::Notice;
@@ -32,6 +33,10 @@ impl BinanceDesk {
             UserEvent::Account { event, ts_event } => out.extend(match event {
                 AccountEvent::Balance { currency, balance, .. } => Some(Word::Balance { currency, balance, ts_event }),
                 AccountEvent::Position { instrument, leg, qty, .. } => Some(Word::Position { instrument, leg, qty }),
+                // A loan is told like a deposit: whether it is owned, only the list of balances says.
+                AccountEvent::Adjustment { currency, .. } if self.config.profile == Profile::Margin => {
+                    Some(Word::BalanceMoved { currency })
+                }
                 AccountEvent::Adjustment { currency, amount, .. } => Some(Word::Flow { currency, amount, ts_event }),
                 _ => None,
             }),

@@ -161,7 +161,8 @@ impl BinanceDesk {
             // Whoever asked has been told that nothing came of it.
             Err(Why::ours("the cancel took too long", RejectReason::Other, "TOO_LATE"))
         } else {
-            let placed = self.desk.place_rest(&wanted, pending.client, Qty(carried));
+            let loan = self.debts.effect_of_rest(&self.desk, &named.order, &wanted);
+            let placed = self.desk.place_rest(&wanted, pending.client, Qty(carried), loan);
             placed.map_err(|e| Why::ours(&e.to_string(), RejectReason::BadQty, "INVALID qty"))
         };
         match call {

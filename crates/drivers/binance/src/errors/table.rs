@@ -363,11 +363,57 @@ pub static TABLE: &[Row] = &[
     spot(-2042, NotDone, "this connection has no subscriptions left", "nothing to do: ctos opens a new one"),
     spot(-2043, Already, "the symbol has no reference price", AGAIN),
     // ---- cross margin
+    spot(-3003, Auth, "there is no margin account", "open it on the venue's page and move funds there"),
+    spot(-3004, Rejected(R::InstrumentNotTrading), "trading is not allowed", PLEASE_LOOK),
     spot(
         -3006,
         Rejected(R::InsufficientBalance),
         "more than the account may borrow",
         "repay something, or make the order smaller",
+    ),
+    spot(-3007, NotDone, "another loan or repayment is under way", AGAIN),
+    spot(
+        -3008,
+        Rejected(R::InsufficientBalance),
+        "the account may not borrow",
+        "see the margin account on the venue's page, or set margin_borrow: never",
+    ),
+    spot(
+        -3012,
+        Rejected(R::InsufficientBalance),
+        "this asset is not lent",
+        "trade only what the account owns of it (margin_borrow: never), or another symbol",
+    ),
+    spot(
+        -3013,
+        Rejected(R::InsufficientBalance),
+        "the loan would be below the smallest there is",
+        "make the order larger, or add funds",
+    ),
+    spot(
+        -3014,
+        Rejected(R::InsufficientBalance),
+        "the account is banned from borrowing",
+        "see the margin account on the venue's page, or set margin_borrow: never",
+    ),
+    spot(
+        -3015,
+        Rejected(R::Other),
+        "more would be repaid than is owed",
+        "look at the debts with `ctos call fetch_balance`, then try again",
+    ),
+    spot(
+        -3021,
+        Rejected(R::InstrumentNotTrading),
+        "the symbol is not traded on margin",
+        "choose another symbol, or trade it on spot",
+    ),
+    stop(spot(-3022, Auth, "the account is banned from trading", PLEASE_LOOK)),
+    spot(
+        -3023,
+        Rejected(R::InsufficientBalance),
+        "the margin level is too low for this order",
+        "repay something, or move funds to the margin account",
     ),
     spot(
         -3027,
@@ -375,7 +421,20 @@ pub static TABLE: &[Row] = &[
         "not an asset of cross margin",
         "choose another symbol, or trade it on spot",
     ),
+    spot(
+        -3028,
+        Rejected(R::InstrumentNotTrading),
+        "not a symbol of cross margin",
+        "choose another symbol, or trade it on spot",
+    ),
     spot(-3041, Rejected(R::InsufficientBalance), "not enough balance", "move funds to the margin account"),
+    spot(-3044, Unknown, "the margin system is busy", ASK),
+    spot(
+        -3045,
+        Rejected(R::InsufficientBalance),
+        "the venue has not enough of the asset to lend",
+        "try later, make the order smaller, or trade only what the account owns",
+    ),
     spot(-3067, Rejected(R::InstrumentNotTrading), "the asset is restricted on margin", "choose another symbol"),
     // ---- USD-M: parameters and filters
     usdm(-4001, Rejected(R::BadPrice), "the price is zero or less", BUG),

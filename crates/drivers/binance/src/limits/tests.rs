@@ -118,6 +118,30 @@ fn headers_are_the_venues_own_count() {
     assert_eq!(told(&words, usdm.base(), &cost, 200, &[("x-mbx-used-weight-1m", "many")], "{}"), []);
 }
 
+/// Counts of an account are not another's, though both are reached at one address.
+#[test]
+fn each_account_has_its_own_count() {
+    let Case { mut words, spot, .. } = case();
+    let other = words.account("three", Profile::Margin, spot.base(), keys(), None);
+    let headers =
+        [("x-sapi-used-uid-weight-1m", "3000"), ("x-mbx-order-count-10s", "2"), ("x-mbx-used-weight-1m", "9")];
+    let at = |cost: &Cost| told(&words, spot.base(), cost, 200, &headers, "{}");
+    let used = |meter, period, total| Budget::Used { meter, period, total };
+    let order = request::Cost { weight: 0, uid_weight: 1_500, orders: 1 };
+    for route in [&spot, &other] {
+        assert_eq!(
+            at(&route.cost("/sapi/v1/margin/order", order)),
+            [
+                used(route.uid.unwrap(), MINUTE, 3_000),
+                used(route.orders.unwrap(), TEN_SECONDS, 2),
+                used(spot.weight, MINUTE, 9)
+            ]
+        );
+    }
+    // Whose they are is not known where the request was counted on neither.
+    assert_eq!(at(&spot.cost("/sapi/v1/margin/account", request::Cost::weight(10))), [used(spot.weight, MINUTE, 9)]);
+}
+
 #[test]
 fn refusals_close_what_they_are_about() {
     let Case { words, spot, usdm } = case();
@@ -155,6 +179,9 @@ fn refusals_close_what_they_are_about() {
     assert_eq!(at(503, &[], "Service Unavailable."), []);
     // Where only the account is counted, only the account waits.
     let cost = spot.cost("/sapi/v1/margin/order", request::Cost { weight: 0, uid_weight: 6, orders: 1 });
+    let limited = told(&words, spot.base(), &cost, 429, &[], r#"{"code":-1003,"msg":"x"}"#);
+    assert_eq!(limited, [Budget::Limited { meter: spot.uid.unwrap(), retry_after: None }]);
+    let cost = spot.cost("/sapi/v1/margin/account", request::Cost::weight(10));
     let limited = told(&words, spot.base(), &cost, 429, &[], r#"{"code":-1003,"msg":"x"}"#);
     assert_eq!(limited, [Budget::Limited { meter: spot.sapi.unwrap(), retry_after: None }]);
 }

@@ -1,7 +1,7 @@
 //! Changes of live orders: amend, cancel, cancel all, the dead man's switch.
 
 use super::place::{price_text, qty_text};
-use super::{Desk, OrderRef, VenueClientId, invalid};
+use super::{Desk, Loan, OrderRef, VenueClientId, invalid};
 use crate::profile::Profile;
 use crate::request::{Call, Cost, Method, Params, Purpose};
 use ctos_types::{AmendOrder, InstrumentId, NewOrder, OrderKind, OrderQty, Qty, Side, VenueError};
@@ -145,9 +145,15 @@ impl Desk {
     ///
     /// # Errors
     /// [`VenueError::Invalid`] where nothing is left, or less than the market takes; nothing was sent.
-    pub fn place_rest(&self, wanted: &NewOrder, client: VenueClientId, traded: Qty) -> Result<Call, VenueError> {
+    pub fn place_rest(
+        &self,
+        wanted: &NewOrder,
+        client: VenueClientId,
+        traded: Qty,
+        loan: Loan,
+    ) -> Result<Call, VenueError> {
         let rest = self.rest(wanted, traded)?;
-        self.place_as(&NewOrder { qty: OrderQty::Size(rest), ..*wanted }, client)
+        self.place_as(&NewOrder { qty: OrderQty::Size(rest), ..*wanted }, client, loan)
     }
 
     /// What is left of an order to be placed.

@@ -8,6 +8,36 @@ use ctos_types::{
     VenueError,
 };
 
+/// What a new order does to the loans of a cross margin account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loan {
+    /// Nothing: what it lacks is a refusal, what comes in stays.
+    #[default]
+    None,
+    /// What comes in repays a debt in that currency.
+    Repay,
+    /// What it lacks is borrowed when it is placed, and repaid where it is cancelled; what comes in repays a debt.
+    BorrowRepay,
+}
+
+impl Loan {
+    const fn word(self) -> &'static str {
+        match self {
+            Loan::None => "NO_SIDE_EFFECT",
+            Loan::Repay => "AUTO_REPAY",
+            Loan::BorrowRepay => "AUTO_BORROW_REPAY",
+        }
+    }
+
+    /// A request that may take out a loan costs a hundred and twentieth of what an account has a minute.
+    const fn uid_weight(self) -> u32 {
+        match self {
+            Loan::None | Loan::Repay => 6,
+            Loan::BorrowRepay => 1_500,
+        }
+    }
+}
+
 /// The least and the most that a trailing stop of USD-M may follow behind, in hundredths of a percent.
 const USDM_CALLBACK_BPS: std::ops::RangeInclusive<u32> = 10..=1_000;
 
@@ -20,16 +50,37 @@ impl Desk {
     /// # Errors
     /// [`VenueError::Invalid`] for what this market cannot do or what is off its grid; nothing was sent.
     pub fn place(&self, order: &NewOrder) -> Result<Call, VenueError> {
-        self.place_as(order, order.cl_ord_id.into())
+        self.place_on(order, self.loan_of(order))
+    }
+
+    /// As [`Desk::place`], where it is known what the order is to do to the account's loans (cross margin).
+    pub fn place_on(&self, order: &NewOrder, loan: Loan) -> Result<Call, VenueError> {
+        self.place_as(order, order.cl_ord_id.into(), loan)
+    }
+
+    /// What an order, or else the account, says of loans, where nobody has looked whether it lacks something.
+    fn loan_of(&self, order: &NewOrder) -> Loan {
+        if order.auto_borrow.unwrap_or(self.borrows) { Loan::BorrowRepay } else { Loan::None }
     }
 
     /// As [`Desk::place`] under another generation of the client order id.
-    pub(super) fn place_as(&self, order: &NewOrder, client: VenueClientId) -> Result<Call, VenueError> {
+    pub(super) fn place_as(&self, order: &NewOrder, client: VenueClientId, loan: Loan) -> Result<Call, VenueError> {
+        if self.profile != Profile::Margin && order.auto_borrow.is_some() {
+            return Err(invalid(
+                "auto_borrow",
+                format!("only cross margin borrows, and the account is {}", self.profile),
+            ));
+        }
         let params = self.order_params(order, client)?;
+        let params = match (self.profile, loan) {
+            // The venue's default.
+            (Profile::Spot | Profile::UsdM, _) | (_, Loan::None) => params,
+            (Profile::Margin, loan) => params.text("sideEffectType", loan.word()),
+        };
         let conditional = order.kind.is_conditional();
         let (path, cost) = match self.profile {
             Profile::Spot => ("/api/v3/order", Cost { weight: 1, uid_weight: 0, orders: 1 }),
-            Profile::Margin => ("/sapi/v1/margin/order", Cost { weight: 0, uid_weight: 6, orders: 1 }),
+            Profile::Margin => ("/sapi/v1/margin/order", Cost { weight: 0, uid_weight: loan.uid_weight(), orders: 1 }),
             Profile::UsdM if conditional => ("/fapi/v1/algoOrder", Cost { weight: 0, uid_weight: 0, orders: 1 }),
             Profile::UsdM => ("/fapi/v1/order", Cost { weight: 0, uid_weight: 0, orders: 1 }),
         };

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A ten-millionth of a coin.
 const DUST: Decimal = Decimal::from_atoms(100_000_000_000);
 
+/// Share of a debt that is taken for its interest where the venue does not state that: more than any coin costs a day.
+const INTEREST_MOST: (i64, i64) = (1, 200);
+
 impl<W: DeskWords> Desk<W> {
     pub(super) fn compare_positions(
         &mut self,
@@ -142,7 +145,10 @@ impl<W: DeskWords> Desk<W> {
         for currency in keys {
             let balance = theirs.get(&currency).copied().unwrap_or_default();
             let by = net(&balance).checked_sub(self.ledger.cash(currency)).unwrap_or_default();
-            if by.is_zero() || self.take_dust(now, currency, by, out) {
+            if by.is_zero()
+                || self.take_dust(now, currency, by, out)
+                || self.take_interest(now, currency, &balance, by, out)
+            {
                 self.odd_cash.clear(currency);
                 self.tell_balance(now, currency, balance, out);
                 continue;
@@ -160,8 +166,13 @@ impl<W: DeskWords> Desk<W> {
                 }
                 Judged::Wait => self.again_at(Subject::Balances, now.after(self.config.second_look)),
                 Judged::Stands => {
-                    out.notices.push(warning(format!("the balance of {currency} differs from ours by {by}: adjusted")));
-                    self.adjust_cash(now, currency, by, out);
+                    if self.may_be_interest(currency, &balance, by) {
+                        self.pay_interest(now, currency, -by, out);
+                    } else {
+                        let what = format!("the balance of {currency} differs from ours by {by}: adjusted");
+                        out.notices.push(warning(what));
+                        self.adjust_cash(now, currency, by, out);
+                    }
                     self.tell_balance(now, currency, balance, out);
                 }
             }
@@ -205,6 +216,41 @@ impl<W: DeskWords> Desk<W> {
             let account = self.id();
             self.account_event(now, &AccountEvent::Balance { account, currency, balance }, out);
         }
+    }
+
+    // ---- interest
+
+    /// Interest that the venue states: what is owed has grown by just what is missing.
+    fn take_interest(
+        &mut self,
+        now: UnixNanos,
+        currency: Currency,
+        balance: &Balance,
+        by: Decimal,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(told) = self.told_balances.get(&currency) else { return false };
+        let Ok(grown) = balance.interest.checked_sub(told.interest) else { return false };
+        let rest = by.checked_add(grown).map_or(Decimal::MAX, Decimal::abs);
+        let stated = grown.is_positive() && by.is_negative() && rest <= DUST;
+        if stated {
+            self.pay_interest(now, currency, -by, out);
+        }
+        stated
+    }
+
+    /// Whether a lack that nothing explains is interest: it was charged and repaid between two looks, or while nobody
+    /// looked. Only where there is a debt, and only so little.
+    fn may_be_interest(&self, currency: Currency, balance: &Balance, by: Decimal) -> bool {
+        let before = self.told_balances.get(&currency).map_or(Decimal::ZERO, |told| told.borrowed);
+        let most = before.max(balance.borrowed).mul_ratio(INTEREST_MOST.0, INTEREST_MOST.1, Rounding::Down);
+        by.is_negative() && most.is_ok_and(|most| by.abs() <= most)
+    }
+
+    fn pay_interest(&mut self, now: UnixNanos, currency: Currency, amount: Decimal, out: &mut Outbox) {
+        self.ledger.flow(now, currency, -amount);
+        let account = self.id();
+        self.account_event(now, &AccountEvent::Interest { account, currency, amount }, out);
     }
 
     /// What the venue shows is rounded, and so are our sums: so little is taken over without a word.

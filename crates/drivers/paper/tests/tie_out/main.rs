@@ -4,7 +4,7 @@
 mod monkey;
 
 use ctos_driver_paper::{Latencies, PaperDriver};
-use ctos_kernel::{AccountSpec, Alarm, Audit, Kernel, KernelConfig, Limits, Output, ProcessSpec};
+use ctos_kernel::{AccountSpec, Alarm, Audit, Borrow, Kernel, KernelConfig, Limits, Output, ProcessSpec};
 use ctos_types::{
     AccountEvent, AccountId, Balance, ClientOrderId, Control, Currency, Decimal, Event, EventBuf, HaltScope,
     InstanceTag, InstrumentId, KillState, Leg, Nanos, OrderQty, Position, Price, Qty, Stamped, StrategyId, UnixNanos,
@@ -104,7 +104,7 @@ impl Rig {
             name: format!("account-{}", c.id.0),
             reporting: currency("USDT"),
             leverage: c.leverage,
-            borrow: c.borrow.is_some(),
+            borrow: if c.borrow.is_some() { Borrow::Auto } else { Borrow::Never },
             // The gates are proven elsewhere: here the venue is to see everything.
             limits: Limits::unlimited(),
         };

@@ -94,13 +94,13 @@ fn what_has_traded_is_placed_anew_for_the_rest_only() {
         assert_eq!((call.path, next.generation), (cancel, 1));
         let wanted = NewOrder { kind: OrderKind::Limit { price: px(&d, "61700") }, ..o };
         // More had traded than was known when it was asked.
-        let call = d.place_rest(&wanted, next, size(&d, "0.0012")).unwrap();
+        let call = d.place_rest(&wanted, next, size(&d, "0.0012"), Loan::None).unwrap();
         let get = |name| call.query.get(name).unwrap().into_owned();
         assert_eq!((call.method.as_str(), call.path), ("POST", place));
         assert_eq!([get("quantity"), get("price"), get("newClientOrderId")], ["0.0008", "61700", "c00000a1-1"]);
         // Nothing left, or too little: 0.00008 at 61,700 is below the least of 5.
         for traded in ["0.002", "0.0025", "0.00192"] {
-            let e = d.place_rest(&wanted, next, size(&d, traded)).unwrap_err();
+            let e = d.place_rest(&wanted, next, size(&d, traded), Loan::None).unwrap_err();
             assert!(matches!(e, VenueError::Invalid { field: "qty" | "notional", .. }), "{e}");
             if traded != "0.0025" {
                 d.amend(&change, &as_is(&o, size(&d, traded))).unwrap_err();
@@ -170,7 +170,7 @@ proptest! {
                 // Whatever traded until the cancel was through.
                 let traded = Qty(qty(cum).0 + (want - cum) / 2 * i.lot.0);
                 let wanted = NewOrder { qty: OrderQty::Size(qty(want)), ..o };
-                if let Ok(call) = d.place_rest(&wanted, client, traded) {
+                if let Ok(call) = d.place_rest(&wanted, client, traded, Loan::None) {
                     let left: ctos_types::Decimal = call.query.get("quantity").unwrap().parse().unwrap();
                     prop_assert_eq!(i.qty(left).unwrap().0 + traded.0, qty(want).0);
                 }

@@ -68,6 +68,38 @@ fn spot_orders_of_every_type() {
 }
 
 #[test]
+fn margin_orders_and_loans() {
+    let d = desk(Profile::Margin);
+    let o = limit(&d);
+    let head =
+        "POST /sapi/v1/margin/order?symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.002&price=61800.2";
+    let tail = format!("&newClientOrderId={ID}&newOrderRespType=FULL&isIsolated=FALSE");
+    let of = |call: Call| (line(&call), call.cost.uid_weight, call.cost.weight);
+    let want = |loan: &str, weight| (format!("{head}{tail}{loan}"), weight, 0);
+    let borrows = "&sideEffectType=AUTO_BORROW_REPAY";
+    for (loan, word, weight) in
+        [(Loan::None, "", 6), (Loan::Repay, "&sideEffectType=AUTO_REPAY", 6), (Loan::BorrowRepay, borrows, 1_500)]
+    {
+        assert_eq!(of(d.place_on(&o, loan).unwrap()), want(word, weight));
+    }
+    // Where nobody looked whether it lacks something, the order's word counts, and then the account's.
+    let lender = d.clone().with_loans(true);
+    for (desk, word, loan, weight) in [
+        (&d, None, "", 6),
+        (&d, Some(true), borrows, 1_500),
+        (&lender, None, borrows, 1_500),
+        (&lender, Some(false), "", 6),
+    ] {
+        assert_eq!(of(desk.place(&NewOrder { auto_borrow: word, ..o }).unwrap()), want(loan, weight));
+    }
+    for profile in [Profile::Spot, Profile::UsdM] {
+        let d = desk(profile).with_loans(true);
+        assert!(!d.borrows());
+        refuses(&d, NewOrder { auto_borrow: Some(true), ..limit(&d) }, "auto_borrow");
+    }
+}
+
+#[test]
 fn usdm_orders_of_every_type() {
     let d = desk(Profile::UsdM);
     let o = limit(&d);
