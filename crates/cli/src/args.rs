@@ -124,6 +124,15 @@ pub enum Command {
         #[arg(value_name = "STRATEGY")]
         strategy: String,
     },
+    /// Record the live market of the running instance, or look at how that goes
+    #[command(
+        after_help = "Examples:\n  ctos record\n  ctos record start tapes\n  ctos record stop\n\n\
+        What is recorded can be traded on: `ctos run --market replay:DIR`."
+    )]
+    Record {
+        #[command(subcommand)]
+        command: Option<RecordCommand>,
+    },
     /// The built-in strategies and their parameters
     #[command(after_help = "Examples:\n  ctos strategies\n  ctos strategies grid")]
     Strategies {
@@ -193,6 +202,20 @@ pub enum Command {
         #[arg(value_name = "SHELL")]
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RecordCommand {
+    /// Turn it on; into another directory than the one it is on in, it goes on there
+    #[command(after_help = "Examples:\n  ctos record start\n  ctos record start tapes")]
+    Start {
+        /// Where files are made [default: the setting `record`, else a new directory under recordings/ in the home]
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Turn it off; what was recorded is on the disk when the command returns
+    #[command(after_help = "Example:\n  ctos record stop")]
+    Stop,
 }
 
 #[derive(Debug, Subcommand)]

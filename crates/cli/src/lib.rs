@@ -83,6 +83,7 @@ fn dispatch(cli: &Cli, matches: &clap::ArgMatches, catalog: Catalog) -> Result<(
         Command::Stop { strategy: None, reason } => commands::switch::stop(global, reason),
         Command::Stop { strategy: Some(id), .. } => commands::switch::strategy(global, id, "stop"),
         Command::Start { strategy } => commands::switch::strategy(global, strategy, "start"),
+        Command::Record { command } => commands::record::record(global, command.as_ref()),
         Command::Strategies { name } => commands::strategies::strategies(global, catalog, name.as_deref()),
         Command::Config { command: ConfigCommand::Show { resolved } } => commands::config::show(global, *resolved),
         Command::Doctor { rebuild_store, online } => commands::doctor::doctor(global, catalog, *rebuild_store, *online),

@@ -6,7 +6,7 @@ mod links;
 use self::links::Rising;
 use crate::alerts::Alerts;
 use crate::config::{Settings, Speed};
-use crate::live::{AccountLock, Brake, Callers, ClosureStatus};
+use crate::live::{AccountLock, Brake, Callers, ClosureStatus, Recording};
 use crate::runs::{RunDir, RunRecord};
 use crate::shard::{Shard, ShardError};
 use crate::summary::{RunFacts, Summary};
@@ -49,6 +49,7 @@ pub struct Handle {
     stop: Arc<OnceLock<String>>,
     pub view: ViewCell,
     callers: Arc<Callers>,
+    recording: Option<Arc<Recording>>,
 }
 
 /// Why an instance did not do what was asked.
@@ -89,6 +90,11 @@ impl Handle {
     /// Who asks the venues for people, within the run's rate budget.
     pub fn callers(&self) -> &Callers {
         &self.callers
+    }
+
+    /// The switch that records the run's live markets; `None` where it has none.
+    pub fn recording(&self) -> Option<&Arc<Recording>> {
+        self.recording.as_ref()
     }
 
     /// Asks the run to end: cancel, settle, summarise. Never waits and is never lost; the first reason counts.
@@ -141,6 +147,8 @@ pub(crate) struct Start {
     pub callers: Callers,
     /// Nobody else trades on these accounts while the run lives.
     pub locks: Vec<AccountLock>,
+    /// Of the live markets.
+    pub recording: Option<Arc<Recording>>,
 }
 
 /// Runs the shard on its own thread, with a watchdog beside it.
@@ -207,7 +215,7 @@ pub(crate) fn launch(shard: Shard, start: Start, recorder: crate::record::Record
     };
     let thread =
         std::thread::Builder::new().name("shard-0".into()).spawn(body).expect("the operating system starts a thread");
-    let handle = Handle { requests, stop, view, callers: Arc::new(callers) };
+    let handle = Handle { requests, stop, view, callers: Arc::new(callers), recording: start.recording };
     Instance { handle, run_id, notices, thread }
 }
 

@@ -7,6 +7,7 @@ mod held;
 mod inlet;
 mod leftovers;
 mod locks;
+mod recording;
 mod shell;
 mod survey;
 
@@ -17,6 +18,7 @@ pub use inlet::{Inlet, LiveMarket};
 pub use leftovers::Leftover;
 pub(crate) use leftovers::clear;
 pub use locks::AccountLock;
+pub use recording::{MarketRecording, RecordDone, RecordFrom, Recording, RecordingStatus};
 pub use survey::{AccountSurvey, survey};
 
 use crate::UserError;
@@ -28,6 +30,7 @@ use ctos_link::gateway::Notice;
 use ctos_types::{Command, EventBuf, InstanceTag, Instruments, UnixNanos};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -116,6 +119,8 @@ pub struct Way<'a> {
     pub not_before: UnixNanos,
     /// What earlier processes of this home were told to keep away from.
     pub closures: Vec<ClosureStatus>,
+    /// Where the market is recorded from the first frame on. Where that cannot be, nothing is opened.
+    pub record: Option<&'a Path>,
 }
 
 /// An open way.
@@ -126,6 +131,8 @@ pub struct Opened {
     pub brake: Option<Box<dyn Brake>>,
     /// For questions of people.
     pub callers: Callers,
+    /// The switch that records the markets.
+    pub recording: Option<Arc<Recording>>,
 }
 
 /// The gateway's queue has no room.
@@ -144,6 +151,9 @@ pub struct GatewayStatus {
     pub budgets: Vec<BudgetStatus>,
     pub closures: Vec<ClosureStatus>,
     pub accounts: Vec<AccountStatus>,
+    /// Whether the markets are recorded; absent where they cannot be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingStatus>,
 }
 
 /// One socket.

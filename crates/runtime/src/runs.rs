@@ -179,9 +179,9 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
     let recorder = Recorder::start(&home, &record, &settings, options.catalog, alerts.clone())?;
     let mut shard = open_shard(&settings, &dir, &record, world, &recorder, &mut notices)?;
     hold_latches(&mut shard, &home, &names)?;
-    let (on_hang, brake, callers, locks) = (options.on_hang, None, Callers::default(), Vec::new());
+    let (on_hang, brake, callers, locks, recording) = (options.on_hang, None, Callers::default(), Vec::new(), None);
     let home_kept = home.clone();
-    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks };
+    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks, recording };
     Ok((launch(shard, start, recorder), home_kept))
 }
 

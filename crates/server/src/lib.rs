@@ -6,6 +6,7 @@ mod guard;
 mod listen;
 pub mod model;
 mod names;
+mod record;
 mod routes;
 pub mod store;
 #[cfg(test)]

@@ -219,6 +219,15 @@ pub struct AccountCheck {
     pub account: String,
 }
 
+/// `POST /record/start`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordRequest {
+    /// An absolute directory; chosen by the instance where it is left out.
+    #[serde(default)]
+    pub dir: Option<String>,
+}
+
 /// `GET /venue`: the markets of venues that the run is connected to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Places {

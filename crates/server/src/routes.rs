@@ -60,6 +60,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/halt", post(halt))
         .route("/resume", post(resume))
         .route("/stop", post(stop))
+        .route("/record", get(crate::record::look))
+        .route("/record/start", post(crate::record::start))
+        .route("/record/stop", post(crate::record::stop))
         .route("/call", post(crate::call::call))
         .route("/account/check", post(crate::call::check))
         .route("/venue", get(crate::call::places).post(crate::call::venue));

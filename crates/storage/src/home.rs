@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// A home directory, open for writing (one process at a time) or for reading.
 ///
 /// ```text
-/// lock  api-token  api.json  latches.json  closures.json  projection.sqlite  runs/<run_id>/{run.json,summary.json,journal/,snapshots/}
+/// lock  api-token  api.json  latches.json  closures.json  projection.sqlite  runs/<run_id>/{run.json,summary.json,recording.json,journal/,snapshots/}
 /// ```
 #[derive(Debug)]
 pub struct Home {

@@ -138,6 +138,7 @@ fn links_text(live: &GatewayStatus) -> String {
         let what = if c.banned { "BANNED" } else { "closed" };
         text += &format!("{what}: {} until {}\n", c.group, short_time(&c.until.to_string()));
     }
+    text += &live.recording.as_ref().and_then(super::record::line).unwrap_or_default();
     let busy = live.budgets.iter().filter(|b| b.limit > 0 && b.used * 10 >= b.limit * 7);
     for b in busy {
         text += &format!("budget {}: {} of {} in {} s\n", b.name, b.used, b.limit, b.window_s);

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod history;
 pub mod look;
 pub mod parity;
+pub mod record;
 pub mod replay;
 pub mod run;
 pub mod strategies;

@@ -202,7 +202,7 @@ pub fn strategy(global: &Global, id: &str, verb: &str) -> Result<(), CliError> {
 }
 
 /// The running instance, or an error that says that there is none.
-fn running(path: &Path) -> Result<Client, CliError> {
+pub(super) fn running(path: &Path) -> Result<Client, CliError> {
     match client::find(path)? {
         Found::Running(client) => Ok(client),
         Found::Stored(_) => {

@@ -103,6 +103,7 @@ fn header(frame: &mut Frame, area: Rect, p: &Picture) {
         Span::styled(format!(" {word} "), Style::new().fg(Color::Black).bg(color).add_modifier(Modifier::BOLD)),
         Span::raw(format!("  {}  {}  {} at {}  ", s.run_id, s.mode, s.market, p.speed)),
         Span::styled(crate::out::short_time(&s.to), BOLD),
+        recording(p),
     ]);
     let age = p.view.markets.iter().map(|m| m.age_ns.max(0) as u64).min().map_or("-".into(), nanos);
     let l = &s.step_latency_ns;
@@ -122,6 +123,16 @@ fn header(frame: &mut Frame, area: Rect, p: &Picture) {
     let latches = if latches.is_empty() { String::new() } else { format!("   latched: {}", latches.join("; ")) };
     let third = format!(" denied by gates: {gates}   alarms {}{latches}", s.alarms);
     frame.render_widget(Paragraph::new(vec![first, Line::raw(second), Line::raw(third)]), area);
+}
+
+/// Whether the market is recorded.
+fn recording(p: &Picture) -> Span<'static> {
+    let of = p.view.live.as_ref().and_then(|l| l.recording.as_ref());
+    match of.map(|r| (r.on, r.markets.iter().any(|m| m.fault.is_some()))) {
+        Some((_, true)) => Span::styled("  RECORDING FAILED", Style::new().fg(Color::Red)),
+        Some((true, false)) => Span::styled("  REC", Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)),
+        Some((false, false)) | None => Span::raw(""),
+    }
 }
 
 fn worth(frame: &mut Frame, area: Rect, p: &Picture) {

@@ -1,6 +1,7 @@
 //! Opens the way to Binance: markets of every product that is traded, and a desk for each account.
 //! Never: a venue's word of its own (the driver has them), or a key in a message.
 
+use super::recording::Recording;
 use super::{Callers, ClosureStatus, Leftover, Opened, Opener, Place, Way, shell};
 use crate::config::{Mode, OrderEntry, ProfileName, Settings, Speed, VenueAccount, product_of};
 use crate::oneshot::{self, ClosedUntil};
@@ -11,7 +12,7 @@ use ctos_driver_binance::feed_words::BinanceFeed;
 use ctos_driver_binance::limits::{BinanceWords, Route};
 use ctos_driver_binance::orders::VenueOrder;
 use ctos_driver_binance::{Credentials, Hosts, Product, Profile};
-use ctos_link::capture::{CaptureLimits, CaptureStart, CaptureSwitch, Directory};
+use ctos_link::capture::{CaptureLimits, CaptureSwitch};
 use ctos_link::desk::{Desk, DeskConfig, Holdings};
 use ctos_link::feed::{Feed, FeedConfig, Want};
 use ctos_link::gateway::Part;
@@ -19,6 +20,7 @@ use ctos_link::tracker::TrackerConfig;
 use ctos_link::{LinkTime, Time};
 use ctos_types::{AccountId, Instrument, Instruments, Nanos, UnixNanos};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,9 +117,16 @@ impl Opener for Binance {
         let mut words = BinanceWords::new();
         let mut parts: Vec<Box<dyn Part>> = Vec::new();
         let mut ways: Vec<(Place, Route)> = Vec::new();
-        for (product, source) in &sources {
-            let (part, place, route) =
-                market(&mut words, *product, source, &way, recording(settings, *product, time.now())?)?;
+        let tape = |product: &ProfileName| {
+            Arc::new(CaptureSwitch::new(&format!("binance-{product}"), CaptureLimits::default()))
+        };
+        let tapes: Vec<Arc<CaptureSwitch>> = sources.keys().map(tape).collect();
+        let recording = Arc::new(Recording::new(tapes.clone(), time.clone()));
+        if let Some(dir) = way.record {
+            record_from_the_start(&recording, dir)?;
+        }
+        for ((product, source), tape) in sources.iter().zip(tapes) {
+            let (part, place, route) = market(&mut words, *product, source, &way, tape)?;
             parts.push(part);
             ways.push((place, route));
         }
@@ -139,8 +148,15 @@ impl Opener for Binance {
             time: time.clone(),
             speed: speed(settings),
             closures: way.closures,
+            recording: recording.clone(),
         };
         let (gateway, handle) = shell::spawn(&places, setup)?;
+        let (asked, clock) = (handle.clone(), time.clone());
+        let hosts: Vec<String> = ways.iter().map(|(place, _)| place.rest.trim_end_matches('/').to_owned()).collect();
+        recording.heed_closures(move || {
+            let closures = asked.status().closures.into_iter().filter(|c| hosts.iter().any(|h| c.name.ends_with(h)));
+            closures.map(|c| shell::off(&*clock, &c)).collect()
+        });
         let guest = |main: Route, spot| Guest::new(handle.clone(), time.clone(), main, spot, GUEST_WITHIN);
         let mut callers = Callers::default();
         for (place, route) in ways {
@@ -151,7 +167,7 @@ impl Opener for Binance {
             callers = callers.with_account(at, Arc::new(guest(main, is_spot).with_sapi(sapi)));
         }
         let brake = (!brakes.is_empty()).then(|| Box::new(Brakes(brakes)) as Box<dyn super::Brake>);
-        Ok(Opened { gateway, brake, callers })
+        Ok(Opened { gateway, brake, callers, recording: Some(recording) })
     }
 }
 
@@ -222,19 +238,12 @@ fn clock(
     Ok(Arc::new(LinkTime::anchored(anchor.max(not_before), speed)))
 }
 
-/// The recording of a product's market, if there is to be one. What comes over the sockets of accounts is never in it.
-fn recording(
-    settings: &Settings,
-    product: ProfileName,
-    now: UnixNanos,
-) -> Result<Option<Arc<CaptureSwitch>>, UserError> {
-    let Some(dir) = &settings.record else { return Ok(None) };
-    let switch = CaptureSwitch::new(&format!("binance-{product}"), CaptureLimits::default());
-    let failed = |e: CaptureStart| {
-        UserError::new(e.to_string(), "name a directory that can be written to (record:, --record), or leave it out")
+/// By the setting: a run whose market was to be recorded does not begin without.
+fn record_from_the_start(recording: &Recording, dir: &Path) -> Result<(), UserError> {
+    let failed = |e: UserError| {
+        UserError::new(e.message, "name a directory that can be written to (record:, --record), or leave it out")
     };
-    switch.start(now, Box::new(Directory(dir.clone()))).map_err(failed)?;
-    Ok(Some(Arc::new(switch)))
+    recording.start(Some(dir)).map(drop).map_err(failed)
 }
 
 fn market(
@@ -242,7 +251,7 @@ fn market(
     product: ProfileName,
     source: &VenueAccount,
     way: &Way<'_>,
-    tape: Option<Arc<CaptureSwitch>>,
+    tape: Arc<CaptureSwitch>,
 ) -> Result<(Box<dyn Part>, Place, Route), UserError> {
     let profile = Profile::from(product);
     let hosts = VenueAccount { profile: product, ..source.clone() }.hosts()?;
@@ -255,9 +264,7 @@ fn market(
     let wants = ours.into_iter().map(|i| (i, want.clone())).collect();
     let config = FeedConfig { seed: u64::from(way.tag.0), ..FeedConfig::default() };
     let mut feed = Feed::new(feed, wants, config);
-    if let Some(tape) = tape {
-        feed.record_to(tape);
-    }
+    feed.record_to(tape);
     Ok((Box::new(feed), Place { product, rest: hosts.rest }, route))
 }
 

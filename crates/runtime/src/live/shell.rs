@@ -1,6 +1,7 @@
 //! The link's running gateway as a run has it: status in people's words, bans on the machine's clock.
 //! Never: decides anything.
 
+use super::recording::Recording;
 use super::{AccountStatus, BudgetStatus, ClosureStatus, Full, Gateway, GatewayStatus, LinkStatus};
 use crate::UserError;
 use crate::config::VenueAccount;
@@ -26,6 +27,7 @@ struct Shell {
     running: Running,
     /// By part: whether it is an account's.
     desks: Vec<bool>,
+    recording: Arc<Recording>,
 }
 
 /// What a gateway is started with.
@@ -36,11 +38,13 @@ pub(super) struct Setup {
     /// How much faster than the world the clock goes.
     pub speed: u32,
     pub closures: Vec<ClosureStatus>,
+    /// Of the parts that are markets.
+    pub recording: Arc<Recording>,
 }
 
 /// Starts it. `places`: everything it will connect to, by settings. The handle is for questions of people.
 pub(super) fn spawn(places: &[&VenueAccount], setup: Setup) -> Result<(Box<dyn Gateway>, Handle), UserError> {
-    let Setup { words, parts, time, speed, closures } = setup;
+    let Setup { words, parts, time, speed, closures, recording } = setup;
     let answer_within = Nanos(ANSWER_WITHIN.0.saturating_mul(i64::from(speed.max(1))));
     let config = GatewayConfig {
         name: "binance".into(),
@@ -54,7 +58,7 @@ pub(super) fn spawn(places: &[&VenueAccount], setup: Setup) -> Result<(Box<dyn G
     let running = shell::spawn(config, words, parts)
         .map_err(|e| UserError::new(e.to_string(), "write addresses as https://host or http://127.0.0.1:PORT"))?;
     let handle = running.handle();
-    Ok((Box::new(Shell { running, desks }), handle))
+    Ok((Box::new(Shell { running, desks, recording }), handle))
 }
 
 /// One way out for all: certificates add up, proxies must not contradict each other.
@@ -87,7 +91,7 @@ fn onto(time: &dyn Time, closure: &ClosureStatus) -> Closure {
     Closure { group: GroupId(0), name: closure.group.clone(), until, banned: closure.banned }
 }
 
-fn off(time: &dyn Time, closure: &Closure) -> ClosureStatus {
+pub(super) fn off(time: &dyn Time, closure: &Closure) -> ClosureStatus {
     // Whole seconds: the two clocks are read one after the other, and a ban must not seem to change all the time.
     let left = closure.until - time.now();
     let until = time.wall().after(left).floor(Nanos::from_secs(1)).after(Nanos::from_secs(1));
@@ -157,6 +161,7 @@ impl Gateway for Shell {
             budgets: budgets.collect(),
             closures: status.closures.iter().map(|c| off(&*time, c)).collect(),
             accounts: accounts.collect(),
+            recording: Some(self.recording.status()),
         }
     }
 
@@ -166,5 +171,7 @@ impl Gateway for Shell {
 
     fn stop(&mut self, within: Duration) {
         self.running.stop(within);
+        // Nothing comes any more: what was recorded is whole.
+        self.recording.finish();
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::alerts::Alerts;
 use crate::config::{Mode, Settings, SyncSetting};
 use crate::instance::{Instance, Names, Start, launch};
-use crate::live::{self, AccountLock, Opened, Opener, Way};
+use crate::live::{self, AccountLock, Opened, Opener, RecordFrom, Recording, Way};
 use crate::record::Recorder;
 use crate::shard::{Durable, LiveParts, LiveVenue, Recovery, Shard};
 use crate::summary::RunFacts;
@@ -54,7 +54,16 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
         abandon(&home)?;
     }
     let alerts = Alerts::new(settings.alerts.webhook.clone());
-    let mut way = Opening { opener: &mut *opener, settings: &settings, home: &home, instruments: &instruments, tag };
+    let goes_on = resume.as_ref().map(|record| home.run(&record.run_id)).transpose()?;
+    let record_from = RecordFrom::of(goes_on.as_ref(), settings.record.as_ref())?;
+    let mut way = Opening {
+        opener: &mut *opener,
+        settings: &settings,
+        home: &home,
+        instruments: &instruments,
+        tag,
+        record_from: &record_from,
+    };
     let ready = match resume {
         None => {
             let holdings = real.then(|| made.kernel.accounts().iter().map(|_| Default::default()).collect());
@@ -68,7 +77,7 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
     let Ready { dir, record, opened } = ready;
     let recorder = Recorder::start(&home, &record, &settings, options.catalog, alerts.clone())?;
     let mut shard = open_shard(&settings, &dir, &record, made, &recorder, &mut notices)?;
-    let Opened { gateway, brake, callers } = match opened {
+    let Opened { gateway, brake, callers, recording } = match opened {
         Some(opened) => opened,
         None => {
             let kernel = shard.kernel();
@@ -76,6 +85,10 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
             way.open(real.then(held), kernel.now())?
         }
     };
+    if let Some(recording) = &recording {
+        recording.attach(dir.clone(), settings.record.clone(), home.path().into());
+        record_again(recording, &record_from, &alerts);
+    }
     shard.attach(gateway).map_err(RunError::internal)?;
     hold_latches(&mut shard, &home, &names)?;
     let facts = RunFacts {
@@ -87,7 +100,7 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
     };
     let home_kept = home.clone();
     let on_hang = options.on_hang;
-    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks };
+    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks, recording };
     Ok((launch(shard, start, recorder), home_kept))
 }
 
@@ -104,13 +117,24 @@ struct Opening<'a> {
     home: &'a Home,
     instruments: &'a Instruments,
     tag: InstanceTag,
+    record_from: &'a RecordFrom,
+}
+
+/// Goes on with a recording that a person began. A disk that does not take it any more is told, and nothing else: orders
+/// may be open.
+fn record_again(recording: &Recording, from: &RecordFrom, alerts: &Alerts) {
+    let Some(dir) = &from.again else { return };
+    if let Err(e) = recording.start(Some(dir)) {
+        alerts.send("recording", &format!("the market is not recorded any more: {} (hint: {})", e.message, e.hint));
+    }
 }
 
 impl Opening<'_> {
     fn open(&mut self, holdings: Option<Vec<ctos_link::desk::Holdings>>, now: UnixNanos) -> Result<Opened, RunError> {
         let closures = self.home.read_closures()?.unwrap_or_default();
         let (instruments, tag) = (self.instruments, self.tag);
-        let way = Way { instruments, tag, holdings, not_before: now, closures };
+        let record = self.record_from.first.as_deref();
+        let way = Way { instruments, tag, holdings, not_before: now, closures, record };
         Ok(self.opener.open(self.settings, way)?)
     }
 }

@@ -42,6 +42,16 @@ impl RunDir {
         read_json(&self.path.join("run.json"))
     }
 
+    /// Replaces `recording.json`, what was said last about recording the run's market; durable when this returns.
+    pub fn write_recording<T: Serialize>(&self, value: &T) -> Result<()> {
+        write_json(&self.path.join("recording.json"), value)
+    }
+
+    /// `recording.json`; `None` when nothing was said.
+    pub fn read_recording<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        read_json(&self.path.join("recording.json"))
+    }
+
     /// Writes `summary.json`, what the run ended with; durable when this returns.
     pub fn write_summary<T: Serialize>(&self, value: &T) -> Result<()> {
         write_json(&self.path.join("summary.json"), value)
