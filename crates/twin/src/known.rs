@@ -118,6 +118,8 @@ const LOOK: &[&str] = &[
     "preventedMatchId",
     "orderIdList",
     "origClientOrderIdList",
+    "orderidlist",
+    "origclientorderidlist",
     "autoCloseType",
     "windowSize",
     "asset",

@@ -39,12 +39,21 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     read("/sapi/v1/account/status", |_| 1, &[], |_, _| Ok(r#"{"data":"Normal"}"#.into())),
     read("/sapi/v1/asset/tradeFee", |_| 1, &[], trade_fee),
     read("/sapi/v1/capital/config/getall", |_| 10, &[], coins),
-    Endpoint { security: Security::Key, ..read("/sapi/v1/margin/allPairs", |_| 1, &[], |_, _| Ok("[]".into())) },
+    Endpoint { security: Security::Key, ..read("/sapi/v1/margin/allPairs", |_| 1, &[], margin_pairs) },
     Endpoint {
         security: Security::Key,
         ..read("/sapi/v1/margin/isolated/allPairs", |_| 10, &[], |_, _| Ok("[]".into()))
     },
 ];
+
+fn margin_pairs(t: &mut Twin, _: &Call) -> Result<String, ApiError> {
+    let pairs = t.symbols.live().filter(|(s, _)| s.row["isMarginTradingAllowed"] == true);
+    Ok(array(pairs.map(|(s, id)| {
+        let o = Obj::new().int("id", i64::from(id.0)).str("symbol", &s.name);
+        let o = o.str("base", s.base.as_str()).str("quote", s.quote.as_str());
+        o.bool("isMarginTrade", true).bool("isBuyAllowed", true).bool("isSellAllowed", true).done()
+    })))
+}
 
 impl Twin {
     fn spot_order(&self, o: &Order) -> String {

@@ -226,7 +226,9 @@ fn user_trades(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
         let o =
             o.str("quoteQty", &eight(x.quote)).str("commission", &eight(x.fee)).str("commissionAsset", &x.fee_asset);
         let o = o.int("time", x.at_ms).str("positionSide", leg_name(x.leg)).bool("buyer", x.side == Side::Buy);
-        o.bool("maker", x.maker).done()
+        let o = o.bool("maker", x.maker).str("pair", &symbol.name);
+        // The size in the base asset: what was traded, since a contract is one coin.
+        o.str("baseQty", &t.qty(id, x.qty.0)).done()
     })))
 }
 

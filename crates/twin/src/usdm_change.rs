@@ -162,7 +162,10 @@ pub(crate) fn batch(
 }
 
 pub(crate) fn cancel_batch(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
-    let (ids, names) = (c.params.list("orderIdList")?, c.params.list("origClientOrderIdList")?);
+    // Clients of long standing write these two names without capitals.
+    let list = |names: [&str; 2]| names.iter().find_map(|n| c.params.list(n).transpose()).transpose();
+    let ids = list(["orderIdList", "orderidlist"])?;
+    let names = list(["origClientOrderIdList", "origclientorderidlist"])?;
     let (key, list) = match (ids, names) {
         (Some(ids), _) => ("orderId", ids),
         (None, Some(names)) => ("origClientOrderId", names),

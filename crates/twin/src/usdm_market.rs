@@ -29,7 +29,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     open("/fapi/v1/klines", kline_weight, &["symbol", "interval"], klines),
     open("/fapi/v1/continuousKlines", kline_weight, &["pair", "contractType", "interval"], continuous),
     open("/fapi/v1/markPriceKlines", kline_weight, &["symbol", "interval"], |t, c| mark_klines(t, c, "symbol")),
-    open("/fapi/v1/premiumIndexKlines", kline_weight, &["symbol", "interval"], |t, c| mark_klines(t, c, "symbol")),
+    open("/fapi/v1/premiumIndexKlines", kline_weight, &["symbol", "interval"], premium_klines),
     open("/fapi/v1/indexPriceKlines", kline_weight, &["pair", "interval"], |t, c| mark_klines(t, c, "pair")),
     open("/fapi/v1/ticker/price", one_or(1, 2), &[], |t, c| t.each_usdm(c, Twin::last_price)),
     open("/fapi/v2/ticker/price", one_or(1, 2), &[], |t, c| t.each_usdm(c, Twin::last_price)),
@@ -150,6 +150,16 @@ fn mark_klines(t: &mut Twin, c: &Call, name: &str) -> Result<String, ApiError> {
     Ok(array(bars.iter().map(|b| {
         let none = Bar { volume: 0, quote: Default::default(), taker_volume: 0, taker_quote: Default::default(), ..*b };
         t.kline_row(id, span, 0, &none)
+    })))
+}
+
+/// Mark and index candles are the same here, so the premium of one over the other is nought throughout.
+fn premium_klines(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
+    let (_, id) = t.symbols.traded(c.params.need("symbol")?)?;
+    let (span, bars) = bars(t, c, id)?;
+    Ok(array(bars.iter().map(|b| {
+        let (open, close, none) = (b.open_ms, span.next(b.open_ms, 0) - 1, "\"0.00000000\"");
+        format!(r#"[{open},{none},{none},{none},{none},"0",{close},"0",{},"0","0","0"]"#, b.count)
     })))
 }
 

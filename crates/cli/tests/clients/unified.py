@@ -86,6 +86,7 @@ async def spot():
         check(len(await exchange.fetch_open_orders(symbol)) == 7, "open orders")
         check(len(await exchange.cancel_all_orders(symbol)) == 7, "cancel all")
         check(len(await exchange.fetch_my_trades(symbol)) >= 2, "own trades")
+        check(len(await exchange.fetch_trades_ws(symbol)) > 10, "trades over the WebSocket API")
         try:
             await place("limit", "buy", 100, low)
             check(False, "an order beyond the balance was taken")
@@ -136,6 +137,9 @@ async def usdm():
         await exchange.cancel_all_orders(symbol, {"trigger": True})
         check((await exchange.create_order_ws(symbol, "limit", "buy", 0.01, low))["id"], "over the WebSocket API")
         await exchange.cancel_all_orders(symbol)
+        one = {"symbol": symbol, "type": "limit", "side": "buy", "amount": 0.01, "price": float(low)}
+        two = [order["id"] for order in await exchange.create_orders([one, one])]
+        check([o["status"] for o in await exchange.cancel_orders(two, symbol)] == ["canceled"] * 2, "cancel a batch")
         check((await exchange.set_leverage(10, symbol))["leverage"] in (10, "10"), "leverage")
         closed = await place("market", "sell", 0.05, None, {"reduceOnly": True})
         check(closed["id"] and not await exchange.fetch_positions([symbol]), "close")

@@ -43,7 +43,7 @@ const USDM: &[(&str, &str)] = &[
 const SPOT_WS: &str = "order.place order.test order.cancel order.cancelReplace order.amend.keepPriority order.status \
     openOrders.status allOrders myTrades openOrders.cancelAll account.status account.rateLimits.orders \
     account.commission ping time exchangeInfo depth trades.recent trades.aggregate klines ticker.price ticker.book \
-    ticker.24hr avgPrice";
+    ticker.24hr avgPrice trades.historical referencePrice executionRules sor.order.place myPreventedMatches myFilters";
 
 const USDM_WS: &str = "order.place order.cancel order.modify order.status algoOrder.place algoOrder.cancel \
     v2/account.balance v2/account.status v2/account.position depth ticker.price ticker.book userDataStream.start \

@@ -153,7 +153,29 @@ fn batches_answer_item_by_item() {
     let list = format!("%5B{},1%5D", out[0]["orderId"]);
     let gone = c.ok("DELETE", "/fapi/v1/batchOrders", &format!("symbol=BTCUSDT&orderIdList={list}"));
     assert_eq!((gone[0]["status"].as_str(), gone[1]["code"].as_i64()), (Some("CANCELED"), Some(-2011)));
+    let again = c.ok("POST", "/fapi/v1/batchOrders", &format!("batchOrders={encoded}"));
+    let list = format!("symbol=BTCUSDT&orderidlist=%5B{}%5D", again[0]["orderId"]);
+    assert_eq!(c.ok("DELETE", "/fapi/v1/batchOrders", &list)[0]["status"], "CANCELED", "without capitals");
+    assert_eq!(c.code("DELETE", "/fapi/v1/batchOrders", "symbol=BTCUSDT"), -1102);
     assert_eq!(c.code("POST", "/fapi/v1/batchOrders", "batchOrders=%5B%5D"), -4082);
+}
+
+#[test]
+fn a_trade_names_its_pair_and_base_size() {
+    let mut c = client(Product::UsdM, 6);
+    c.ok("POST", ORDER, "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.02");
+    let trades = c.ok("GET", "/fapi/v1/userTrades", "symbol=BTCUSDT");
+    let first = &trades[0];
+    assert_eq!((first["pair"].as_str(), &first["baseQty"]), (Some("BTCUSDT"), &first["qty"]));
+}
+
+#[test]
+fn premium_candles_are_rates_and_no_prices() {
+    let mut c = client(Product::UsdM, 6);
+    let rows = c.ok("GET", "/fapi/v1/premiumIndexKlines", "symbol=BTCUSDT&interval=1m&limit=2");
+    let marks = c.ok("GET", "/fapi/v1/markPriceKlines", "symbol=BTCUSDT&interval=1m&limit=2");
+    assert_eq!((&rows[0][0], &rows[0][6]), (&marks[0][0], &marks[0][6]), "the same minutes");
+    assert_eq!((rows[0][1].as_str(), rows[0].as_array().map(Vec::len)), (Some("0.00000000"), Some(12)));
 }
 
 #[test]
