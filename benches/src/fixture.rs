@@ -1,6 +1,6 @@
 //! The instrument, limits and account that measurements of the kernel share.
 
-use ctos_kernel::{AccountSpec, Kernel, KernelConfig, Limits, ProcessSpec, Strategy};
+use ctos_kernel::{AccountSpec, Borrow, Kernel, KernelConfig, Limits, ProcessSpec, Strategy};
 use ctos_types::{
     AccountEvent, AccountId, Balance, Currency, Decimal, InstanceTag, Instrument, InstrumentId, InstrumentKind,
     Instruments, Nanos, Price, Qty, Settlement, Symbol,
@@ -79,7 +79,7 @@ pub fn kernel_of(instruments: Instruments, strategies: Vec<Box<dyn Strategy>>) -
         name: "paper".into(),
         reporting: usdt(),
         leverage: Decimal::from_int(5),
-        borrow: false,
+        borrow: Borrow::Never,
         limits: limits(),
     };
     let process = |(n, strategy): (usize, Box<dyn Strategy>)| ProcessSpec {

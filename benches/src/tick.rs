@@ -103,6 +103,7 @@ fn gateway(venue: &Venue, instruments: &Instruments, now: UnixNanos) -> Result<G
         route,
         key_route: None,
         instruments: instruments.clone(),
+        borrows: false,
         dead_man: true,
         visibility: tracker.visibility,
     });
