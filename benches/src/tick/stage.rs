@@ -219,7 +219,8 @@ impl Stage {
             self.venue.twin.drain(&mut frames);
             if is_quiet && frames.is_empty() {
                 self.venue.frames = frames;
-                return Ok(());
+                // A run does this whenever nothing is left to step: an order pays for its own records alone.
+                return self.shard.flush().map_err(internal);
             }
             for ctos_twin::Outgoing { conn, frame } in frames.drain(..) {
                 self.frame(conn, frame)?;
