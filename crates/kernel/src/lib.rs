@@ -30,4 +30,4 @@ pub use operator::Answer;
 pub use orders::Order;
 pub use risk::{Approved, Denied, Gate, Limits};
 pub use snapshot::{RestoreError, Saved};
-pub use strategy::{Feeds, OrderRequest, Strategy, Tick};
+pub use strategy::{Feeds, OrderRequest, PositionMode, Strategy, Tick};

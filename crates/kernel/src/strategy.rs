@@ -35,6 +35,15 @@ impl Feeds {
     }
 }
 
+/// How an account keeps the positions of a future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PositionMode {
+    /// One net position; orders name no leg.
+    OneWay,
+    /// A long and a short leg apart; every order names its own.
+    Hedge,
+}
+
 /// A trading process. Every callback runs on the kernel's thread, one at a time, in a fixed order among strategies.
 ///
 /// A strategy must be deterministic: decide from what `ctx` and the callbacks say, and from nothing else.
@@ -57,6 +66,17 @@ pub trait Strategy: Send {
     fn on_stop(&mut self, _ctx: &mut Ctx<'_>) {}
     fn save(&self) -> serde_json::Value;
     fn restore(&mut self, state: &serde_json::Value) -> Result<(), String>;
+
+    /// The position modes that its orders fit. On an account in another one it is not started: every order would be
+    /// refused. One whose orders name legs says [`PositionMode::Hedge`] here.
+    fn position_modes(&self) -> &'static [PositionMode] {
+        &[PositionMode::OneWay]
+    }
+    /// What it orders, where that is known before it starts: what cannot be traded on its account is then told at once.
+    /// Empty: it may be anything of the run.
+    fn trades(&self) -> Vec<InstrumentId> {
+        Vec::new()
+    }
 }
 
 /// What a strategy asks for when it places an order. Built by one of the constructors and refined by the setters.

@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod brake;
 pub mod config;
+mod fit;
 pub mod instance;
 pub mod live;
 pub mod market;

@@ -48,6 +48,11 @@ pub fn kernel_only(
     kernel(settings, catalog, instruments, tag, latches)
 }
 
+/// That no strategy is started whose orders would all be refused. Not asked of a journal that is repeated.
+pub(crate) fn fits(settings: &Settings, catalog: Catalog, instruments: &Instruments) -> Result<(), UserError> {
+    crate::fit::check(settings, catalog, instruments, &chosen(settings, instruments)?)
+}
+
 /// The whole run. `latches` are those an earlier run in the same home left.
 pub fn build(
     settings: &Settings,
@@ -111,6 +116,7 @@ fn paper(
     latencies: Latencies,
 ) -> Result<(Kernel, PaperDriver), UserError> {
     let instruments = source.instruments().clone();
+    fits(settings, catalog, &instruments)?;
     let exchange = exchange(settings, &instruments)?;
     let kernel = kernel(settings, catalog, instruments, tag, latches)?;
     let accounts = kernel.accounts().iter().map(|a| a.id).collect();

@@ -420,4 +420,8 @@ impl Strategy for GridAll {
         self.s = state;
         Ok(())
     }
+
+    fn trades(&self) -> Vec<InstrumentId> {
+        self.s.coins.iter().map(|coin| coin.id).collect()
+    }
 }

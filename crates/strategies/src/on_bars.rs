@@ -174,6 +174,10 @@ impl<S: Signal> Strategy for OnBars<S> {
         self.mover = Mover::deserialize(&state["mover"]).map_err(|e| e.to_string())?;
         self.signal.restore(&state["signal"])
     }
+
+    fn trades(&self) -> Vec<InstrumentId> {
+        vec![self.lot.instrument]
+    }
 }
 
 #[cfg(test)]

@@ -93,6 +93,10 @@ impl Strategy for Rebalance {
         self.order = Option::deserialize(state).map_err(|e| e.to_string())?;
         Ok(())
     }
+
+    fn trades(&self) -> Vec<InstrumentId> {
+        vec![self.symbol]
+    }
 }
 
 /// The order that brings the coin's worth back to its share; `None` within the band, or where it is too small for the

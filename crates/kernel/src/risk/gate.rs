@@ -87,10 +87,26 @@ pub struct Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.gate == Gate::StaleMarket && self.asked == Decimal::MAX {
+            return write!(f, "denied by {}: no price of this market has come yet", self.gate);
+        }
         write!(f, "denied by {}: asked {}, limit {}", self.gate, self.asked, self.limit)?;
         match self.rule {
             Some(rule) => write!(f, " ({rule})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_market_never_seen_is_told_without_a_number() {
+        let never = Denied { gate: Gate::StaleMarket, limit: Decimal::ZERO, asked: Decimal::MAX, rule: None };
+        assert_eq!(never.to_string(), "denied by STALE_MARKET: no price of this market has come yet");
+        let old = Denied { limit: Decimal::from_int(10), asked: Decimal::from_int(12), ..never };
+        assert_eq!(old.to_string(), "denied by STALE_MARKET: asked 12, limit 10");
     }
 }

@@ -263,4 +263,8 @@ impl Strategy for Grid {
         (self.sizes, self.blocked) = (Sizes::default(), Blocked::default());
         Ok(())
     }
+
+    fn trades(&self) -> Vec<InstrumentId> {
+        vec![self.id()]
+    }
 }
