@@ -5,7 +5,7 @@ use crate::shard::{Shard, lock};
 use crate::summary::{PositionSummary, RunFacts, Summary, positions};
 use ctos_kernel::kill::Latch;
 use ctos_kernel::{Order, ProcessState};
-use ctos_types::{Decimal, HaltScope, OrderKind, OrderQty, OrderStatus, Side};
+use ctos_types::{Decimal, HaltScope, OrderKind, OrderQty, OrderStatus, Side, UnixNanos};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 
@@ -52,8 +52,8 @@ pub struct MarketView {
     pub last: Option<Decimal>,
     pub mark: Option<Decimal>,
     pub book_valid: bool,
-    /// Market time since the last price, nanoseconds.
-    pub age_ns: i64,
+    /// Market time since the last price, nanoseconds; absent before the first one.
+    pub age_ns: Option<i64>,
 }
 
 /// Everything a face shows of a running instance.
@@ -157,7 +157,7 @@ fn markets(shard: &Shard) -> Vec<MarketView> {
             last: m.last().map(|p| i.price_decimal(p)),
             mark: m.mark_price().map(|m| m.mark),
             book_valid: m.book().is_some(),
-            age_ns: kernel.now().0.saturating_sub(m.updated().0.max(0)),
+            age_ns: (m.updated() > UnixNanos::MIN).then(|| kernel.now().0.saturating_sub(m.updated().0)),
         }
     };
     kernel.instruments().iter().map(view).collect()

@@ -20,9 +20,11 @@ pub fn live(settings: &Settings, yes: bool) -> Result<(), CliError> {
     }
     let accounts = survey(settings)?;
     for line in text(settings, &accounts) {
-        tracing::info!("{line}");
+        // Once: on a terminal the log is read by the same person.
         if can_ask {
             let _ = writeln!(std::io::stderr(), "{line}");
+        } else {
+            tracing::info!("{line}");
         }
     }
     if yes { Ok(()) } else { ask(&accounts) }

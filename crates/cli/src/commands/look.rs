@@ -101,6 +101,9 @@ fn status_text(s: &Status) -> String {
     }
     text += &halts_text(&s.halts);
     text += &s.live.as_ref().map_or(String::new(), links_text);
+    for market in s.markets.iter().filter(|m| m.age_ns.is_none()) {
+        text += &format!("{}: no data yet\n", market.symbol);
+    }
     match &s.summary {
         Some(summary) => text += &format!("\n{}", summary::text(summary)),
         None if !s.positions.is_empty() => text += &format!("\n{}", positions_table(&s.positions).unwrap_or_default()),

@@ -105,7 +105,7 @@ fn header(frame: &mut Frame, area: Rect, p: &Picture) {
         Span::styled(crate::out::short_time(&s.to), BOLD),
         recording(p),
     ]);
-    let age = p.view.markets.iter().map(|m| m.age_ns.max(0) as u64).min().map_or("-".into(), nanos);
+    let age = p.view.markets.iter().filter_map(|m| m.age_ns).min().map_or("-".into(), |n| nanos(n.max(0) as u64));
     let l = &s.step_latency_ns;
     let second = format!(
         " inputs {} ({}/s)   feed age {age}   step p50 {} p99 {}   orders sent {} filled {} open {}",
@@ -249,7 +249,7 @@ fn markets(frame: &mut Frame, area: Rect, p: &Picture) {
             price(m.ask),
             price(m.last),
             price(m.mark),
-            nanos(m.age_ns.max(0) as u64),
+            m.age_ns.map_or("no data".into(), |n| nanos(n.max(0) as u64)),
             book.into(),
         ])
     };
