@@ -125,10 +125,8 @@ pub enum Command {
         strategy: String,
     },
     /// Record the live market of the running instance, or look at how that goes
-    #[command(
-        after_help = "Examples:\n  ctos record\n  ctos record start tapes\n  ctos record stop\n\n\
-        What is recorded can be traded on: `ctos run --market replay:DIR`."
-    )]
+    #[command(after_help = "Examples:\n  ctos record\n  ctos record start tapes\n  ctos record stop\n\n\
+        What is recorded can be traded on: `ctos run --market replay:DIR`.")]
     Record {
         #[command(subcommand)]
         command: Option<RecordCommand>,

@@ -2,9 +2,10 @@
 //! Never: talks to anything but the loopback address that the home names.
 
 use crate::error::CliError;
-use ctos_runtime::UserError;
-use ctos_runtime::live::Place;
+use ctos_runtime::config::Settings;
+use ctos_runtime::live::{AccountLock, Holder, Place};
 use ctos_runtime::oneshot::{self, Public, Told};
+use ctos_runtime::{UserError, secrets};
 use ctos_server::model::{ErrorBody, Places, VenueRequest};
 use ctos_storage::home::{Home, HomeError};
 use serde::Serialize;
@@ -66,11 +67,50 @@ pub fn find(path: &Path) -> Result<Found, CliError> {
         if begun.elapsed() > OPENING {
             return Err(CliError::user(
                 format!("process {pid} works in {} but its control API is not open", path.display()),
-                format!("set api.enabled to true, or stop it with `kill -INT {pid}`"),
+                format!(
+                    "if it is just starting, try again; else set api.enabled to true, or stop it with `kill -INT {pid}`"
+                ),
             ));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// As [`find`], for what goes to an account's venue. Waits for the instance of this home that has taken the account and
+/// not yet opened its API: it is the one with the rate budget. Says who trades the account from another home.
+/// `keyed`: whether the account's key will be asked for in any case.
+pub fn find_for(settings: &Settings, account: usize, keyed: bool) -> Result<(Found, Option<Holder>), CliError> {
+    let begun = Instant::now();
+    loop {
+        let found = find(&settings.home)?;
+        if let Found::Running(_) = found {
+            return Ok((found, None));
+        }
+        let Some(holder) = holder(settings, account, keyed) else { return Ok((found, None)) };
+        if !holder.is_in(&settings.home) {
+            return Ok((found, Some(holder)));
+        }
+        if begun.elapsed() > OPENING {
+            let (pid, account) = (holder.pid, &settings.accounts[account].id);
+            return Err(CliError::user(
+                format!("ctos process {pid} is starting to trade the account {account}, and does not answer yet"),
+                format!("try again when it has started; `kill -INT {pid}` stops it"),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Who has the account, where that can be told without asking a program for a key that nobody needs.
+fn holder(settings: &Settings, account: usize, keyed: bool) -> Option<Holder> {
+    let venue = settings.accounts[account].venue.as_ref()?;
+    if !keyed && !settings.secrets.command.is_empty() {
+        return None;
+    }
+    let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    // What is wrong with the key is told by whoever needs it.
+    let keys = secrets::credentials(&settings.secrets, venue, env).ok()?;
+    AccountLock::holder(venue, keys.api_key()).ok().flatten()
 }
 
 impl Client {

@@ -1,5 +1,6 @@
 //! What a command can fail with: one line what failed, one line what to try, and the exit code.
 
+use crate::out;
 use ctos_runtime::{RunError, UserError};
 use ctos_server::ServerError;
 use ctos_storage::home::HomeError;
@@ -27,27 +28,48 @@ impl CliError {
         CliError::Internal(error.to_string())
     }
 
-    /// Tells the user and gives the exit code.
-    pub fn report(&self) -> ExitCode {
-        match self {
-            CliError::User(e) => {
-                tell(&e.message, &e.hint);
-                ExitCode::from(1)
-            }
-            CliError::Internal(message) => {
-                tell(message, OUR_HINT);
-                ExitCode::from(2)
-            }
-            CliError::Silent(code) => ExitCode::from(*code),
+    /// Tells the user and gives the exit code. `json`: a program reads stdout, and finds there what went wrong where it
+    /// would have found an answer.
+    pub fn report(&self, json: bool) -> ExitCode {
+        let (message, hint, code) = match self {
+            CliError::User(e) => (&e.message, e.hint.as_str(), 1),
+            CliError::Internal(message) => (message, OUR_HINT, 2),
+            CliError::Silent(code) => return ExitCode::from(*code),
+        };
+        tell(message, hint);
+        if json {
+            error_object(message, hint, code);
         }
+        ExitCode::from(code)
+    }
+}
+
+/// The error as JSON on stdout, unless an answer stands there already. `code`: the exit code.
+pub fn error_object(message: &str, hint: &str, code: u8) {
+    let value = serde_json::json!({ "error": one_line(message), "hint": one_line(hint), "code": code });
+    if !out::has_printed() {
+        // Nobody reads a stdout that is gone.
+        let _ = out::json(&value);
     }
 }
 
 /// The two lines on stderr. A message of several lines becomes one.
 pub fn tell(message: &str, hint: &str) {
-    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    say("error", message, hint);
+}
+
+/// Two lines about what is worth knowing and stops nothing.
+pub fn note(message: &str, hint: &str) {
+    say("note", message, hint);
+}
+
+fn say(word: &str, message: &str, hint: &str) {
     // Nobody is left to tell when stderr is gone.
-    let _ = writeln!(std::io::stderr(), "error: {}\nhint: {}", one_line(message), one_line(hint));
+    let _ = writeln!(std::io::stderr(), "{word}: {}\nhint: {}", one_line(message), one_line(hint));
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl From<UserError> for CliError {

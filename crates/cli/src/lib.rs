@@ -35,9 +35,14 @@ pub fn main_from(catalog: Catalog, args: impl IntoIterator<Item = OsString>) -> 
         Ok(code) => code,
         Err(panic) => {
             live::restore();
-            CliError::Internal(format!("ctos panicked: {}", panic_text(panic.as_ref()))).report()
+            CliError::Internal(format!("ctos panicked: {}", panic_text(panic.as_ref()))).report(wants_json(&args))
         }
     }
+}
+
+/// As far as it can be told of a command line that was not understood.
+fn wants_json(args: &[OsString]) -> bool {
+    args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json")
 }
 
 /// Panics of strategies are caught where they happen: they belong into the log, not onto the live view.
@@ -57,11 +62,11 @@ fn command(catalog: Catalog, args: &[OsString]) -> ExitCode {
     let parsed = Cli::command().try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m).map(|cli| (cli, m)));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return usage::report(&error),
+        Err(error) => return usage::report(&error, wants_json(args)),
     };
     match dispatch(&cli, &matches, catalog) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
+        Err(error) => error.report(cli.global.json),
     }
 }
 

@@ -6,9 +6,18 @@ use ctos_types::{Decimal, Rounding};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether anything was put on stdout.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+pub fn has_printed() -> bool {
+    PRINTED.load(Ordering::Acquire)
+}
 
 /// Writes `text` to stdout.
 pub fn print(text: &str) -> Result<(), CliError> {
+    PRINTED.store(true, Ordering::Release);
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(CliError::Silent(0)),

@@ -1,16 +1,16 @@
 //! Mistakes on the command line in our two lines; help and version on stdout.
 
-use crate::error::tell;
+use crate::error::{CliError, tell};
 use crate::out;
 use clap::error::{Error, ErrorKind};
 use std::process::ExitCode;
 
-/// Prints what clap has to say and gives the exit code.
-pub fn report(error: &Error) -> ExitCode {
+/// Prints what clap has to say and gives the exit code. `json`: mistakes are told on stdout too, as an object.
+pub fn report(error: &Error, json: bool) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match out::print(&error.to_string()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(e) => e.report(),
+            Err(e) => e.report(json),
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // Nothing was asked: the help is the best answer, but no command was done.
@@ -20,8 +20,7 @@ pub fn report(error: &Error) -> ExitCode {
         }
         _ => {
             let (message, hint) = two_lines(&error.to_string());
-            tell(&message, &hint);
-            ExitCode::from(1)
+            CliError::user(message, hint).report(json)
         }
     }
 }

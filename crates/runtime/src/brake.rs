@@ -4,13 +4,11 @@
 
 use crate::UserError;
 use crate::config::Settings;
-use crate::oneshot::{self, ClosedUntil, Keys};
+use crate::oneshot::{self, Clock, Keys};
 use ctos_driver_binance::client::{Blocking, Failure, Sweep, SweepConfig};
-use ctos_link::{LinkTime, Time};
 use ctos_types::Nanos;
 use serde::Serialize;
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Between two sweeps that did not come to an end; doubles up to the longest.
@@ -39,23 +37,18 @@ pub struct Braked {
 }
 
 impl EmergencyBrake {
-    /// For the account at this position in the settings. `closed`: bans that are known, so that none is extended.
+    /// For the account at this position in the settings. `clock` has the bans that are known, so that none is extended.
     ///
     /// # Errors
     /// The account is on paper, or its key or address cannot be used. Nothing is sent yet.
-    pub fn new(
-        settings: &Settings,
-        account: usize,
-        closed: &[ClosedUntil],
-        time: Arc<dyn Time>,
-    ) -> Result<EmergencyBrake, UserError> {
-        let client = oneshot::connect(settings, account, Keys::Needed, closed, time)?;
+    pub fn new(settings: &Settings, account: usize, clock: &Clock) -> Result<EmergencyBrake, UserError> {
+        let client = oneshot::connect(settings, account, Keys::Needed, clock)?;
         Ok(EmergencyBrake { account: settings.accounts[account].id.clone(), client })
     }
 
-    /// As [`EmergencyBrake::new`], in this machine's time and with the bans that the home remembers.
+    /// As [`EmergencyBrake::new`], on the clock that fits the account's venue, with the bans that the home remembers.
     pub fn now(settings: &Settings, account: usize) -> Result<EmergencyBrake, UserError> {
-        EmergencyBrake::new(settings, account, &oneshot::closures_of(settings), Arc::new(LinkTime::start()))
+        EmergencyBrake::new(settings, account, &Clock::about(settings, oneshot::at_venue(settings, account)?)?)
     }
 
     pub fn account(&self) -> &str {

@@ -17,7 +17,7 @@ pub use held::holdings;
 pub use inlet::{Inlet, LiveMarket};
 pub use leftovers::Leftover;
 pub(crate) use leftovers::clear;
-pub use locks::AccountLock;
+pub use locks::{AccountLock, Holder};
 pub use recording::{MarketRecording, RecordDone, RecordFrom, Recording, RecordingStatus};
 pub use survey::{AccountSurvey, survey};
 

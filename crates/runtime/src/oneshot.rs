@@ -3,18 +3,22 @@
 
 mod args;
 mod check;
+mod clock;
 mod gateway;
 mod held;
 mod instance;
 mod intents;
 mod live;
 mod orders;
+mod plausible;
 mod shapes;
 mod syscalls;
 mod ticks;
 
 pub use args::Args;
+pub(crate) use check::leverage;
 pub use check::{AccountReport, check};
+pub use clock::Clock;
 pub use ctos_driver_binance::client::{Question, Told};
 pub use gateway::{Public, at_the_venue, by_itself, check_within, relay, remember};
 pub use instance::Through;
@@ -56,7 +60,8 @@ pub struct ClosedUntil {
 }
 
 /// Where and with which key an account is reached. `keys`: `None` for public questions.
-pub fn access(name: &str, account: &VenueAccount, keys: Option<Credentials>) -> Result<Access, UserError> {
+/// `speed`: how many times as fast as the world the clock goes that it is used with.
+pub fn access(name: &str, account: &VenueAccount, keys: Option<Credentials>, speed: u32) -> Result<Access, UserError> {
     let extra_roots = match &account.extra_ca {
         None => Vec::new(),
         Some(path) => std::fs::read(path).map_err(|e| {
@@ -74,6 +79,7 @@ pub fn access(name: &str, account: &VenueAccount, keys: Option<Credentials>) -> 
         proxy: account.proxy.as_ref().map(|p| p.proxy().clone()),
         extra_roots,
         patience: PATIENCE,
+        speed,
     })
 }
 
@@ -93,13 +99,7 @@ pub enum Keys {
 }
 
 /// A client over connections of its own. `account` is the position in the settings; it must be at a venue.
-pub fn connect(
-    settings: &Settings,
-    account: usize,
-    keys: Keys,
-    closed: &[ClosedUntil],
-    time: Arc<dyn Time>,
-) -> Result<Blocking, UserError> {
+pub fn connect(settings: &Settings, account: usize, keys: Keys, clock: &Clock) -> Result<Blocking, UserError> {
     let of = &settings.accounts[account];
     let venue = at_venue(settings, account)?;
     let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
@@ -114,7 +114,7 @@ pub fn connect(
             }
         }
     };
-    let direct = direct(access(&of.id, venue, keys)?, closed, time)?;
+    let direct = direct(access(&of.id, venue, keys, clock.speed)?, clock)?;
     let client = Client::new(Arc::new(direct), venue.profile.into(), AccountId(account as u16), of.hedge_mode)
         .with_loans(venue.borrows())
         .with_config(ClientConfig { recv_window: venue.recv_window, ..ClientConfig::default() });
@@ -132,13 +132,13 @@ pub fn at_venue(settings: &Settings, account: usize) -> Result<&VenueAccount, Us
     })
 }
 
-pub(crate) fn direct(access: Access, closed: &[ClosedUntil], time: Arc<dyn Time>) -> Result<Direct, UserError> {
-    let (now, wall) = (time.now(), time.wall());
-    let direct = Direct::new(access, time).map_err(|e| match e {
+pub(crate) fn direct(access: Access, clock: &Clock) -> Result<Direct, UserError> {
+    let (now, wall) = (clock.time.now(), clock.time.wall());
+    let direct = Direct::new(access, clock.time.clone()).map_err(|e| match e {
         CallError::NotSent { why, hint, .. } => UserError::new(why, hint),
         CallError::Unknown { why } => UserError::new(why, "check the account's settings"),
     })?;
-    for c in closed.iter().filter(|c| c.until > wall) {
+    for c in clock.closed.iter().filter(|c| c.until > wall) {
         direct.resume_closure(&c.group, now.after(c.until - wall), c.banned);
     }
     Ok(direct)
@@ -164,18 +164,20 @@ pub fn call(
     intents: &mut dyn Intents,
     line: &mut (dyn FnMut(&Value) -> bool + Send),
 ) -> Result<Option<Value>, UserError> {
-    let time: Arc<dyn Time> = Arc::new(LinkTime::start());
-    let is_own = matches!(way, Way::Own(_));
-    let mut client = match way {
-        Way::Own(keys) => connect(settings, account, keys, &closures_of(settings), time.clone())?,
-        Way::Through(caller) => gateway::client(settings, account, caller)?,
+    let (mut client, own) = match way {
+        Way::Own(keys) => {
+            let clock = Clock::of(settings, at_venue(settings, account)?)?;
+            (connect(settings, account, keys, &clock)?, Some(clock))
+        }
+        Way::Through(caller) => (gateway::client(settings, account, caller)?, None),
     };
     if args.syscall.name == "subscribe_ticks" {
+        let time = own.map_or_else(|| Arc::new(LinkTime::start()) as Arc<dyn Time>, |clock| clock.time);
         return ticks::subscribe(settings, account, &mut client, args, time, line).map(|()| None);
     }
     let done = client.with(async |client| run(client, args, bounds, intents).await).map(Some);
-    if is_own {
-        keep_closures_of(&settings.home, &**client.client.caller(), &*time);
+    if let Some(clock) = own.filter(Clock::is_machine) {
+        keep_closures_of(&settings.home, &**client.client.caller(), &*clock.time);
     }
     done
 }
@@ -199,11 +201,11 @@ pub fn closures(home: &Path) -> Vec<ClosedUntil> {
     kept.into_iter().map(|c| ClosedUntil { group: c.group, until: c.until, banned: c.banned }).collect()
 }
 
-/// As [`closures`], of a run with these settings. A run that goes faster than the world keeps them on its twin's clock,
-/// which says nothing to this machine's.
+/// As [`closures`], of a run with these settings. A run that goes faster than the world beside a twin keeps them on its
+/// twin's clock, which says nothing to this machine's.
 pub(crate) fn closures_of(settings: &Settings) -> Vec<ClosedUntil> {
     match settings.speed {
-        Speed::Factor(factor) if factor != Decimal::ONE => Vec::new(),
+        Speed::Factor(factor) if factor != Decimal::ONE && settings.market.is_live() => Vec::new(),
         _ => closures(&settings.home),
     }
 }
@@ -221,9 +223,9 @@ fn keep_closures(home: &Path, met: impl Iterator<Item = ClosureStatus>) {
     }
 }
 
-/// As [`check`], in this machine's time.
+/// As [`check`], on the clock that fits the account's venue.
 pub fn check_now(settings: &Settings, account: usize) -> Result<AccountReport, UserError> {
-    check(settings, account, &closures_of(settings), Arc::new(LinkTime::start()))
+    check(settings, account, &Clock::of(settings, at_venue(settings, account)?)?)
 }
 
 /// A moment in text as the milliseconds of the unified shapes; null where it is none.

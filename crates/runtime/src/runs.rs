@@ -181,7 +181,8 @@ pub fn start(settings: Settings, options: StartOptions) -> Result<(Instance, Arc
     hold_latches(&mut shard, &home, &names)?;
     let (on_hang, brake, callers, locks, recording) = (options.on_hang, None, Callers::default(), Vec::new(), None);
     let home_kept = home.clone();
-    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks, recording };
+    let start =
+        Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks, recording };
     Ok((launch(shard, start, recorder), home_kept))
 }
 

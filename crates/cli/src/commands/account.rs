@@ -4,7 +4,7 @@
 use super::call::At;
 use crate::args::Global;
 use crate::client::{self, Client};
-use crate::error::CliError;
+use crate::error::{CliError, note};
 use crate::out::{self, money, table};
 use crate::settings;
 use clap::{Args as ClapArgs, Subcommand};
@@ -53,7 +53,7 @@ pub fn account(global: &Global, args: &AccountArgs) -> Result<(), CliError> {
         ));
     }
     // A running instance looks with its own key, clock and rate budget.
-    let client = if at.is_elsewhere() { None } else { instance(&settings)? };
+    let client = if at.is_elsewhere() { None } else { instance(&settings, wanted[0])? };
     let mut reports: Vec<AccountReport> = Vec::new();
     for n in wanted {
         reports.push(match &client {
@@ -68,9 +68,21 @@ pub fn account(global: &Global, args: &AccountArgs) -> Result<(), CliError> {
     if reports.iter().all(|r| r.ok) { Ok(()) } else { Err(CliError::Silent(1)) }
 }
 
-/// The instance of the home, if it trades these very accounts at their venues.
-fn instance(settings: &Settings) -> Result<Option<Client>, CliError> {
-    let Some(client) = client::find(&settings.home)?.client() else { return Ok(None) };
+/// The instance of the home, if it trades these very accounts at their venues. `account`: one of those that are asked
+/// about.
+fn instance(settings: &Settings, account: usize) -> Result<Option<Client>, CliError> {
+    let (found, other) = client::find_for(settings, account, true)?;
+    if let Some(holder) = other {
+        let id = &settings.accounts[account].id;
+        note(
+            &format!(
+                "the account {id} is traded by ctos process {}, and this look is not in its rate budget",
+                holder.pid
+            ),
+            &holder.home.map_or("name its home with --home".into(), |home| format!("add --home {}", home.display())),
+        );
+    }
+    let Some(client) = found.client() else { return Ok(None) };
     let record = record_of(&Home::read_only(&settings.home)?.run(&client.run_id)?)?;
     let key = |s: &Settings| serde_json::to_value((s.mode, &s.accounts)).ok();
     Ok((record.settings.mode == Mode::Live && key(&record.settings) == key(settings)).then_some(client))

@@ -8,11 +8,11 @@ pub use at::At;
 
 use crate::args::Global;
 use crate::client::{self, Client, Found};
-use crate::error::CliError;
+use crate::error::{CliError, note};
 use crate::{out, settings};
 use clap::Args as ClapArgs;
 use ctos_runtime::config::{Settings, product_of};
-use ctos_runtime::live::Place;
+use ctos_runtime::live::{Holder, Place};
 use ctos_runtime::oneshot::{self, Args, Bounds, IntentLog, Keys, Way};
 use ctos_server::model::{CallDone, CallRequest};
 use ctos_types::UnixNanos;
@@ -45,12 +45,36 @@ pub fn call(global: &Global, args: &CallArgs) -> Result<(), CliError> {
         return direct(global, args, &parsed, args.at.settings(settings, &parsed)?, client);
     }
     let (_, account) = args.at.over(settings.clone())?;
-    match client::find(&settings.home)? {
+    let (found, other) = client::find_for(&settings, account, parsed.syscall.keyed)?;
+    match found {
         Found::Running(client) if is_of_instance(&settings, account, &parsed, &client)? => {
             through(global, args, &parsed, &client, &settings, account)
         }
-        found => direct(global, args, &parsed, args.at.settings(settings, &parsed)?, found.client()),
+        found => {
+            if let Some(holder) = other {
+                beside(&parsed, &settings.accounts[account].id, &holder)?;
+            }
+            direct(global, args, &parsed, args.at.settings(settings, &parsed)?, found.client())
+        }
     }
+}
+
+/// What an instance in another home has to do with this call: new risk goes through its gates or not at all, and a
+/// question is asked, with a word about the budget.
+fn beside(args: &Args, account: &str, holder: &Holder) -> Result<(), CliError> {
+    let pid = holder.pid;
+    let home = holder.home.as_ref().map(|home| home.display().to_string());
+    let whose = format!("the account {account} is traded by ctos process {pid}");
+    let through = match &home {
+        Some(home) => format!("go through it: add --home {home}"),
+        None => "name its home with --home, or stop it first".into(),
+    };
+    if args.syscall.risks {
+        let what = format!("{whose}, and an order past it would pass by its limits");
+        return Err(CliError::user(what, through));
+    }
+    note(&format!("{whose}; this goes beside it, and counts in the venue's limits but not in its budget"), &through);
+    Ok(())
 }
 
 /// Whether the instance that runs in the home answers this. Live it answers everything but streams, at the venue and

@@ -10,6 +10,7 @@ pub mod dial;
 pub mod feed;
 pub mod gateway;
 pub mod http;
+pub mod pace;
 pub mod rate;
 pub mod reconcile;
 pub mod session;

@@ -133,11 +133,12 @@ impl Opener for Binance {
         let (mut brakes, mut routes) = (Vec::new(), Vec::new());
         if let Some(holdings) = &way.holdings {
             let closed: Vec<ClosedUntil> = way.closures.iter().map(closed).collect();
+            let beside = oneshot::Clock { closed, ..oneshot::Clock::hurried(time.clone(), speed(settings)) };
             for (at, held) in holdings.iter().enumerate() {
                 let (part, of) = desk(&mut words, settings, at, held, &way, time.now())?;
                 parts.push(part);
                 routes.push(of);
-                brakes.push(EmergencyBrake::new(settings, at, &closed, time.clone())?);
+                brakes.push(EmergencyBrake::new(settings, at, &beside)?);
             }
         }
         let accounts = settings.accounts.iter().filter_map(|a| a.venue.as_ref()).filter(|_| way.holdings.is_some());
@@ -180,8 +181,8 @@ fn no_account(symbol: &str, product: ProfileName) -> UserError {
 
 /// Asks for an account before its desk is there.
 fn keyed_client(settings: &Settings, account: usize) -> Result<Blocking, UserError> {
-    let closed = oneshot::closures_of(settings);
-    let mut client = oneshot::connect(settings, account, oneshot::Keys::Needed, &closed, Arc::new(LinkTime::start()))?;
+    let clock = oneshot::Clock::of(settings, oneshot::at_venue(settings, account)?)?;
+    let mut client = oneshot::connect(settings, account, oneshot::Keys::Needed, &clock)?;
     client.load(None)?;
     Ok(client)
 }
@@ -189,11 +190,8 @@ fn keyed_client(settings: &Settings, account: usize) -> Result<Blocking, UserErr
 /// Asks what anybody may ask.
 fn public_client(settings: &Settings, source: &VenueAccount, product: ProfileName) -> Result<Blocking, UserError> {
     let source = VenueAccount { profile: product, ..source.clone() };
-    let direct = oneshot::direct(
-        oneshot::access("public", &source, None)?,
-        &oneshot::closures_of(settings),
-        Arc::new(LinkTime::start()),
-    )?;
+    let machine = oneshot::Clock::machine(oneshot::closures_of(settings));
+    let direct = oneshot::direct(oneshot::access("public", &source, None, 1)?, &machine)?;
     let mut client = Blocking::new(Client::new(Arc::new(direct), product.into(), AccountId(0), false))?;
     // One symbol of spot at a time would be a question each; the list is one.
     let one = settings.symbols.iter().filter(|s| product_of(s) == product).collect::<Vec<_>>();
@@ -219,11 +217,8 @@ fn clock(
     let anchor = match sources.iter().next() {
         Some((product, source)) if speed > 1 => {
             let source = VenueAccount { profile: *product, ..source.clone() };
-            let direct = oneshot::direct(
-                oneshot::access("public", &source, None)?,
-                &oneshot::closures_of(settings),
-                Arc::new(LinkTime::start()),
-            )?;
+            let machine = oneshot::Clock::machine(oneshot::closures_of(settings));
+            let direct = oneshot::direct(oneshot::access("public", &source, None, 1)?, &machine)?;
             let client = Blocking::new(Client::new(Arc::new(direct), (*product).into(), AccountId(0), false))?;
             match client.wait(client.client.venue_time()) {
                 Ok(now) => now,

@@ -1,14 +1,12 @@
 //! What a person should see before real money moves: accounts, addresses, keys, holdings, limits, and what will trade.
 //! Never: changes anything at the venue.
 
-use crate::config::{ProfileName, Settings};
+use crate::config::{ProfileName, Settings, Speed, VenueAccount, product_of};
 use crate::{UserError, oneshot};
 use ctos_driver_binance::Verdict;
 use ctos_driver_binance::client::{Failure, Severity, Stakes};
-use ctos_link::LinkTime;
-use ctos_types::Currency;
+use ctos_types::{Currency, Decimal};
 use serde::Serialize;
-use std::sync::Arc;
 
 /// One account at its venue.
 #[derive(Clone, Debug, Serialize)]
@@ -44,8 +42,9 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     let account = &settings.accounts[at];
     let venue = oneshot::at_venue(settings, at)?;
     let _hosts = venue.hosts()?;
-    let closed = oneshot::closures_of(settings);
-    let mut client = oneshot::connect(settings, at, oneshot::Keys::Needed, &closed, Arc::new(LinkTime::start()))?;
+    let clock = oneshot::Clock::of(settings, venue)?;
+    same_pace(settings, venue, &clock)?;
+    let mut client = oneshot::connect(settings, at, oneshot::Keys::Needed, &clock)?;
     if let Err(failure) = client.load(None) {
         return unasked(settings, at, failure);
     }
@@ -53,6 +52,12 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     let probe = client.wait(client.client.probe(stakes, account.hedge_mode, &[]))?;
     if let Some(refusal) = probe.refusal() {
         return Err(UserError::new(format!("account {}: {}", account.id, refusal.what), refusal.hint.clone()));
+    }
+    // Symbols that are not there are told by the run itself.
+    let traded: Vec<_> = settings.symbols.iter().filter(|s| product_of(s) == venue.profile.market()).collect();
+    let traded: Vec<_> = traded.iter().filter_map(|s| Some(client.client.find(s).ok()?.id)).collect();
+    if let Some(refusal) = oneshot::leverage(settings, at, &client, &traded) {
+        return Err(UserError::new(format!("account {}: {}", account.id, refusal.what), refusal.hint));
     }
     let findings = probe.findings.iter().filter(|f| f.severity == Severity::Warning);
     let balances = client.wait(client.client.balances())?;
@@ -82,6 +87,18 @@ fn one(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     })
 }
 
+/// A run and the twin beside it share one pace: at another one every stamp would be refused before long.
+fn same_pace(settings: &Settings, venue: &VenueAccount, clock: &oneshot::Clock) -> Result<(), UserError> {
+    let Speed::Factor(factor) = settings.speed else { return Ok(()) };
+    if !clock.told || factor == Decimal::from_int(i64::from(clock.speed)) {
+        return Ok(());
+    }
+    Err(UserError::new(
+        format!("speed: the twin at {} goes at {}x, and the settings say {factor}x", venue.hosts()?.rest, clock.speed),
+        format!("write speed: {0}x (--speed {0}x), or start the twin with --speed {factor}", clock.speed),
+    ))
+}
+
 /// An account whose venue wants to be left alone for now: a run that was cut off goes on all the same, and its desk waits
 /// until it may ask.
 fn unasked(settings: &Settings, at: usize, failure: Failure) -> Result<AccountSurvey, UserError> {
@@ -99,6 +116,7 @@ fn as_set(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
     let account = &settings.accounts[at];
     let venue = oneshot::at_venue(settings, at)?;
     let hosts = venue.hosts()?;
+    let loans = venue.borrows().then(|| format!("margin_borrow auto, leverage {}", account.leverage));
     Ok(AccountSurvey {
         account: account.id.clone(),
         venue: format!("binance {}", venue.profile),
@@ -108,7 +126,7 @@ fn as_set(settings: &Settings, at: usize) -> Result<AccountSurvey, UserError> {
         balances: None,
         positions: Vec::new(),
         open_orders: None,
-        limits: limits(settings, &account.id),
+        limits: loans.into_iter().chain(limits(settings, &account.id)).collect(),
         strategies: settings.strategies.iter().filter(|s| s.account == account.id).map(strategy).collect(),
         warnings: Vec::new(),
     })

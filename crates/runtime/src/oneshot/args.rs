@@ -1,10 +1,11 @@
 //! Arguments of a syscall as they were given, and what they mean.
 //! Never: a number through a float, or an argument that nobody reads.
 
+use super::plausible;
 use super::syscalls::{SYSCALLS, Syscall, find};
 use crate::UserError;
 use crate::config::nearest;
-use ctos_types::{Decimal, UnixNanos};
+use ctos_types::{Decimal, NumberError, UnixNanos};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -12,6 +13,8 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Args {
     pub syscall: &'static Syscall,
+    /// The syscall as it was named: it may have several names.
+    called: &'static str,
     given: BTreeMap<&'static str, String>,
 }
 
@@ -63,13 +66,14 @@ impl Args {
             };
             UserError::new(format!("there is no syscall {syscall:?}"), hint)
         })?;
-        Ok(Args { syscall: found, given: BTreeMap::new() })
+        let called = found.aliases.iter().find(|alias| **alias == syscall).copied().unwrap_or(found.name);
+        Ok(Args { syscall: found, called, given: BTreeMap::new() })
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), UserError> {
         let names = || self.syscall.params.iter().map(|p| p.name);
         let Some(known) = names().find(|n| *n == name) else {
-            let what = format!("{} takes no argument {name:?}", self.syscall.name);
+            let what = format!("{} takes no argument {name:?}", self.called);
             return Err(match nearest(name, names()) {
                 Some(near) => UserError::new(what, format!("did you mean {near}?")),
                 None => self.wrong(what),
@@ -83,15 +87,16 @@ impl Args {
 
     fn complete(mut self) -> Result<Args, UserError> {
         self.given.retain(|_, value| !value.is_empty());
-        match self.syscall.params.iter().find(|p| p.required && !self.given.contains_key(p.name)) {
-            None => Ok(self),
-            Some(param) => Err(self.wrong(format!("{} needs {} ({})", self.syscall.name, param.name, param.about))),
+        if let Some(param) = self.syscall.params.iter().find(|p| p.required && !self.given.contains_key(p.name)) {
+            return Err(self.wrong(format!("{} needs {} ({})", self.called, param.name, param.about)));
         }
+        plausible::check(&self)?;
+        Ok(self)
     }
 
     /// An error with how the syscall is written.
     pub fn wrong(&self, what: impl Into<String>) -> UserError {
-        let mut usage = format!("ctos call {}", self.syscall.name);
+        let mut usage = format!("ctos call {}", self.called);
         for p in self.syscall.params {
             usage += &if p.required { format!(" {}=…", p.name) } else { format!(" [{}=…]", p.name) };
         }
@@ -105,7 +110,7 @@ impl Args {
 
     /// Of an argument that the table says is required.
     pub fn required(&self, name: &str) -> Result<&str, UserError> {
-        self.text(name).ok_or_else(|| self.wrong(format!("{} needs {name}", self.syscall.name)))
+        self.text(name).ok_or_else(|| self.wrong(format!("{} needs {name}", self.called)))
     }
 
     /// The value of an argument, or `default`.
@@ -121,11 +126,22 @@ impl Args {
 
     /// An amount above zero.
     pub fn positive(&self, name: &str) -> Result<Option<Decimal>, UserError> {
-        let value = self.opt::<Decimal>(name, "an amount above 0")?;
-        match value.filter(|v| !v.is_positive()) {
-            Some(bad) => Err(self.wrong(format!("{name} is an amount above 0, not {bad}"))),
-            None => Ok(value),
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.parse::<Decimal>() {
+            Ok(value) if value.is_positive() => Ok(Some(value)),
+            Ok(_) | Err(NumberError::Malformed(_)) => {
+                Err(self.wrong(format!("{name} is an amount above 0, not {text:?}")))
+            }
+            Err(e) => Err(self.wrong(format!("{name}: {e}"))),
         }
+    }
+
+    /// A whole number within these bounds.
+    pub fn whole(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, UserError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let value = text.parse::<u32>().ok().filter(|n| (least..=most).contains(n));
+        let wanted = || self.wrong(format!("{name} is a whole number from {least} to {most}, not {text:?}"));
+        value.map(Some).ok_or_else(wanted)
     }
 
     /// A moment: milliseconds since 1970, or a date with or without a time, UTC.

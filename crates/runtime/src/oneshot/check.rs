@@ -1,15 +1,13 @@
 //! What `ctos account check` tells of an account, and what a live run asks before it starts.
 //! Never: changes anything at the venue, or shows a key.
 
-use super::{ClosedUntil, Keys, at_venue, connect};
+use super::{Clock, Keys, at_venue, connect};
 use crate::UserError;
 use crate::config::Settings;
 use ctos_driver_binance::Profile;
 use ctos_driver_binance::client::{Blocking, Client, Failure, Finding, Probe, Severity, Stakes};
-use ctos_link::Time;
 use ctos_types::{Decimal, InstrumentId};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// What was found. Spans are in seconds or milliseconds, as their names say.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,19 +101,14 @@ impl From<&Finding> for FindingLine {
 ///
 /// # Errors
 /// Its settings cannot be used at all. What is wrong with key, account or network is in the report.
-pub fn check(
-    settings: &Settings,
-    account: usize,
-    closed: &[ClosedUntil],
-    time: Arc<dyn Time>,
-) -> Result<AccountReport, UserError> {
+pub fn check(settings: &Settings, account: usize, clock: &Clock) -> Result<AccountReport, UserError> {
     let mut findings = Vec::new();
     let refused = |e: UserError| Finding::new(Severity::Refusal, e.message, e.hint);
-    let (client, keyed) = match connect(settings, account, Keys::Needed, closed, time.clone()) {
+    let (client, keyed) = match connect(settings, account, Keys::Needed, clock) {
         Ok(client) => (client, true),
         Err(e) => {
             // Without a usable key the clock and the way there can be looked at all the same.
-            let open = connect(settings, account, Keys::None, closed, time)?;
+            let open = connect(settings, account, Keys::None, clock)?;
             findings.push(refused(e));
             (open, false)
         }
@@ -159,6 +152,9 @@ pub(super) fn look(
         Probe::default()
     };
     findings.extend(probe.findings.iter().cloned());
+    if probe.state.is_some() {
+        findings.extend(leverage(settings, account, &client, &fee_of));
+    }
     let balances = match probe.state {
         Some(_) => client.wait(client.client.balances()).unwrap_or_else(|failure| {
             findings.push(finding(Severity::Warning, &failure));
@@ -201,6 +197,32 @@ pub(super) fn look(
         ok: findings.iter().all(|f| f.severity != Severity::Refusal),
         findings: findings.iter().map(FindingLine::from).collect(),
     })
+}
+
+/// A leverage that the venue does not give on one of these instruments; it would refuse to set it. What cannot be asked
+/// is told when it is set.
+pub(crate) fn leverage(
+    settings: &Settings,
+    account: usize,
+    client: &Blocking,
+    instruments: &[InstrumentId],
+) -> Option<Finding> {
+    let of = &settings.accounts[account];
+    if client.client.profile() != Profile::UsdM {
+        return None;
+    }
+    let ask = |id: &InstrumentId| {
+        let brackets = client.wait(client.client.brackets(*id)).ok()?;
+        let most = brackets.iter().map(|b| b.max_leverage).max()?;
+        (of.leverage > Decimal::from_int(i64::from(most))).then_some((*id, most))
+    };
+    let (id, most) = instruments.iter().find_map(ask)?;
+    let symbol = &client.client.instruments().get(id).symbol;
+    Some(Finding::new(
+        Severity::Refusal,
+        format!("{symbol} takes a leverage of at most {most}, and the settings say {}", of.leverage),
+        format!("set leverage: {most} or less for account {}, or leave {symbol} out", of.id),
+    ))
 }
 
 fn finding(severity: Severity, failure: &Failure) -> Finding {

@@ -1,7 +1,7 @@
 //! Questions through the gateway of a running instance: the venue's own answers, within the instance's rate budget.
 //! Never: an order (those pass the kernel's gates), or a connection of its own.
 
-use super::{AccountReport, Args, Bounds, Intents, check, live};
+use super::{AccountReport, Args, Bounds, Clock, Intents, check, live};
 use crate::UserError;
 use crate::config::{ProfileName, Settings, product_of};
 use crate::instance::Handle;
@@ -50,7 +50,7 @@ pub fn relay(product: ProfileName, pass: impl Fn(&Question) -> Told + Send + Syn
 /// to keep away from. `rest` is the base address.
 pub fn by_itself(product: ProfileName, rest: &str, home: &Path) -> Result<Public, UserError> {
     let access = Access { rest: rest.into(), ..Access::public(product.into()) };
-    Ok(Arc::new(super::direct(access, &super::closures(home), Arc::new(LinkTime::start()))?))
+    Ok(Arc::new(super::direct(access, &Clock::machine(super::closures(home)))?))
 }
 
 /// What the venue closed meanwhile is kept for the next process of the home.

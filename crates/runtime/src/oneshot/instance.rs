@@ -139,6 +139,11 @@ impl Through<'_> {
                     Gate::KillSwitch => {
                         "release the halt with `ctos resume`; `ctos status` says why it is there".into()
                     }
+                    Gate::Balance => {
+                        "make the order smaller or add funds; a cross margin account may borrow what it lacks \
+                                      (auto_borrow=true)"
+                            .into()
+                    }
                     gate => format!("change the order, or the limit of {gate} under risk if you mean it"),
                 };
                 Err(UserError::new(denied.to_string(), hint))

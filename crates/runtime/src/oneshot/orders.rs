@@ -9,18 +9,34 @@ use ctos_types::{
     Price, Qty, Rounding, Side, StrategyId, TimeInForce, TriggerBy,
 };
 
+pub(super) const SIDES: &[(&str, Side)] =
+    &[("buy", Side::Buy), ("sell", Side::Sell), ("bid", Side::Buy), ("ask", Side::Sell)];
+pub(super) const TIMES_IN_FORCE: &[(&str, TimeInForce)] =
+    &[("GTC", TimeInForce::Gtc), ("IOC", TimeInForce::Ioc), ("FOK", TimeInForce::Fok)];
+pub(super) const TRIGGERS: &[(&str, TriggerBy)] = &[("last", TriggerBy::Last), ("mark", TriggerBy::Mark)];
+
+/// Whether the arguments of `place_order` belong together, as far as that can be told without the instrument.
+pub(super) fn check_shape(args: &Args) -> Result<(), UserError> {
+    let word = args.required("order_type")?.to_lowercase();
+    // Any price will do: whether it is on the grid is looked at later.
+    let given = |name| Ok::<_, UserError>(args.positive(name)?.map(|_| Price(1)));
+    let (kind, is_post_only) = kind(args, &word, given("price")?, given("trigger")?)?;
+    if (args.truth("post_only", false)? || is_post_only) && !matches!(kind, OrderKind::Limit { .. }) {
+        return Err(args.wrong(format!("a {word} order cannot be post-only")));
+    }
+    amounts(args, kind).map(drop)
+}
+
 /// What `place_order` asks for. Account and id are the caller's to fill in.
 pub fn new_order(args: &Args, i: &Instrument) -> Result<NewOrder, UserError> {
-    let side =
-        args.word("side", &[("buy", Side::Buy), ("sell", Side::Sell), ("bid", Side::Buy), ("ask", Side::Sell)])?;
+    let side = args.word("side", SIDES)?;
     let side = side.ok_or_else(|| args.wrong("place_order needs side"))?;
     let price = args.positive("price")?.map(|px| price(args, i, "price", px)).transpose()?;
     let trigger = args.positive("trigger")?.map(|px| self::price(args, i, "trigger", px)).transpose()?;
     let word = args.required("order_type")?.to_lowercase();
     let (kind, is_post_only) = kind(args, &word, price, trigger)?;
     let post_only = args.truth("post_only", false)? || is_post_only;
-    let tif =
-        args.word("time_in_force", &[("GTC", TimeInForce::Gtc), ("IOC", TimeInForce::Ioc), ("FOK", TimeInForce::Fok)])?;
+    let tif = args.word("time_in_force", TIMES_IN_FORCE)?;
     if post_only && !matches!(kind, OrderKind::Limit { .. }) {
         return Err(args.wrong(format!("a {word} order cannot be post-only")));
     }
@@ -39,9 +55,7 @@ pub fn new_order(args: &Args, i: &Instrument) -> Result<NewOrder, UserError> {
         reduce_only,
         position_effect: if reduce_only && leg != Leg::Net { PositionEffect::Close } else { PositionEffect::Auto },
         leg,
-        trigger_by: args
-            .word("trigger_by", &[("last", TriggerBy::Last), ("mark", TriggerBy::Mark)])?
-            .unwrap_or_default(),
+        trigger_by: args.word("trigger_by", TRIGGERS)?.unwrap_or_default(),
         auto_borrow: args.word("auto_borrow", &[("true", true), ("false", false)])?,
     })
 }
@@ -110,10 +124,22 @@ fn kind(args: &Args, word: &str, price: Option<Price>, trigger: Option<Price>) -
     })
 }
 
+enum Amount {
+    Size(Decimal),
+    Quote(Decimal),
+}
+
 fn quantity(args: &Args, i: &Instrument, kind: OrderKind) -> Result<OrderQty, UserError> {
+    Ok(match amounts(args, kind)? {
+        Amount::Size(size) => OrderQty::Size(size_of(args, i, size)?),
+        Amount::Quote(amount) => OrderQty::Quote(amount),
+    })
+}
+
+fn amounts(args: &Args, kind: OrderKind) -> Result<Amount, UserError> {
     match (args.positive("size")?, args.positive("quote")?) {
-        (Some(size), None) => Ok(OrderQty::Size(size_of(args, i, size)?)),
-        (None, Some(amount)) if kind == OrderKind::Market => Ok(OrderQty::Quote(amount)),
+        (Some(size), None) => Ok(Amount::Size(size)),
+        (None, Some(amount)) if kind == OrderKind::Market => Ok(Amount::Quote(amount)),
         (None, Some(_)) => Err(args.wrong("only market orders take an amount of quote currency")),
         (None, None) => Err(args.wrong("place_order needs size")),
         (Some(_), Some(_)) => Err(args.wrong("give size or quote, not both")),

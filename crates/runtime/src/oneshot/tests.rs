@@ -35,7 +35,9 @@ fn arguments_are_given_by_name_or_in_order() {
         "2026-01-31T12:30:00Z"
     );
     assert_eq!(args("get_klines", &["x", "end_time=1000"]).time("end_time").unwrap(), Some(UnixNanos(1_000_000_000)));
-    assert!(args("get_klines", &["x", "end_time=tomorrow"]).time("end_time").is_err());
+    wrong("get_klines", &["x", "end_time=tomorrow"], "end_time is ms since 1970");
+    wrong("cancel_order", &["12"], "cancel_order needs symbol");
+    wrong("cancel_order", &["12"], "write ctos call cancel_order order_id=");
     wrong("get_price", &["x"], "did you mean get_price_now?");
     wrong("get_price_now", &[], "needs symbol");
     wrong("get_price_now", &["a", "b"], "one value too many");
@@ -54,7 +56,10 @@ fn perp() -> Instrument {
 #[test]
 fn orders_come_out_as_they_were_meant() {
     let i = perp();
-    let order = |given: &[&str]| orders::new_order(&args("place_order", &[&["BTC-USDT-PERP"], given].concat()), &i);
+    let order = |given: &[&str]| {
+        let given = [&["BTC-USDT-PERP"], given].concat();
+        Args::parse("place_order", given.iter().copied()).and_then(|args| orders::new_order(&args, &i))
+    };
     let limit = order(&["SELL", "post_only", "0.010", "61000.1"]).unwrap();
     assert_eq!((limit.side, limit.post_only), (Side::Sell, true));
     assert_eq!(limit.kind, OrderKind::Limit { price: i.parse_price("61000.1").unwrap() });
@@ -152,7 +157,7 @@ impl Venue {
 
     /// One syscall as the command line makes it.
     fn call(&self, settings: &Settings, syscall: &str, given: &[&str]) -> Result<Value, UserError> {
-        let client = connect(settings, 0, Keys::Needed, &[], Arc::new(LinkTime::start()))?;
+        let client = connect(settings, 0, Keys::Needed, &Clock::machine(Vec::new()))?;
         let bounds = Bounds {
             account: "main",
             limits: &settings.risk.per_account["main"],
@@ -296,7 +301,7 @@ fn limits_and_halts_hold_without_an_instance_too() {
 fn an_account_is_checked() {
     let venue = venue(|_| {});
     for profile in ["spot", "margin", "usdm"] {
-        let report = check(&venue.settings(profile, ""), 0, &[], Arc::new(LinkTime::start())).unwrap();
+        let report = check(&venue.settings(profile, ""), 0, &Clock::machine(Vec::new())).unwrap();
         assert!(report.ok && report.findings.is_empty(), "{report:?}");
         let key = report.key.as_ref().unwrap();
         assert_eq!((key.withdraws, key.ip_restricted, key.trades), (Some(false), Some(true), Some(true)));
@@ -311,8 +316,14 @@ fn an_account_is_checked() {
         let shown = serde_json::to_string(&report).unwrap();
         assert!(!shown.contains(&venue.key.0[..10]) && !shown.contains(&venue.key.1[..10]), "{shown}");
     }
-    let hedge = check(&venue.settings("usdm", ", hedge_mode: true"), 0, &[], Arc::new(LinkTime::start())).unwrap();
+    let hedge = check(&venue.settings("usdm", ", hedge_mode: true"), 0, &Clock::machine(Vec::new())).unwrap();
     assert!(!hedge.ok && hedge.findings[0].what.contains("one-way"), "{hedge:?}");
+    let mut settings = venue.settings("usdm", "");
+    settings.accounts[0].leverage = Decimal::from_int(126);
+    let high = check(&settings, 0, &Clock::machine(Vec::new())).unwrap();
+    let found = &high.findings[0];
+    assert!(!high.ok && found.what.contains("takes a leverage of at most 125, and the settings say 126"), "{found:?}");
+    assert!(found.hint.contains("set leverage: 125 or less for account main"), "{found:?}");
 }
 
 #[test]
@@ -321,7 +332,7 @@ fn bad_keys_are_told_as_such() {
         a.keys[0].can_withdraw = true;
         a.keys[0].ip_restricted = false;
     });
-    let report = check(&dangerous.settings("usdm", ""), 0, &[], Arc::new(LinkTime::start())).unwrap();
+    let report = check(&dangerous.settings("usdm", ""), 0, &Clock::machine(Vec::new())).unwrap();
     let what: Vec<_> = report.findings.iter().map(|f| (f.severity.as_str(), f.what.as_str())).collect();
     assert_eq!(what, [("refusal", "the API key can withdraw"), ("warning", "the API key works from any address")]);
     assert!(!report.ok);
@@ -331,17 +342,17 @@ fn bad_keys_are_told_as_such() {
     let path = settings.secrets.file.clone().unwrap();
     std::fs::write(&path, format!("keys:\n  main: {{api_key: {}, api_secret: {}}}\n", venue.key.0, "x".repeat(64)))
         .unwrap();
-    let report = check(&settings, 0, &[], Arc::new(LinkTime::start())).unwrap();
+    let report = check(&settings, 0, &Clock::machine(Vec::new())).unwrap();
     assert!(!report.ok && report.findings[0].what.contains("signature"), "{report:?}");
     settings.accounts[0].venue.as_mut().unwrap().key = "other".into();
-    let report = check(&settings, 0, &[], Arc::new(LinkTime::start())).unwrap();
+    let report = check(&settings, 0, &Clock::machine(Vec::new())).unwrap();
     assert!(!report.ok && report.findings[0].what.contains("no API key called other"), "{report:?}");
     assert!(report.clock.is_some(), "the clock is looked at all the same");
     // Nobody there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let account = settings.accounts[0].venue.as_mut().unwrap();
     (account.key, account.base_url) = ("main".into(), Some(format!("http://{free}").parse().unwrap()));
-    let report = check(&settings, 0, &[], Arc::new(LinkTime::start())).unwrap();
+    let report = check(&settings, 0, &Clock::machine(Vec::new())).unwrap();
     assert!(!report.ok && report.findings[0].what.contains("nothing was sent"), "{report:?}");
 }
 
@@ -360,7 +371,7 @@ fn the_brake_leaves_nothing_open() {
     venue
         .call(&settings, "place_order", &["BTC-USDT-PERP", "buy", "stop_market", "0.01", &format!("trigger={trigger}")])
         .unwrap();
-    let brake = EmergencyBrake::new(&settings, 0, &[], Arc::new(LinkTime::start())).unwrap();
+    let brake = EmergencyBrake::new(&settings, 0, &Clock::machine(Vec::new())).unwrap();
     let braked = brake.pull(Duration::from_secs(20)).unwrap();
     assert_eq!((braked.found, braked.symbols.len()), (3, 2), "{braked:?}");
     assert_eq!(venue.call(&settings, "get_open_orders", &[]).unwrap(), json!([]));
@@ -370,7 +381,7 @@ fn the_brake_leaves_nothing_open() {
     let rest = settings.accounts[0].venue.as_ref().unwrap().hosts().unwrap().rest;
     let closed =
         ClosedUntil { group: format!("binance {rest}"), until: wall.after(Nanos::from_secs(60)), banned: true };
-    let brake = EmergencyBrake::new(&settings, 0, &[closed], Arc::new(LinkTime::start())).unwrap();
+    let brake = EmergencyBrake::new(&settings, 0, &Clock::machine(vec![closed])).unwrap();
     let error = brake.pull(Duration::from_millis(300)).unwrap_err();
     assert!(error.message.contains("may still be open") && error.hint.contains("venue's own page"), "{error}");
 }

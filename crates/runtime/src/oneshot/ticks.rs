@@ -22,7 +22,7 @@ pub fn subscribe(
     let venue = at_venue(settings, account)?;
     let symbol = args.required("symbol")?;
     client.load(Some(symbol))?;
-    let way = access(&settings.accounts[account].id, venue, None)?;
+    let way = access(&settings.accounts[account].id, venue, None, 1)?;
     let dialer = Dialer::new(&way.extra_roots, way.proxy, Nanos::from_secs(10));
     let dialer = dialer.map_err(|e| UserError::new(e.to_string(), e.hint()))?;
     let streams = venue.hosts()?.streams;

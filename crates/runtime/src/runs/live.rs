@@ -100,7 +100,8 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
     };
     let home_kept = home.clone();
     let on_hang = options.on_hang;
-    let start = Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks, recording };
+    let start =
+        Start { settings, home, dir, record, facts, notices, alerts, on_hang, brake, callers, locks, recording };
     Ok((launch(shard, start, recorder), home_kept))
 }
 
@@ -149,6 +150,7 @@ fn make(
 ) -> Result<Made, UserError> {
     let latches = names.scopes(latches);
     if settings.mode == Mode::Live {
+        world::fits(settings, catalog, &instruments)?;
         let kernel = world::kernel_only(settings, catalog, instruments, tag, latches)?;
         return Ok(Made { kernel, venue: LiveVenue::Real, balances: Vec::new() });
     }
@@ -163,7 +165,7 @@ fn lock_accounts(settings: &Settings) -> Result<Vec<AccountLock>, UserError> {
         let Some(venue) = &account.venue else { continue };
         let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let keys = secrets::credentials(&settings.secrets, venue, env)?;
-        locks.push(AccountLock::take(&account.id, venue, keys.api_key())?);
+        locks.push(AccountLock::take(&account.id, venue, keys.api_key(), &settings.home)?);
     }
     Ok(locks)
 }

@@ -62,11 +62,21 @@ pub(super) fn holder(home: &Path) -> Result<Option<u32>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(HomeError::io("open", &path, e)),
     };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        // Closing the file gives the shared lock back at once.
-        Ok(()) => Ok(None),
-        Err(e) if e == rustix::io::Errno::WOULDBLOCK => Ok(owner(&mut file)),
-        Err(e) => Err(HomeError::io("lock", &path, e.into())),
+    let mut tries = 1;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            // Closing the file gives the shared lock back at once.
+            Ok(()) => return Ok(None),
+            Err(e) if e == rustix::io::Errno::WOULDBLOCK => {}
+            Err(e) => return Err(HomeError::io("lock", &path, e.into())),
+        }
+        // Whoever has just taken it writes its name a moment later; until then the file is empty.
+        match owner(&mut file) {
+            None if tries < TRIES => std::thread::sleep(BETWEEN_TRIES),
+            found => return Ok(found),
+        }
+        file.rewind().map_err(|e| HomeError::io("read", &path, e))?;
+        tries += 1;
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn look(settings: &Settings, now: UnixNanos, online: bool, checks: &m
         checks.push(address(account, venue));
         key(settings, account, venue, online, checks);
         if online {
-            checks.push(asked(settings, at));
+            asked(settings, at, checks);
         }
     }
     if any {
@@ -59,21 +59,31 @@ fn key(settings: &Settings, account: &AccountSettings, venue: &VenueAccount, onl
     };
     checks.push(match holder {
         Ok(None) => ok("lock", format!("{}: nobody trades it", account.id)),
-        Ok(Some(pid)) => ok("lock", format!("{}: ctos process {pid} trades it", account.id)),
+        Ok(Some(holder)) => {
+            let home = holder.home.map_or(String::new(), |home| format!(" (home {})", home.display()));
+            ok("lock", format!("{}: ctos process {} trades it{home}", account.id, holder.pid))
+        }
         Err(UserError { message, hint }) => fail("lock", message, hint),
     });
 }
 
-fn asked(settings: &Settings, at: usize) -> Check {
-    match oneshot::check_now(settings, at) {
-        Ok(report) => match report.findings.iter().find(|f| f.severity == "refusal") {
-            Some(f) => fail("venue", format!("{}: {}", report.account, f.what), f.hint.clone()),
-            None => match report.findings.first() {
-                Some(f) => warn("venue", format!("{}: {}", report.account, f.what), f.hint.clone()),
-                None => ok("venue", format!("{}: ready to trade", report.account)),
-            },
-        },
-        Err(UserError { message, hint }) => fail("venue", message, hint),
+/// What the venue says: a line for each thing that was found, or one that there is nothing.
+fn asked(settings: &Settings, at: usize, checks: &mut Vec<Check>) {
+    let report = match oneshot::check_now(settings, at) {
+        Ok(report) => report,
+        Err(UserError { message, hint }) => return checks.push(fail("venue", message, hint)),
+    };
+    let account = &report.account;
+    for f in &report.findings {
+        let message = format!("{account}: {}", f.what);
+        checks.push(match f.severity.as_str() {
+            "refusal" => fail("venue", message, f.hint.clone()),
+            "warning" => warn("venue", message, f.hint.clone()),
+            _ => ok("venue", message),
+        });
+    }
+    if report.findings.is_empty() {
+        checks.push(ok("venue", format!("{account}: ready to trade")));
     }
 }
 

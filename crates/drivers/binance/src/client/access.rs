@@ -25,6 +25,9 @@ pub struct Access {
     pub extra_roots: Vec<u8>,
     /// How long a call may wait for room in the budget. Downloads wait ten times as long.
     pub patience: Nanos,
+    /// How many times as fast as the world the caller's clock goes: beside a twin that hurries, real waits are to be
+    /// as long as ever.
+    pub speed: u32,
 }
 
 impl Access {
@@ -41,6 +44,7 @@ impl Access {
             proxy: None,
             extra_roots: Vec::new(),
             patience: Nanos::from_secs(20),
+            speed: 1,
         }
     }
 }

@@ -12,6 +12,7 @@ use ctos_link::clock::{ClockConfig, ServerClock};
 use ctos_link::dial::Dialer;
 use ctos_link::gateway::{Answer, Budget, Draft, VenueWords};
 use ctos_link::http::{HttpClient, HttpConfig, HttpError, NotSent};
+use ctos_link::pace::{Known, Pace};
 use ctos_link::rate::{Cost, Lane, Limiter, Permit, SharedLimiter, Usage};
 use ctos_types::{Nanos, UnixNanos, VenueError};
 use std::fmt;
@@ -21,6 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const DIAL_WITHIN: Nanos = Nanos::from_secs(10);
 /// Looks at the clock before a signed call is given up.
 const CLOCK_TRIES: u32 = 3;
+/// Between the first two readings of the venue's pace; doubles.
+const PACE_PAUSE: Nanos = Nanos(4_000_000);
+const NOT_THE_VENUE: &str = "check the account's address: is it one of Binance's, or a twin's?";
 
 /// One host with the way calls leave to it.
 struct Line {
@@ -57,7 +61,8 @@ impl Direct {
     /// [`CallError::NotSent`] for an address or a certificate that cannot be used.
     pub fn new(access: Access, time: Arc<dyn Time>) -> Result<Direct, CallError> {
         let bad = |why: String, hint: &str| CallError::NotSent { why, hint: hint.into(), retry_after: None };
-        let dialer = Dialer::new(&access.extra_roots, access.proxy.clone(), DIAL_WITHIN)
+        let real = |span: Nanos| Nanos(span.0.saturating_mul(i64::from(access.speed.max(1))));
+        let dialer = Dialer::new(&access.extra_roots, access.proxy.clone(), real(DIAL_WITHIN))
             .map_err(|e| bad(e.to_string(), e.hint()))?;
         let mut words = BinanceWords::new();
         let mut route = |name: &str, profile: Profile, url: &str| {
@@ -79,12 +84,16 @@ impl Direct {
         for meter in meters {
             limiter.add_meter(meter);
         }
+        let usual = ClockConfig::default();
+        let clock = ClockConfig { max_round_trip: real(usual.max_round_trip), ..usual };
         let line = |url: &str, route| {
-            let http = HttpClient::new(url, HttpConfig::default(), dialer.clone(), time.clone());
+            let usual = HttpConfig::default();
+            let config = HttpConfig { answer_within: real(usual.answer_within), idle: real(usual.idle), ..usual };
+            let http = HttpClient::new(url, config, dialer.clone(), time.clone());
             let http = http.map_err(|e| {
                 bad(e.to_string(), "write the address as https://host or http://127.0.0.1:PORT, without a path")
             })?;
-            Ok(Line { http, route, clock: Mutex::new(ServerClock::new(ClockConfig::default())) })
+            Ok(Line { http, route, clock: Mutex::new(ServerClock::new(clock)) })
         };
         Ok(Direct {
             main: line(&access.rest, main_route)?,
@@ -93,7 +102,7 @@ impl Direct {
             words,
             limiter: SharedLimiter::new(limiter, time.clone()),
             time,
-            patience: access.patience,
+            patience: real(access.patience),
         })
     }
 
@@ -193,6 +202,33 @@ impl Direct {
         })
     }
 
+    /// Measures how fast the venue's clock goes, within this much real time. `time` is the machine's own. What is told
+    /// by then is in the answer.
+    ///
+    /// # Errors
+    /// The venue does not tell its time.
+    pub async fn pace(&self, within: Nanos) -> Result<Pace, CallError> {
+        let until = self.time.now().after(within);
+        let mut pace = Pace::default();
+        let mut pause = PACE_PAUSE;
+        loop {
+            let (_, cost, draft) = self.words.ask_time(u32::from(self.main.route.base().0));
+            let Sent { reply, sent, received } = self.send(&self.main, Lane::Query, cost, draft).await?;
+            let server = (reply.status == 200).then(|| self.words.read_time(&reply.body)).flatten();
+            let Some(server) = server else {
+                let why = format!("the venue does not tell its time: HTTP {}", reply.status);
+                return Err(CallError::NotSent { why, hint: NOT_THE_VENUE.into(), retry_after: reply.retry_after });
+            };
+            pace.on_reading(sent, server, received);
+            let next = self.time.now().after(pause);
+            if pace.known() != Known::NotYet || next > until {
+                return Ok(pace);
+            }
+            self.time.sleep_until(next).await;
+            pause = Nanos(pause.0 * 2);
+        }
+    }
+
     /// Looks at the venue's clock where that is due.
     async fn look_at_clock(&self, line: &Line) -> Result<(), CallError> {
         let mut last = None;
@@ -220,8 +256,7 @@ impl Direct {
                 Ok(Sent { reply, .. }) => {
                     lock(&line.clock).on_failed(self.time.now());
                     let why = format!("the venue does not tell its time: HTTP {}", reply.status);
-                    let hint = "check the account's address: is it one of Binance's, or a twin's?".into();
-                    last = Some(CallError::NotSent { why, hint, retry_after: reply.retry_after });
+                    last = Some(CallError::NotSent { why, hint: NOT_THE_VENUE.into(), retry_after: reply.retry_after });
                     if reply.retry_after.is_some() {
                         break;
                     }
