@@ -374,7 +374,12 @@ impl Worker {
                 tracing::warn!(account, symbol = %i.symbol, qty, %px, "a position of others is taken into the books");
             }
             Audit::Rules { instrument, rules } => {
-                tracing::warn!(symbol = %m.instrument(*instrument).symbol, ?rules, "the venue changed its rules");
+                let i = m.instrument(*instrument);
+                let (tick, lot) = (i.price_text(rules.tick), i.qty_text(rules.lot));
+                let (min_qty, max_qty) = (i.qty_text(rules.min_qty), i.qty_text(rules.max_qty));
+                let (min_notional, trading) = (rules.min_notional, rules.trading);
+                let symbol = &i.symbol;
+                tracing::warn!(%symbol, tick, lot, min_qty, max_qty, %min_notional, trading, "the venue changed its rules");
             }
             Audit::HaltVerified { scope } => tracing::info!(scope = m.scope(*scope), "halt verified: no order is open"),
             Audit::BookInvalid { instrument } => {

@@ -7,7 +7,7 @@ use crate::gateway::{Answer, Notice, Outbox};
 use crate::reconcile::Subject;
 use crate::tracker::{self, Action, Alarm, Query, Refused, Reply};
 use ctos_types::{
-    ClientOrderId, Command, InstrumentId, Nanos, OrderReport, RejectReason, ReportBody, Request, Text, UnixNanos,
+    ClientOrderId, Command, InstrumentId, Nanos, OrderReport, Qty, RejectReason, ReportBody, Request, Text, UnixNanos,
     VenueError, VenueOrderId,
 };
 
@@ -220,7 +220,7 @@ impl<W: DeskWords> Desk<W> {
     }
 
     fn on_alarm(&mut self, now: UnixNanos, what: Alarm, out: &mut Outbox) {
-        let text = what.to_string();
+        let text = self.told(&what);
         match what {
             Alarm::OverFill { id, cum, size } => {
                 // The report of this fill follows.
@@ -244,6 +244,32 @@ impl<W: DeskWords> Desk<W> {
                 out.notices.push(alarm(text, "look at the order on the venue's page; ctos goes on asking"));
                 self.look_soon(now, now);
             }
+        }
+    }
+
+    /// An alarm in the instrument's own units: the tracker counts in steps of its grid.
+    fn told(&self, what: &Alarm) -> String {
+        let (Alarm::OverFill { id, .. } | Alarm::PositionUnexplained { id, .. } | Alarm::FillsMissing { id, .. }) =
+            what
+        else {
+            return what.to_string();
+        };
+        let instruments = self.words.instruments();
+        let Some(i) = self.tracker.instrument(*id).map(|i| instruments.get(i)) else { return what.to_string() };
+        let (qty, symbol) = (|q: &Qty| i.qty_text(*q), &i.symbol);
+        match what {
+            Alarm::OverFill { cum, size, .. } => {
+                format!("order {id} of {symbol}: filled {} of {}", qty(cum), qty(size))
+            }
+            Alarm::PositionUnexplained { at_venue, explained, .. } => format!(
+                "order {id} of {symbol}: not at the venue, but the position is {} where {} is explained",
+                qty(at_venue),
+                qty(explained)
+            ),
+            Alarm::FillsMissing { declared, known, .. } => {
+                format!("order {id} of {symbol}: the venue counts {} filled, {} are known", qty(declared), qty(known))
+            }
+            other => other.to_string(),
         }
     }
 }

@@ -214,6 +214,11 @@ impl Tracker {
         self.orders.get(&id).is_some_and(|o| !o.is_closed())
     }
 
+    /// While the order is remembered.
+    pub fn instrument(&self, id: ClientOrderId) -> Option<InstrumentId> {
+        self.orders.get(&id).map(|o| o.request.instrument)
+    }
+
     /// Whether the order is remembered, open or closed.
     pub fn knows(&self, id: ClientOrderId) -> bool {
         self.orders.contains_key(&id)

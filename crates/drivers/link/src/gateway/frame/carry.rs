@@ -5,6 +5,7 @@ use super::{
     Answer, Ask, Budget, Deeds, Due, ENTRY, Gateway, GuestNo, MAX_TOLD, Owner, SocketDeed, SocketKey, SocketNews,
     UnderWay, Wanted, What,
 };
+use crate::gateway::Notice;
 use crate::gateway::requests::ClockView;
 use crate::rate::{Cost, Lane, Settled, Ticket};
 use ctos_types::{Nanos, UnixNanos};
@@ -80,7 +81,7 @@ impl Gateway {
                 Wanted { owner, tag: permit.tag, lane: permit.lane, cost: permit.cost, give_up, what: What::Permit };
             self.requests.want(now, wanted, clock);
         }
-        deeds.notices.append(&mut self.out.notices);
+        self.absorb_notices(now, part, deeds);
         if !self.out.sockets.is_empty() {
             self.absorb_sockets(now, part, clock, deeds);
         }
@@ -94,6 +95,22 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Where there are several accounts, what a desk says bears the name of its own.
+    fn absorb_notices(&mut self, now: UnixNanos, part: usize, deeds: &mut Deeds) {
+        let of_many = self.desks.len() > 1 && !self.parts[part].accounts().is_empty();
+        if !of_many || self.out.notices.is_empty() {
+            deeds.notices.append(&mut self.out.notices);
+            return;
+        }
+        let name = self.parts[part].status(now).name;
+        let named = |text: String| format!("{name}: {text}");
+        deeds.notices.extend(self.out.notices.drain(..).map(|notice| match notice {
+            Notice::Info(text) => Notice::Info(named(text)),
+            Notice::Warning(text) => Notice::Warning(named(text)),
+            Notice::Alarm { what, hint } => Notice::Alarm { what: named(what), hint },
+        }));
     }
 
     fn absorb_sockets(&mut self, now: UnixNanos, part: usize, clock: ClockView, deeds: &mut Deeds) {

@@ -2,7 +2,7 @@ mod entry;
 
 use super::toy::{Told, ToyPart, ToyWords, ask, permit};
 use super::*;
-use crate::gateway::{Outgoing, SocketNo};
+use crate::gateway::{Notice, Outgoing, SocketNo};
 use crate::rate::Lane;
 use crate::session::LinkId;
 use ctos_types::{CancelOrder, ClientOrderId, EventKind, InstanceTag, InstrumentId};
@@ -321,6 +321,26 @@ fn commands_go_to_their_desk_or_come_back() {
     let [EventKind::Report(report)] = &events[..] else { panic!("{events:?}") };
     let ReportBody::Rejected { request: Request::Cancel, code, .. } = report.body else { panic!("{report:?}") };
     assert_eq!((code.as_str(), report.cl_ord_id), (NO_ACCOUNT, Some(cl_ord_id)));
+}
+
+#[test]
+fn what_a_desk_says_bears_its_name_where_there_are_several() {
+    let said = |accounts: &[u16]| {
+        let (desks, told): (Vec<_>, Vec<_>) = accounts.iter().map(|a| ToyPart::make(&[*a])).unzip();
+        let (feed, market) = ToyPart::make(&[]);
+        let parts = desks.into_iter().chain([feed]).collect();
+        let words = ToyWords { bases: 1, entry: false };
+        let mut gateway = Gateway::new(Box::new(words), parts, ClockConfig::default());
+        for told in told.iter().chain([&market]) {
+            told.lock().unwrap().notices = vec![Notice::Warning("no new risk".into())];
+        }
+        let mut deeds = Deeds::default();
+        gateway.start(at(0), &mut deeds);
+        deeds.notices
+    };
+    let (plain, named) = (Notice::Warning("no new risk".into()), Notice::Warning("toy: no new risk".into()));
+    assert_eq!(said(&[1]), [plain.clone(), plain.clone()], "one account needs no name");
+    assert_eq!(said(&[1, 2]), [named.clone(), named, plain], "market data is no account");
 }
 
 #[test]

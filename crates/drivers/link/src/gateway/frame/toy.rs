@@ -1,8 +1,8 @@
 //! Toy words and toy parts for tests: requests whose text is their tag, a part that does what a test tells it.
 
 use crate::gateway::{
-    Answer, Ask, BaseNo, Budget, Draft, EntryFrame, Outbox, Part, PartStatus, Permit, SocketDeed, SocketNews, SocketNo,
-    VenueWords,
+    Answer, Ask, BaseNo, Budget, Draft, EntryFrame, Notice, Outbox, Part, PartStatus, Permit, SocketDeed, SocketNews,
+    SocketNo, VenueWords,
 };
 use crate::http::HttpRequest;
 use crate::rate::{Cost, GroupId, Lane, LimiterConfig, MeterId, MeterSpec, Shares, WindowSpec};
@@ -129,6 +129,7 @@ pub struct Told {
     pub permits: Vec<Permit>,
     pub sockets: Vec<(SocketNo, LinkId, SocketDeed)>,
     pub settle: Vec<(u64, Vec<Budget>)>,
+    pub notices: Vec<Notice>,
     pub due: Option<UnixNanos>,
 }
 
@@ -151,6 +152,7 @@ impl ToyPart {
         out.asks.append(&mut told.asks);
         out.permits.append(&mut told.permits);
         out.sockets.append(&mut told.sockets);
+        out.notices.append(&mut told.notices);
         for (tag, budgets) in told.settle.drain(..) {
             out.settle(tag, budgets);
         }
