@@ -14,7 +14,7 @@ use crate::part::PartReader;
 use crate::query::Selection;
 use crate::record::Kind;
 use crate::schema;
-use ctos_types::{Instrument, InstrumentId, Instruments, Market, MarketData, Price, Qty, Symbol, UnixNanos};
+use ctos_types::{Instrument, InstrumentId, Instruments, Market, MarketData, Symbol, UnixNanos};
 use ctos_venue::{Tape, TapeBuilder};
 use cursor::Cursor;
 use serde::Serialize;
@@ -209,27 +209,12 @@ fn widen(
         return Ok(known);
     }
     let symbol = known.symbol.clone();
-    let bad = || {
+    let wide = known.on_places(price, qty).ok_or_else(|| {
         CatalogError::new(
             format!("{symbol}: prices of {price} and sizes of {qty} decimal places do not fit its grid"),
             "import the data under another --symbol, for which a grid is inferred",
         )
-    };
-    let up = |n: i64, places: u8| n.checked_mul(10i64.checked_pow(u32::from(places))?);
-    let (dp, dq) = (price - known.price_decimals, qty - known.qty_decimals);
-    let (tick, lot) = (up(known.tick.0, dp).ok_or_else(bad)?, up(known.lot.0, dq).ok_or_else(bad)?);
-    let (min, max) = (up(known.min_qty.0, dq).ok_or_else(bad)?, up(known.max_qty.0, dq).unwrap_or(i64::MAX / 2));
-    let wide = Instrument {
-        version: known.version + 1,
-        price_decimals: price,
-        qty_decimals: qty,
-        tick: Price(tick),
-        lot: Qty(lot),
-        min_qty: Qty(min),
-        max_qty: Qty(max),
-        ..known
-    };
-    wide.validate().map_err(|_| bad())?;
+    })?;
     notices.push(format!("{symbol}: the data has more decimal places than its definition; its grid was made finer"));
     Ok(wide)
 }

@@ -1,21 +1,16 @@
 //! Opens the market a run trades on: the synthetic one, a data catalog, a raw capture, or bar files.
 //! Never: reads a venue's frame itself (the driver's decoder does).
 
+mod capture;
+
 use crate::UserError;
 use crate::config::{MarketSetting, Settings};
 use ctos_data::Selection;
-use ctos_driver_binance::instruments::{builtin, builtin_all};
-use ctos_driver_binance::replay::Probe;
-use ctos_driver_binance::{LineSource, SourceLine, load_capture, probe};
 use ctos_storage::bars::{BarOptions, BarSeries, VolumeUnit, read_bars};
-use ctos_storage::capture::{CaptureError, CaptureItem, CaptureReader};
-use ctos_types::{
-    Instrument, InstrumentId, InstrumentKind, Instruments, Market, MarketData, Nanos, Settlement, UnixNanos,
-};
+use ctos_types::{Instrument, InstrumentKind, Instruments, Market, MarketData, Settlement};
 use ctos_venue::synthetic::{SyntheticConfig, SyntheticMarket};
 use ctos_venue::{MarketSource, TapeBuilder};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// An open market.
@@ -38,7 +33,7 @@ pub const DEFAULT_SYMBOL: &str = "sim:BTC-USDT-PERP";
 pub fn open(settings: &Settings) -> Result<Opened, UserError> {
     match &settings.market {
         MarketSetting::Synthetic => synthetic(settings),
-        MarketSetting::Replay(path) => recorded(path, &settings.symbols),
+        MarketSetting::Replay(path) => recorded(path, settings),
         MarketSetting::Catalog(dir) => {
             catalog(dir, &Selection { symbols: settings.symbols.clone(), ..Selection::default() })
         }
@@ -65,139 +60,26 @@ fn synthetic(settings: &Settings) -> Result<Opened, UserError> {
     Ok(Opened { source: Box::new(source), report: Value::Null, notices: Vec::new() })
 }
 
-/// Lines looked at to find out what a capture is of.
-const PROBE_LINES: u64 = 20_000;
-
-fn recorded(path: &Path, symbols: &[String]) -> Result<Opened, UserError> {
+fn recorded(path: &Path, settings: &Settings) -> Result<Opened, UserError> {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if path.is_dir() {
+        return capture::open(path, settings);
+    }
     if !path.is_file() {
         return Err(UserError::new(
-            format!("cannot open {}: no such file", path.display()),
+            format!("cannot open {}: no such file or directory", path.display()),
             "check the path after replay:",
         ));
     }
     let bare = name.strip_suffix(".gz").unwrap_or(&name);
     if bare.ends_with(".csv") || bare.ends_with(".parquet") {
-        bars(path, symbols)
-    } else if bare.ends_with(".jsonl") || bare.ends_with(".json") || bare.ends_with(".log") {
-        capture(path, symbols)
+        bars(path, &settings.symbols)
+    } else if capture::is_name(&name) {
+        capture::open(path, settings)
     } else {
         let hint = "raw captures end in .jsonl or .jsonl.gz, bar files in .csv or .parquet";
         Err(UserError::new(format!("cannot tell what {} is", path.display()), hint))
     }
-}
-
-// ---- raw captures
-
-/// A capture file's lines, as the driver's replayer takes them.
-struct Lines(CaptureReader);
-
-impl LineSource for Lines {
-    type Error = CaptureError;
-
-    fn next_line(&mut self) -> Result<Option<SourceLine<'_>>, CaptureError> {
-        Ok(self.0.next_item()?.map(|item| match item {
-            CaptureItem::Line(l) => SourceLine::Frame { number: l.number, ts_recv: l.ts_recv, frame: l.frame },
-            CaptureItem::Bad(bad) => SourceLine::Bad { number: bad.line },
-        }))
-    }
-
-    fn why_bad(&self) -> String {
-        self.0.summary().bad.last().map_or_else(|| "unreadable".into(), |bad| bad.why.to_string())
-    }
-}
-
-fn capture_error(error: &CaptureError) -> UserError {
-    UserError::new(error.to_string(), "check the file with `gzip -t` or record it again")
-}
-
-fn capture(path: &Path, symbols: &[String]) -> Result<Opened, UserError> {
-    let open = || CaptureReader::open(path).map(Lines).map_err(|e| capture_error(&e));
-    let seen = probe(&mut open()?, PROBE_LINES).map_err(|e| capture_error(&e))?;
-    let instruments = instruments_of(path, &seen, symbols)?;
-    let mut lines = open()?;
-    let mut tape = TapeBuilder::new(instruments.clone());
-    let list: Vec<Instrument> = instruments.iter().cloned().collect();
-    let mut ends = Ends::default();
-    let take = |recv, market: &Market<'_>| {
-        ends.see(recv, market);
-        tape.push(recv, market);
-    };
-    let load = load_capture(&mut lines, &list, seen.product, take).map_err(|e| capture_error(&e))?;
-    let summary = lines.0.summary();
-    let mut notices: Vec<String> = load.notices();
-    for (instrument, recv, ts_event) in ends.early() {
-        // What the book showed last is not there any more, and nobody must trade with it.
-        tape.insert(recv, &Market { instrument, ts_event, data: MarketData::Gap });
-        notices.push(format!("{}: its frames end at {recv}, before the others'", instruments.get(instrument).symbol));
-    }
-    let source = tape.finish(summary.sha256);
-    for bad in load.bad.iter().take(5) {
-        notices.push(format!("{}, line {}: skipped: {}", path.display(), bad.number, bad.why));
-    }
-    if load.bad_lines > 5 {
-        notices.push(format!("{}: {} lines were skipped in all", path.display(), load.bad_lines));
-    }
-    let report = json!({
-        "file": path.display().to_string(),
-        "lines": load.lines,
-        "bad_lines": load.bad_lines,
-        "bad": load.bad.iter().map(|b| json!({ "line": b.number, "why": b.why })).collect::<Vec<_>>(),
-        "frames": {
-            "depth": load.frames.depth, "book_ticker": load.frames.book_ticker, "trade": load.frames.trade,
-            "agg_trade": load.frames.agg_trade, "mark_price": load.frames.mark_price, "snapshot": load.frames.snapshot,
-            "other": load.frames.other.values().sum::<u64>(),
-        },
-        "unknown_symbols": load.unknown_symbols,
-        "notices": notices,
-    });
-    Ok(Opened { source: Box::new(source), report, notices })
-}
-
-/// An instrument whose frames end so much before the others' is not traded in the rest of a capture.
-const ENDED: Nanos = Nanos::from_secs(60);
-
-/// When each instrument was last heard of.
-#[derive(Default)]
-struct Ends(BTreeMap<InstrumentId, (UnixNanos, UnixNanos)>);
-
-impl Ends {
-    fn see(&mut self, recv: UnixNanos, market: &Market<'_>) {
-        if matches!(market.data, MarketData::Quote { .. } | MarketData::Trade(_) | MarketData::Depth { .. }) {
-            self.0.insert(market.instrument, (recv, market.ts_event));
-        }
-    }
-
-    fn early(&self) -> impl Iterator<Item = (InstrumentId, UnixNanos, UnixNanos)> + '_ {
-        let last = self.0.values().map(|(recv, _)| *recv).max().unwrap_or(UnixNanos::MIN);
-        let ended = self.0.iter().filter(move |(_, (recv, _))| recv.after(ENDED) < last);
-        ended.map(|(id, (recv, ts_event))| (*id, *recv, *ts_event))
-    }
-}
-
-/// Definitions of the instruments in a capture, or of those of them that were chosen.
-fn instruments_of(path: &Path, seen: &Probe, symbols: &[String]) -> Result<Instruments, UserError> {
-    let product = seen.product.ok_or_else(|| {
-        let hint = "a raw capture has one frame a line: receive time in ns, a space, the frame as received";
-        UserError::new(format!("{} holds no Binance frame", path.display()), hint)
-    })?;
-    let mut list = Vec::new();
-    for venue_symbol in seen.symbols.keys() {
-        match builtin(product, venue_symbol) {
-            Some(instrument) => list.push(instrument.clone()),
-            None => tracing::warn!(symbol = venue_symbol, "no definition of this instrument: its frames are left out"),
-        }
-    }
-    let all = Instruments::new(list).map_err(|e| UserError::new(e.to_string(), "report this as a bug"))?;
-    if all.is_empty() {
-        let found: Vec<&str> = seen.symbols.keys().map(String::as_str).collect();
-        let known: Vec<&str> = builtin_all().iter().map(|i| i.symbol.as_str()).collect();
-        return Err(UserError::new(
-            format!("{} is of {}, which is not defined here", path.display(), found.join(", ")),
-            format!("known instruments: {}", known.join(", ")),
-        ));
-    }
-    choose(all, symbols)
 }
 
 fn choose(all: Instruments, symbols: &[String]) -> Result<Instruments, UserError> {
@@ -280,45 +162,5 @@ fn bar_kind(path: &Path, series: &BarSeries) -> InstrumentKind {
         InstrumentKind::Perpetual(Settlement::Linear)
     } else {
         InstrumentKind::Spot
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Layers;
-    use ctos_types::{EventBuf, EventKind};
-    use std::fmt::Write;
-
-    #[test]
-    fn a_book_ends_with_the_frames_of_its_instrument() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("two.jsonl");
-        let mut text = String::new();
-        for second in 0..300i64 {
-            for (symbol, until) in [("BTCUSDT", 300), ("ETHUSDT", 120)] {
-                let (ms, stream) = (1_723_161_255_000 + second * 1_000, symbol.to_lowercase());
-                let quote = format!(r#""s":"{symbol}","b":"2500.00","B":"2.000","a":"2500.10","A":"2.000""#);
-                let data = format!(r#"{{"e":"bookTicker","u":{},{quote},"T":{ms},"E":{ms}}}"#, 10 + second);
-                if second < until {
-                    writeln!(text, r#"{}000000 {{"stream":"{stream}@bookTicker","data":{data}}}"#, ms + 3).unwrap();
-                }
-            }
-        }
-        std::fs::write(&path, text).unwrap();
-        let mut layers = Layers::new();
-        layers.flag("--market", "market", &format!("replay:{}", path.display()));
-        let Opened { mut source, notices, .. } = open(&Settings::resolve(&layers).unwrap()).unwrap();
-        assert!(notices.iter().any(|n| n.contains("ETH-USDT-PERP: its frames end at 2024-08-08T")), "{notices:?}");
-        let eth = source.instruments().find("ETH-USDT-PERP").unwrap().id;
-        let (mut buf, mut gaps, mut last) = (EventBuf::default(), Vec::new(), UnixNanos::MIN);
-        while let Some(times) = source.next(&mut buf) {
-            assert!(times.venue >= last, "the tape goes back");
-            last = times.venue;
-            if let EventKind::Gap { instrument, .. } = buf.kind {
-                gaps.push((instrument, (times.recv.0 / 1_000_000 - 1_723_161_255_003) / 1_000));
-            }
-        }
-        assert_eq!(gaps, [(eth, 119)]);
     }
 }

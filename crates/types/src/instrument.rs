@@ -150,6 +150,26 @@ impl Instrument {
         Rules { tick, lot, min_qty, max_qty, min_notional, trading: true }
     }
 
+    /// The same definition on other decimal places, as a new version where they differ. `None` where its numbers do not
+    /// fit there, but for a largest size beyond what can be held, which is then the largest that can.
+    pub fn on_places(&self, price_decimals: u8, qty_decimals: u8) -> Option<Instrument> {
+        if (price_decimals, qty_decimals) == (self.price_decimals, self.qty_decimals) {
+            return Some(self.clone());
+        }
+        let qty = |q: Qty| rescale(q.0, self.qty_decimals, qty_decimals).map(Qty).ok();
+        let moved = Instrument {
+            version: self.version.saturating_add(1),
+            price_decimals,
+            qty_decimals,
+            tick: Price(rescale(self.tick.0, self.price_decimals, price_decimals).ok()?),
+            lot: qty(self.lot)?,
+            min_qty: qty(self.min_qty)?,
+            max_qty: qty(self.max_qty).unwrap_or(Qty(i64::MAX / 2)),
+            ..self.clone()
+        };
+        moved.validate().ok().map(|()| moved)
+    }
+
     /// Checks what the arithmetic below relies on.
     pub fn validate(&self) -> Result<(), BadInstrument> {
         let fail = |why: &str| Err(BadInstrument { symbol: self.symbol.to_string(), why: why.into() });

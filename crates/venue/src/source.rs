@@ -19,7 +19,8 @@ pub trait MarketSource: Send {
 
     fn peek(&mut self) -> Option<UnixNanos>;
 
-    /// Writes the next event into `out` (a `Market` event, its level storage reused) and says when it happens.
+    /// Writes the next event into `out` (a `Market` event or changed `Rules`, its level storage reused) and says when it
+    /// happens.
     fn next(&mut self, out: &mut EventBuf) -> Option<SourceTimes>;
 
     /// Digest of everything handed out so far (recordings: of the source itself). Part of a run's `input_hash`.

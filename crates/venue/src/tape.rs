@@ -10,7 +10,7 @@ mod order;
 mod words;
 
 use crate::source::{MarketSource, SourceTimes};
-use ctos_types::{EventBuf, Instruments, Interval, Market, MarketData, UnixNanos};
+use ctos_types::{EventBuf, InstrumentId, Instruments, Interval, Market, MarketData, Rules, UnixNanos};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use words::Words;
@@ -33,6 +33,8 @@ pub struct TapeBuilder {
     lag: Option<i64>,
     /// Venue times never went back.
     in_order: bool,
+    /// What the venue takes from a moment of receipt on.
+    rules: Vec<(UnixNanos, InstrumentId, Rules)>,
 }
 
 impl TapeBuilder {
@@ -48,6 +50,7 @@ impl TapeBuilder {
             first_event: None,
             lag: None,
             in_order: true,
+            rules: Vec::new(),
         }
     }
 
@@ -64,6 +67,11 @@ impl TapeBuilder {
         let last = self.last_event;
         self.put(ts_recv, market);
         self.last_event = last;
+    }
+
+    /// The venue takes something else for an instrument, as of when we heard of it: nothing tells since when.
+    pub fn change_rules(&mut self, ts_recv: UnixNanos, instrument: InstrumentId, rules: Rules) {
+        self.rules.push((ts_recv, instrument, rules));
     }
 
     fn put(&mut self, ts_recv: UnixNanos, market: &Market<'_>) {
@@ -88,8 +96,17 @@ impl TapeBuilder {
 
     /// `digest` identifies the recording.
     pub fn finish(mut self, digest: [u8; 32]) -> Tape {
-        self.words.seal();
         let offset = self.lag.unwrap_or(0);
+        let mut rules = Vec::with_capacity(self.rules.len());
+        for (recv, instrument, now) in std::mem::take(&mut self.rules) {
+            self.entry.clear();
+            let place = u32::try_from(rules.len()).expect("fewer changes of rules than numbers");
+            entry::write_rules(recv, UnixNanos(recv.0.saturating_sub(offset)), instrument, place, &mut self.entry);
+            self.words.push(&self.entry);
+            self.in_order = false;
+            rules.push(now);
+        }
+        self.words.seal();
         let first = self.first_event.map(|event| UnixNanos(event.0.saturating_add(offset)));
         let in_order = self.in_order && self.unstated.is_none_or(|recv| first.is_none_or(|first| recv <= first));
         let words = match in_order {
@@ -97,7 +114,7 @@ impl TapeBuilder {
             false => order::by_time(self.words, |entry| venue_time(entry, offset).map_or(i64::MIN, |t| t.0)),
         };
         let (instruments, intervals) = (self.instruments, self.intervals);
-        Tape::at_start(Arc::new(Recording { instruments, words, intervals, offset, digest }))
+        Tape::at_start(Arc::new(Recording { instruments, words, intervals, rules, offset, digest }))
     }
 }
 
@@ -120,6 +137,7 @@ struct Recording {
     /// In the venue's order.
     words: Words,
     intervals: Vec<Interval>,
+    rules: Vec<Rules>,
     /// The recording's smallest `ts_recv - ts_event`, in nanoseconds.
     offset: i64,
     digest: [u8; 32],
@@ -204,7 +222,7 @@ impl MarketSource for Tape {
         let tape = &*self.recording;
         let words = &tape.words.blocks[self.block][self.at..];
         let (recv, _) = entry::times(words)?;
-        let len = entry::read(words, &tape.intervals, out);
+        let len = entry::read(words, &tape.intervals, &tape.rules, out);
         let due = words.get(len..).and_then(|rest| venue_time(rest, tape.offset));
         self.go_on(len, due);
         Some(SourceTimes { venue, recv })

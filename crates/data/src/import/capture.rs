@@ -5,7 +5,7 @@ use super::event::{Words, ts_event};
 use super::{Batch, ImportError, ImportOptions, Importer};
 use crate::defect::DefectKind;
 use crate::number::Number;
-use crate::record::Record;
+use crate::record::{Body, Record};
 use ctos_driver_binance::instruments::builtin;
 use ctos_driver_binance::replay::Probe;
 use ctos_driver_binance::{LineSource, Product, Replayer, SourceLine, probe};
@@ -38,6 +38,8 @@ pub struct CaptureImport {
     reader: CaptureReader,
     replayer: Option<Replayer>,
     symbols: Vec<Symbol>,
+    /// As the recorder knew them, to be told before everything else.
+    definitions: Vec<Instrument>,
 }
 
 impl std::fmt::Debug for CaptureImport {
@@ -63,9 +65,10 @@ impl CaptureImport {
             ImportError::new(path, 0, "it holds no Binance frame", hint)
         })?;
         let instruments = instruments(path, &seen, product, options)?;
-        let symbols = instruments.iter().map(|i| i.symbol.clone()).collect();
+        let symbols: Vec<Symbol> = instruments.iter().map(|i| i.symbol.clone()).collect();
+        let definitions = seen.definitions.values().filter(|i| symbols.contains(&i.symbol)).cloned().collect();
         let replayer = Some(Replayer::new(&instruments, Some(product)));
-        Ok(CaptureImport { path: path.into(), reader: open(path)?, replayer, symbols })
+        Ok(CaptureImport { path: path.into(), reader: open(path)?, replayer, symbols, definitions })
     }
 
     fn finish(&mut self, out: &mut Batch) {
@@ -112,7 +115,7 @@ fn instruments(
     let mut list: Vec<Instrument> = Vec::new();
     for name in seen.symbols.keys() {
         let id = InstrumentId(list.len() as u32);
-        if let Some(known) = builtin(product, name) {
+        if let Some(known) = seen.definitions.get(name).or_else(|| builtin(product, name)) {
             list.push(widened(Instrument { id, ..known.clone() }));
             continue;
         }
@@ -185,6 +188,13 @@ impl Importer for CaptureImport {
                 }
                 Some(CaptureItem::Line(line)) => {
                     out.rows_read += 1;
+                    out.records.extend(self.definitions.drain(..).map(|i| Record {
+                        symbol: i.symbol.clone(),
+                        place: line.number,
+                        ts_event: None,
+                        ts_recv: Some(line.ts_recv),
+                        body: Body::Instrument(Box::new(i)),
+                    }));
                     let (records, levels, defects) = (&mut out.records, &mut out.levels, &mut out.defects);
                     replayer.on_line(line.number, line.ts_recv, line.frame, &mut |recv, market| match WORDS
                         .body(market, levels)

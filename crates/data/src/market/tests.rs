@@ -144,3 +144,31 @@ fn a_part_of_a_catalog_is_a_slice_of_the_whole() {
     let open = narrow(catalog.dir(), &all, None, Some(at(whole.len() - 1).after(ctos_types::Nanos(1)))).unwrap();
     assert_eq!(open, all, "nothing behind the end: all of it");
 }
+
+/// A recording of ours says what its instruments are, and the catalog believes it.
+#[test]
+fn a_recordings_definition_is_the_catalogs() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::create(&dir.path().join("c")).unwrap();
+    let known = ctos_driver_binance::instruments::builtin(ctos_driver_binance::Product::UsdM, "BTCUSDT").unwrap();
+    let ours = Instrument { tick: ctos_types::Price(known.tick.0 * 5), ..known.clone() };
+    let quote = |ms: i64| {
+        let data = format!(
+            r#"{{"e":"bookTicker","u":{ms},"s":"BTCUSDT","b":"1.0","B":"1","a":"2.0","A":"1","T":{ms},"E":{ms}}}"#
+        );
+        format!(r#"{ms}000001 {{"stream":"btcusdt@bookTicker","data":{data}}}"#)
+    };
+    let definition = serde_json::to_string(&ours).unwrap();
+    let line = format!(
+        r#"1723161255000000000 {{"ctos":"instrument","symbol":"BTCUSDT","trading":true,"definition":{definition}}}"#
+    );
+    let path = dir.path().join("tape.jsonl");
+    std::fs::write(&path, [line, quote(1_723_161_255_001), quote(1_723_161_255_002)].join("\n") + "\n").unwrap();
+    take(&catalog, &path, &ImportOptions::default());
+    let loaded = load(catalog.dir(), &Selection::default()).unwrap();
+    let i = loaded.tape.instruments().find("binance:BTC-USDT-PERP").unwrap();
+    assert_eq!(i.price_decimal(i.tick), ours.price_decimal(ours.tick));
+    // The same file again adds nothing.
+    let again = take(&catalog, &path, &ImportOptions::default());
+    assert_eq!(load(catalog.dir(), &Selection::default()).unwrap().tape.len(), loaded.tape.len(), "{}", again.text());
+}

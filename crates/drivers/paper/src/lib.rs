@@ -234,8 +234,10 @@ impl PaperDriver {
         self.market_due = None;
         let times = self.source.next(out)?;
         self.market_events += 1;
-        if let Event::Market(market) = out.as_event() {
-            self.exchange.on_market(now, &market, &mut self.private);
+        match out.as_event() {
+            Event::Market(market) => self.exchange.on_market(now, &market, &mut self.private),
+            Event::Rules { instrument, rules } => self.exchange.set_rules(instrument, rules),
+            _ => {}
         }
         self.look_at_others();
         if !self.private.is_empty() {

@@ -24,6 +24,7 @@ pub(super) const TOP: &[&str] = &[
     "mode",
     "market",
     "symbols",
+    "instruments",
     "speed",
     "duration",
     "seed",

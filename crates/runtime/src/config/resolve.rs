@@ -11,6 +11,7 @@ use super::{ConfigError, keys, live, risk, venue_account};
 use ctos_types::{Currency, Decimal, Nanos};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 const DEFAULT_SYMBOL: &str = "sim:BTC-USDT-PERP";
 const DEFAULT_STRATEGY: &str = "grid";
@@ -45,6 +46,7 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
         all_at_venues(s, &accounts)?;
     }
     let feed = live::feed(s, mode, &market)?;
+    let instruments = instruments(s, &market)?;
     let record = live::record(s, &market)?;
     live::check(s, mode, &market, &symbols, speed, &accounts, feed.as_ref())?;
     let account_ids: Vec<&str> = accounts.iter().map(|a| a.id.as_str()).collect();
@@ -58,6 +60,7 @@ fn resolve(s: &Section) -> Result<Settings, ConfigError> {
         duration,
         seed,
         home,
+        instruments,
         record,
         venue: venue(s)?,
         feed,
@@ -140,6 +143,17 @@ fn all_at_venues(s: &Section, accounts: &[AccountSettings]) -> Result<(), Config
     let message = format!("{origin}: mode: live trading needs accounts at a venue, and {} is on paper", account.id);
     let hint = format!("set accounts.{at}.venue and its profile, or write mode: paper to trade simulated money");
     Err(ConfigError::new(message, hint))
+}
+
+/// Definitions that stand before those of a recording.
+fn instruments(s: &Section, market: &MarketSetting) -> Result<Option<PathBuf>, ConfigError> {
+    let file = s.read_opt("instruments", path)?;
+    if file.is_some() && !matches!(market, MarketSetting::Replay(_)) {
+        let origin = s.node("instruments").map_or(&Origin::Default, |n| &n.origin);
+        let message = format!("{origin}: instruments: only a recording takes definitions from a file");
+        return Err(ConfigError::new(message, "add market: replay:PATH, or leave it out"));
+    }
+    Ok(file.map(Into::into))
 }
 
 fn account(s: &Section, id: String) -> Result<AccountSettings, ConfigError> {

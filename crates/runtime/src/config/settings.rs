@@ -30,6 +30,9 @@ pub struct Settings {
     pub seed: u64,
     /// Where journals, snapshots and the database live.
     pub home: PathBuf,
+    /// Definitions of the instruments of a recording; `None`: its own, or the built-in ones.
+    #[serde(default)]
+    pub instruments: Option<PathBuf>,
     /// Where a market that comes in as it happens is recorded; `None`: nowhere.
     #[serde(default)]
     pub record: Option<PathBuf>,

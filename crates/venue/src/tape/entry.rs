@@ -4,7 +4,7 @@
 
 use ctos_types::{
     Bar, Decimal, EventBuf, EventKind, FundingRate, InstrumentId, Interval, Level, MarkPrice, Market, MarketData,
-    Price, Qty, Quote, Side, Trade, UnixNanos,
+    Price, Qty, Quote, Rules, Side, Trade, UnixNanos,
 };
 
 // The first word is the head: kind (bits 0 to 3), a flag (4), a small number (5 to 7), the instrument (8 to 31) and 32
@@ -34,6 +34,8 @@ const MARK_LONG: u8 = 9;
 /// Rate and mark of two words each.
 const FUNDING: u8 = 10;
 const GAP: u8 = 11;
+/// `aux` is the place of what the venue takes from here on.
+const RULES: u8 = 12;
 
 /// 10^-8 in atoms of [`Decimal`]: what venues state marks and rates in.
 const SMALL: i128 = 10_000_000_000;
@@ -173,6 +175,12 @@ pub fn write(
     }
 }
 
+/// Appends that the venue takes something else from here on: what stands at `place` among the rules.
+pub fn write_rules(recv: UnixNanos, event: UnixNanos, instrument: InstrumentId, place: u32, out: &mut Vec<u64>) {
+    assert!(instrument.0 < INSTRUMENTS, "too many instruments for a tape");
+    out.extend([head(RULES, false, 0, instrument, place), word(recv.0), word(event.0)]);
+}
+
 fn place_of(interval: Interval, intervals: &mut Vec<Interval>) -> usize {
     intervals.iter().position(|i| *i == interval).unwrap_or_else(|| {
         intervals.push(interval);
@@ -215,7 +223,7 @@ pub fn len(words: &[u64]) -> usize {
 ///
 /// Panics where the words are no entry.
 #[inline]
-pub fn read(words: &[u64], intervals: &[Interval], out: &mut EventBuf) -> usize {
+pub fn read(words: &[u64], intervals: &[Interval], rules: &[Rules], out: &mut EventBuf) -> usize {
     let head = words[0];
     let (flag, aux) = (head & 16 != 0, high(head));
     let instrument = InstrumentId(low(head) >> 8);
@@ -324,6 +332,10 @@ pub fn read(words: &[u64], intervals: &[Interval], out: &mut EventBuf) -> usize 
             let funding = FundingRate { rate: narrow([a, b]), mark: narrow([c, d]) };
             out.kind = EventKind::Funding { instrument, ts_event, funding };
             7
+        }
+        RULES => {
+            out.kind = EventKind::Rules { instrument, rules: rules[aux as usize] };
+            3
         }
         _ => {
             out.kind = EventKind::Gap { instrument, ts_event };

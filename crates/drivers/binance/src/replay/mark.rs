@@ -4,6 +4,7 @@
 use super::{Replayer, RulesChange};
 use crate::instruments::rules_on;
 use crate::symbols::{Product, venue_symbol};
+use ctos_link::capture::is_end;
 use ctos_types::{Decimal, FundingRate, Instrument, InstrumentId, Market, MarketData, Rules, UnixNanos};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,11 @@ pub(super) const PREFIX: &[u8] = b"{\"ctos\":";
 #[serde(tag = "ctos", rename_all = "snake_case")]
 enum Mark {
     /// Frames of a stream, or of all, may be missing.
-    Gap { stream: Option<String> },
+    Gap {
+        stream: Option<String>,
+        #[serde(default)]
+        why: String,
+    },
     /// A settlement, as the venue told it later. Times in ns.
     Funding { symbol: String, at: i64, rate: Decimal, mark: Decimal },
     /// What the venue takes for an instrument from here on; `trading` is false while it takes nothing.
@@ -73,9 +78,9 @@ impl Replayer {
         emit: &mut impl FnMut(UnixNanos, &Market<'_>),
     ) {
         match serde_json::from_slice(line) {
-            Ok(Mark::Gap { stream }) => {
+            Ok(Mark::Gap { stream, why }) => {
                 self.load.frames.other("gap");
-                self.on_gap(at, stream.as_deref(), emit);
+                self.on_gap(at, stream.as_deref(), is_end(&why), emit);
             }
             Ok(Mark::Funding { symbol, at: moment, rate, mark }) => match self.find(&symbol) {
                 Some(instrument) => {
@@ -111,7 +116,8 @@ impl Replayer {
             Some(rules) => Rules { trading, ..rules },
             None => Rules { trading: false, ..ours.rules() },
         };
-        let before = self.load.rules.iter().rev().find(|c| c.instrument == id).map_or_else(|| ours.rules(), |c| c.rules);
+        let before =
+            self.load.rules.iter().rev().find(|c| c.instrument == id).map_or_else(|| ours.rules(), |c| c.rules);
         if now != before {
             self.load.rules.push(RulesChange { at, instrument: id, rules: now });
         }
@@ -123,7 +129,13 @@ impl Replayer {
 
     /// As for the run that recorded it: a book is unknown where its own stream has a hole; where there is no book,
     /// whatever is missing is told.
-    fn on_gap(&mut self, at: UnixNanos, stream: Option<&str>, emit: &mut impl FnMut(UnixNanos, &Market<'_>)) {
+    fn on_gap(
+        &mut self,
+        at: UnixNanos,
+        stream: Option<&str>,
+        is_end: bool,
+        emit: &mut impl FnMut(UnixNanos, &Market<'_>),
+    ) {
         let (owner, of_book) = match stream {
             Some(stream) => {
                 let Some((symbol, what)) = stream.split_once('@') else { return };
@@ -138,6 +150,8 @@ impl Replayer {
             let has_book = counts.snapshots_applied > 0 || book.sync.waiting() > 0;
             if has_book {
                 if of_book {
+                    // That a recording is over is told like any hole, and is no fault of its chain.
+                    book.ends += u64::from(is_end && book.sync.is_valid());
                     book.sync.reset(at, &mut |out| emit(at, &super::market(instrument, out)));
                     book.last_trade = None;
                 }

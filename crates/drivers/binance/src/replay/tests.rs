@@ -222,6 +222,22 @@ fn holes_and_settlements_of_our_own_recordings() {
     assert_eq!(seen.iter().filter(|s| s.ends_with("gap")).count(), 1, "{seen:?}");
 }
 
+#[test]
+fn that_a_recording_is_over_is_a_gap_and_no_fault_of_its_chain() {
+    let end = |why: &str| format!(r#"{{"ctos":"gap","since":5,"stream":null,"why":"{why}"}}"#);
+    let lines = [
+        diff("BTCUSDT", 5, 9, 4),
+        snapshot(9),
+        end("goes on in binance-usdm-20261123T000000Z.jsonl.gz"),
+        diff("BTCUSDT", 30, 31, 29),
+        snapshot(31),
+        end("the recording ends"),
+    ];
+    let (seen, report) = load(&lines.each_ref().map(String::as_str), None);
+    assert_eq!(seen.iter().filter(|s| s.ends_with("gap")).count(), 2, "{seen:?}");
+    assert_eq!((report.gaps(), report.notices()), (0, Vec::new()));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
 
@@ -240,4 +256,28 @@ proptest::proptest! {
         let (seen, _) = load(&all, None);
         proptest::prop_assert!(seen.iter().any(|s| s.contains("snapshot 9")));
     }
+}
+
+#[test]
+fn instruments_that_a_recorder_of_ours_noted() {
+    let known = crate::instruments::builtin(Product::UsdM, "BTCUSDT").unwrap();
+    let rules = known.rules();
+    let coarse = ctos_types::Rules { tick: ctos_types::Price(known.tick.0 * 5), ..rules };
+    let line = |rules| super::instrument_line("BTCUSDT", known, &rules);
+    let lines = [line(rules), quote("BTCUSDT", 8), line(coarse), line(coarse), quote("BTCUSDT", 9)];
+    let off = line(ctos_types::Rules { trading: false, ..coarse });
+    let texts: Vec<&str> = lines.iter().map(String::as_str).chain([off.as_str()]).collect();
+    let (seen, load) = load(&texts, None);
+    assert_eq!(seen, ["1 BTC-USDT-PERP quote 8", "4 BTC-USDT-PERP quote 9"]);
+    let changes: Vec<_> = load.rules.iter().map(|c| (c.at.0, c.rules.tick, c.rules.trading)).collect();
+    assert_eq!(changes, [(2, coarse.tick, true), (5, coarse.tick, false)], "what is said again is no news");
+    assert_eq!((load.bad_lines, load.frames.other["instrument"]), (0, 4));
+
+    let own = texts.iter().enumerate().map(|(n, l)| (n as i64, (*l).to_string())).collect();
+    let probe = super::probe(&mut Lines { lines: own, next: 0 }, 100).unwrap();
+    assert_eq!(probe.definitions["BTCUSDT"], *known, "the first one counts");
+    // Nothing else need tell what the recording is of.
+    let alone = vec![(0, texts[0].to_string())];
+    let probe = super::probe(&mut Lines { lines: alone, next: 0 }, 100).unwrap();
+    assert_eq!((probe.product, probe.symbols["BTCUSDT"]), (Some(Product::UsdM), 0));
 }
