@@ -129,6 +129,8 @@ struct BookState {
     whole: bool,
     /// The last trade id delivered: what is not above it came before, alone or inside an aggregate.
     last_trade: Option<u64>,
+    /// How often a recording was over while the book was known.
+    ends: u64,
 }
 
 impl Replayer {
@@ -198,6 +200,7 @@ impl Replayer {
         for book in self.books.into_iter().filter(|b| b.frames > 0) {
             let mut counts = book.sync.counts();
             counts.diffs_dropped += book.sync.waiting() as u64;
+            counts.gaps -= book.ends;
             let valid = book.sync.is_valid();
             self.load.symbols.push(SymbolReport { symbol: book.symbol, instrument: book.instrument, counts, valid });
         }
@@ -213,6 +216,7 @@ impl Replayer {
             frames: 0,
             whole: false,
             last_trade: None,
+            ends: 0,
         };
         self.books = map.iter().map(state).collect();
         let ids = self.books.iter().map(|b| b.instrument.index());

@@ -20,6 +20,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use volumes::Volumes;
 use writer::{Running, Tally, gap_line};
 
+/// Why the last line of a file is a gap's.
+const ENDS: &str = "the recording ends";
+const GOES_ON: &str = "goes on in ";
+
+/// Whether this is why a recorded file is over, and no frame before that is missing.
+pub fn is_end(why: &str) -> bool {
+    why == ENDS || why.starts_with(GOES_ON)
+}
+
 /// News that nobody took.
 const MAX_NEWS: usize = 64;
 

@@ -2,6 +2,7 @@
 //! is large enough.
 //! Never: overwrites a file, or leaves one without a word that it goes on elsewhere.
 
+use super::GOES_ON;
 use super::writer::gap_line;
 use ctos_types::UnixNanos;
 use ctos_types::time::civil_from_days;
@@ -126,7 +127,7 @@ impl Volumes {
         let next = at.day() > self.day || self.out.get_ref().bytes >= self.max_bytes;
         if next {
             let (file, out) = open(self.shelf.as_mut(), &self.name, at)?;
-            self.end(&format!("goes on in {file}"))?;
+            self.end(&format!("{GOES_ON}{file}"))?;
             self.bytes_before += self.out.get_ref().bytes;
             (self.file, self.out, self.day) = (file, out, at.day());
             self.files += 1;

@@ -1,7 +1,7 @@
 //! One recording: its queue, the thread that writes it, and what both know of how it goes.
 //! Never: blocks whoever brings a frame.
 
-use super::{Board, CaptureLimits, CaptureNews, CaptureStatus, Volumes, lock};
+use super::{Board, CaptureLimits, CaptureNews, CaptureStatus, ENDS, Volumes, lock};
 use ctos_types::UnixNanos;
 use std::io;
 use std::path::PathBuf;
@@ -265,7 +265,7 @@ fn write_all(
     if !tally.kept.load(Ordering::Acquire) {
         return Ok(false);
     }
-    volumes.end("the recording ends")?;
+    volumes.end(ENDS)?;
     tally.ended(volumes);
     Ok(true)
 }
