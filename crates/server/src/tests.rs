@@ -98,7 +98,8 @@ fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, 
 #[test]
 fn every_route_but_health_needs_the_token() {
     let rig = rig();
-    let reading = ["/status", "/summary", "/orders", "/positions", "/fills", "/strategies", "/halts", "/nothing"];
+    let reading =
+        ["/status", "/summary", "/orders", "/positions", "/fills", "/strategies", "/halts", "/record", "/nothing"];
     for path in reading {
         for header in ["", "Bearer ", "Bearer 00", "Basic abc", &format!("bearer {}x", rig.token)] {
             let request = rig.agent.get(rig.url(path));
@@ -108,7 +109,7 @@ fn every_route_but_health_needs_the_token() {
             assert!(body["error"].is_string() && body["hint"].is_string(), "{body}");
         }
     }
-    for path in ["/halt", "/resume", "/stop", "/strategies/grid/stop"] {
+    for path in ["/halt", "/resume", "/stop", "/strategies/grid/stop", "/record/start", "/record/stop"] {
         let (status, _) = read(rig.agent.post(rig.url(path)).send_json(json!({})));
         assert_eq!(status, 401, "{path}");
     }
@@ -271,4 +272,22 @@ fn only_loopback_addresses_are_bound() {
     let first = Bound::bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
     let second = Bound::bind(first.address).expect_err("taken");
     assert!(second.hint().is_some() && second.to_string().contains("cannot listen"));
+}
+
+#[test]
+fn a_market_that_is_not_live_cannot_be_recorded() {
+    let rig = rig();
+    let (status, now) = rig.get("/record");
+    assert_eq!((status, &now["on"], &now["markets"]), (200, &json!(false), &json!([])));
+    for path in ["/record/start", "/record/stop"] {
+        let (status, body) = rig.post(path, &json!({}));
+        assert_eq!(status, 409, "{body}");
+        assert!(body["error"].as_str().is_some_and(|e| e.contains("no live market")), "{body}");
+        assert!(body["hint"].as_str().is_some_and(|h| h.contains("ctos data record")), "{body}");
+    }
+    let (status, body) = rig.post("/record/start", &json!({"dir": "tapes"}));
+    assert_eq!(status, 400, "{body}");
+    assert!(body["error"].as_str().is_some_and(|e| e.contains("not absolute")), "{body}");
+    assert_eq!(rig.post("/record/start", &json!({"into": "/x"})).0, 422);
+    rig.end();
 }

@@ -40,8 +40,8 @@ fn named(dir: &Path) -> Result<String, CliError> {
 
 fn done_text(done: &RecordDone, unchanged: &str) -> String {
     let mut text = if done.changed { String::new() } else { format!("{unchanged}\n") };
-    if !done.recording.on && !done.notices.is_empty() {
-        text += "turned off\n";
+    if done.changed && !done.recording.on {
+        text += "turned off; what was recorded:\n";
     }
     for notice in &done.notices {
         text += &format!("{notice}\n");
@@ -82,7 +82,7 @@ fn row(m: &MarketRecording) -> Vec<String> {
         state.into(),
         m.files.to_string(),
         m.frames.to_string(),
-        format!("{:.1}", m.bytes as f64 / 1e6),
+        format!("{:.2}", m.bytes as f64 / 1e6),
         m.gaps.to_string(),
         m.lost.to_string(),
         out::or_dash(m.books_missing),
@@ -96,7 +96,7 @@ pub fn line(r: &RecordingStatus) -> Option<String> {
     let lost = if lost > 0 { format!(", {lost} frames lost to a slow disk") } else { String::new() };
     let dir = r.dir.as_ref()?.display();
     match (r.on, fault) {
-        (true, None) => Some(format!("recording into {dir}: {} frames in {} files{lost}\n", r.frames, r.files)),
+        (true, None) => Some(format!("recording into {dir}: {} frames{lost}\n", r.frames)),
         (true, Some(fault)) => Some(format!("RECORDING IN PART into {dir}: {fault}\n")),
         (false, Some(fault)) => Some(format!("THE RECORDING HAS ENDED: {fault}; `ctos record start` begins anew\n")),
         (false, None) => None,

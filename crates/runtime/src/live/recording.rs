@@ -187,7 +187,7 @@ impl Recording {
         let changed = !off.is_empty();
         if changed {
             let ended = self.turn_on(&off, &dir)?;
-            notices.extend(ended.iter().map(told));
+            notices.extend(ended.iter().map(|old| format!("ended: {}", told(old))));
             turn.dir = Some(dir.clone());
             tracing::info!("recording: turned on, into {}", dir.display());
         }
@@ -306,7 +306,8 @@ fn market(name: &str, r: Option<&CaptureStatus>) -> MarketRecording {
 fn told(end: &CaptureStatus) -> String {
     let lost = if end.lost > 0 { format!(", {} frames lost to a slow disk", end.lost) } else { String::new() };
     let fault = end.error.as_ref().map_or(String::new(), |e| format!(", the end missing ({e})"));
-    format!("{}: {} frames in {} files{lost}{fault}", end.place.display(), end.frames, end.files)
+    let files = if end.files == 1 { "file" } else { "files" };
+    format!("{}: {} frames in {} {files}{lost}{fault}", end.place.display(), end.frames, end.files)
 }
 
 /// What a ban does to a recording that begins in it.

@@ -91,7 +91,10 @@ fn into_another_directory_it_goes_on_there() {
     r.recording.start(Some(&r.at("a"))).unwrap();
     r.bring("one");
     let moved = r.recording.start(Some(&r.at("b"))).unwrap();
-    assert!(moved.changed && moved.notices.len() == 2 && moved.notices[0].contains("/a: 1 frames"), "{moved:?}");
+    assert!(
+        moved.changed && moved.notices.len() == 2 && moved.notices[0].contains("/a: 1 frames in 1 file"),
+        "{moved:?}"
+    );
     assert_eq!(moved.recording.dir, Some(r.at("b")));
     r.bring("two");
     r.recording.stop().unwrap();
