@@ -428,8 +428,9 @@ fn amended(order: &mut Order, ts_event: UnixNanos, price: Option<Price>, qty: Qt
     let as_asked =
         order.amending.is_some_and(|a| a.qty.is_none_or(|q| q == qty) && a.price.is_none_or(|p| same_price(Some(p))));
     let as_before = qty == order.size && same_price(order.limit_price());
-    // Late or repeated news of an earlier amend must not undo a later one.
-    if ts_event < order.amended_at || (ts_event == order.amended_at && as_before && !as_asked) {
+    // Late or repeated news of an earlier amend must not undo a later one. What is waited for is no old news, whatever the
+    // venue's clock has done meanwhile.
+    if !as_asked && (ts_event < order.amended_at || (ts_event == order.amended_at && as_before)) {
         return None;
     }
     order.amended_at = ts_event;

@@ -334,6 +334,19 @@ fn an_earlier_amend_does_not_undo_a_later_one() {
 }
 
 #[test]
+fn an_amend_that_was_asked_for_counts_though_the_venues_clock_stepped_back() {
+    let mut rig = rig();
+    let id = rig.rest(0, buy(1000, 1000));
+    let amended = |qty| ReportBody::Amended { price: None, qty: Qty(qty) };
+    for (ts, qty) in [(30, 3000), (2, 2000)] {
+        assert!(rig.act(0, move |ctx| ctx.amend(id, None, Some(Qty(qty)))).unwrap());
+        apply(&mut rig, id, ts, amended(qty));
+        assert_eq!((rig.order(id).pending_amend, outcome(rig.order(id)).2), (false, Qty(qty)));
+    }
+    check_sums(&rig);
+}
+
+#[test]
 fn fills_of_an_enlarged_order_that_outrun_the_answer_count() {
     let mut rig = rig();
     let id = rig.rest(0, buy(1000, 500));
