@@ -134,6 +134,14 @@ impl BinanceDesk {
             Err(()) => return failed,
             Ok(found) => found,
         };
+        // It was replaced since the question left: whatever became of the one before, it is no word on the order.
+        let newer = self.orders.get(id).filter(|n| !n.recalled && n.generation > probe.generation);
+        if let Some(newer) = newer.filter(|_| found.as_ref().is_none_or(|o| o.outcome.is_some())) {
+            probe.generation = newer.generation;
+            probe.carried = newer.carried[..=usize::from(newer.generation).min(newer.carried.len() - 1)].to_vec();
+            let at = self.orders.named(id);
+            return self.more(query, id, probe, &at);
+        }
         let Some(order) = found else { return Ok(self.no_such(now, id, &probe)) };
         // A conditional order that was triggered lives on as another.
         if let Some(child) = order.child.filter(|_| !probe.child) {
