@@ -107,6 +107,8 @@ pub struct Desk<W: DeskWords> {
     pub(super) asked: BTreeMap<Subject, UnixNanos>,
     pub(super) odd_positions: Suspects<(InstrumentId, Leg), Qty>,
     pub(super) odd_cash: Suspects<Currency, Decimal>,
+    /// Positions with fills that were booked in another order than the venue's, until its cost was taken over.
+    pub(super) miscosted: BTreeSet<(InstrumentId, Leg)>,
     /// Whether the first word on balances and on positions is taken as it is.
     pub(super) opening_cash: bool,
     pub(super) opening_positions: bool,
@@ -201,6 +203,7 @@ impl<W: DeskWords> Desk<W> {
             asked: BTreeMap::new(),
             odd_positions: Suspects::default(),
             odd_cash: Suspects::default(),
+            miscosted: BTreeSet::new(),
             opening_cash: holdings.cash.is_empty(),
             opening_positions: fresh && offers.positions,
             agreed,
@@ -261,7 +264,11 @@ impl<W: DeskWords> Desk<W> {
                 report.cl_ord_id = None;
             }
             let instruments = self.words.instruments();
-            self.ledger.fill(now, report.instrument, instruments, fill);
+            let in_order = self.ledger.fill(now, report.instrument, instruments, fill, report.ts_event);
+            if !in_order && self.words.offers().positions {
+                self.miscosted.insert((report.instrument, fill.leg));
+                self.again_at(Subject::Positions, now.after(self.config.second_look));
+            }
         }
         out.event(now, Event::Report(&report));
     }

@@ -36,7 +36,8 @@ impl<W: DeskWords> Desk<W> {
         }
         let ours = self.ledger.quantities();
         // By the union of both sides: venues leave out what is flat.
-        let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).copied().chain(self.odd_positions.keys()).collect();
+        let odd = self.odd_positions.keys().into_iter().chain(self.miscosted.iter().copied());
+        let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).copied().chain(odd).collect();
         let since = asked - self.config.quiet;
         let mut all_agree = true;
         for key in keys {
@@ -45,9 +46,14 @@ impl<W: DeskWords> Desk<W> {
             let quiet = self.ledger.is_quiet(key, since) && self.is_settled(key.0);
             if have == want {
                 self.odd_positions.clear(key);
-                if quiet && let Some(row) = list.iter().find(|r| (r.instrument, r.leg) == key) {
+                // A market that never rests would hide a wrong cost for ever: then it is enough that nothing moved meanwhile.
+                let still = self.miscosted.contains(&key) && self.ledger.is_quiet(key, asked) && self.is_settled(key.0);
+                if (quiet || still)
+                    && let Some(row) = list.iter().find(|r| (r.instrument, r.leg) == key)
+                {
                     self.rebase(now, row, out);
                 }
+                self.costed(now, key, quiet);
                 continue;
             }
             all_agree = false;
@@ -98,6 +104,21 @@ impl<W: DeskWords> Desk<W> {
         self.adopt_position(now, &away, out);
         self.adopt_position(now, &PositionRow { qty: held.qty, ..*row }, out);
         self.again_at(Subject::Balances, now.after(self.config.second_look));
+    }
+
+    /// The cost of a position was compared, while nothing happened to it or else in vain.
+    fn costed(&mut self, now: UnixNanos, key: (InstrumentId, Leg), quiet: bool) {
+        if !self.miscosted.contains(&key) {
+            return;
+        }
+        let due = now.after(self.config.second_look);
+        if quiet {
+            // What was earned until then was counted from the wrong cost.
+            self.miscosted.remove(&key);
+            self.again_at(Subject::Balances, due);
+        } else {
+            self.again_at(Subject::Positions, due);
+        }
     }
 
     /// Whether no order of the instrument is in doubt and no history of it is under way. A doubt that was not asked

@@ -11,7 +11,14 @@ pub(super) struct Ledger {
     positions: BTreeMap<(InstrumentId, Leg), Position>,
     /// When each holding last changed.
     cash_moved: BTreeMap<Currency, UnixNanos>,
-    moved: BTreeMap<(InstrumentId, Leg), UnixNanos>,
+    moved: BTreeMap<(InstrumentId, Leg), Moved>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    at: UnixNanos,
+    /// The venue's time of the newest fill that was booked.
+    newest: UnixNanos,
 }
 
 impl Ledger {
@@ -57,18 +64,34 @@ impl Ledger {
                 Decimal::ZERO
             }
         };
-        self.moved.insert(key, now);
+        self.moved(key, now);
         if !i.is_spot() && !realized.is_zero() {
             self.flow(now, i.settle(), realized);
         }
     }
 
-    pub fn fill(&mut self, now: UnixNanos, id: InstrumentId, instruments: &Instruments, fill: &Fill) {
+    fn moved(&mut self, key: (InstrumentId, Leg), now: UnixNanos) -> &mut Moved {
+        let moved = self.moved.entry(key).or_insert(Moved { at: now, newest: UnixNanos::MIN });
+        moved.at = now;
+        moved
+    }
+
+    /// Whether fills are booked in the venue's order: out of it, the cost of a position comes out another.
+    pub fn fill(
+        &mut self,
+        now: UnixNanos,
+        id: InstrumentId,
+        instruments: &Instruments,
+        fill: &Fill,
+        ts_event: UnixNanos,
+    ) -> bool {
         let i = instruments.get(id);
         let key = (id, fill.leg);
         let position = self.positions.entry(key).or_default();
         let realized = position.apply(i, fill.side, fill.last_px, fill.last_qty).unwrap_or_default();
-        self.moved.insert(key, now);
+        let moved = self.moved(key, now);
+        let in_order = ts_event >= moved.newest;
+        moved.newest = moved.newest.max(ts_event);
         if i.is_spot() {
             let value = i.value(fill.last_px, fill.last_qty).unwrap_or_default();
             let (base, sign) = (i.qty_decimal(fill.last_qty), fill.side == Side::Buy);
@@ -80,11 +103,12 @@ impl Ledger {
         if !fill.fee.is_zero() {
             self.flow(now, fill.fee_currency, -fill.fee);
         }
+        in_order
     }
 
     /// Whether nothing happened to the position after `since`.
     pub fn is_quiet(&self, key: (InstrumentId, Leg), since: UnixNanos) -> bool {
-        self.moved.get(&key).is_none_or(|at| *at < since)
+        self.moved.get(&key).is_none_or(|moved| moved.at < since)
     }
 
     pub fn is_cash_quiet(&self, currency: Currency, since: UnixNanos) -> bool {
