@@ -8,6 +8,7 @@ mod change;
 mod doubt;
 mod entry;
 mod limits;
+mod loans;
 mod place;
 mod words;
 
@@ -34,6 +35,8 @@ pub enum Capability {
     ThirdAssetFees,
     /// Orders over a socket of their own.
     OrderEntry,
+    /// Spot with borrowed money.
+    Loans,
 }
 
 /// All of them.
@@ -51,6 +54,7 @@ pub const CAPABILITIES: &[Capability] = {
         C::Funding,
         C::ThirdAssetFees,
         C::OrderEntry,
+        C::Loans,
     ]
 };
 
@@ -63,7 +67,7 @@ pub fn claims(profile: Profile) -> &'static [Capability] {
         Profile::Spot => {
             &[C::Core, C::Amend, C::Conditional, C::Trailing, C::QuoteAmount, C::ThirdAssetFees, C::OrderEntry]
         }
-        Profile::Margin => &[C::Core, C::Amend, C::Conditional, C::Trailing, C::QuoteAmount],
+        Profile::Margin => &[C::Core, C::Amend, C::Conditional, C::Trailing, C::QuoteAmount, C::Loans],
         Profile::UsdM => &[
             C::Core,
             C::Amend,
@@ -104,6 +108,7 @@ pub const SUBJECTS: &[(&str, &[Case])] = &[
     ("doubt", doubt::DOUBT),
     ("order entry", entry::ENTRY),
     ("the account", account::ACCOUNT_CASES),
+    ("loans", loans::LOANS),
     ("limits", limits::LIMITS),
 ];
 
@@ -128,6 +133,7 @@ pub fn play_claiming(case: &Case, profile: Profile, claims: &[Capability]) -> Ou
     let played = catch_unwind(AssertUnwindSafe(|| {
         let mut setup = Setup::new(profile, 77);
         setup.plan = Some((case.plan)());
+        setup.borrows = false;
         (case.setup)(&mut setup);
         let mut w = World::new(setup);
         (case.play)(&mut w)?;

@@ -31,6 +31,8 @@ pub struct Blueprint {
     pub hosts: Hosts,
     /// Orders go over the WebSocket API, where the market has it.
     pub entry: bool,
+    /// Orders borrow what they lack (cross margin).
+    pub borrows: bool,
     pub instruments: Instruments,
     pub api_key: String,
     pub secret: String,
@@ -78,7 +80,7 @@ impl Blueprint {
                 name: "test".into(),
                 reporting: Currency::cut("USDT"),
                 leverage: Decimal::from_int(10),
-                borrow: Borrow::Never,
+                borrow: if self.borrows { Borrow::Auto } else { Borrow::Never },
                 limits: Limits::unlimited(),
             }],
             processes: processes.collect(),
@@ -111,7 +113,7 @@ impl Blueprint {
             key_route: None,
             instruments: self.instruments.clone(),
             dead_man: true,
-            borrows: false,
+            borrows: self.borrows,
             visibility: tracker.visibility,
         });
         let config = DeskConfig { tracker, seed: self.seed, ..DeskConfig::default() };

@@ -129,8 +129,9 @@ fn positions_agree(kernel: &Kernel, symbol: &str, account: &Value) -> Verdict {
 
 fn balances_agree(kernel: &Kernel, account: &Value) -> Verdict {
     let rows = account["balances"].as_array().into_iter().flatten();
+    let net = |row: &Value| decimal(&row["total"]) - decimal(&row["borrowed"]) - decimal(&row["interest"]);
     let theirs: BTreeMap<Currency, Decimal> =
-        rows.map(|row| (Currency::cut(row["asset"].as_str().unwrap_or_default()), decimal(&row["total"]))).collect();
+        rows.map(|row| (Currency::cut(row["asset"].as_str().unwrap_or_default()), net(row))).collect();
     let ours: BTreeMap<Currency, Decimal> =
         kernel.portfolio().all_cash().map(|(_, currency, cash)| (currency, cash.ours)).collect();
     let all: BTreeSet<Currency> = ours.keys().chain(theirs.keys()).copied().collect();

@@ -43,12 +43,16 @@ pub struct Setup {
     pub held_before: bool,
     /// Orders go over the WebSocket API, where the market has it: half of the seeds of every profile.
     pub entry: bool,
+    /// Cross margin owns dollars only and borrows the rest: half of the seeds.
+    pub borrows: bool,
 }
 
 impl Setup {
     pub fn new(profile: Profile, seed: u64) -> Setup {
         let entry = (seed / 6).is_multiple_of(2);
-        Setup { profile, seed, active_secs: 50, fee_token: None, grid: true, plan: None, held_before: false, entry }
+        let borrows = profile == Profile::Margin && (seed / 6).is_multiple_of(2);
+        let (active_secs, fee_token, grid) = (50, None, true);
+        Setup { profile, seed, active_secs, fee_token, grid, plan: None, held_before: false, entry, borrows }
     }
 }
 
@@ -94,7 +98,9 @@ impl Setup {
         config.limits = LimitSettings::default();
         let mut account = AccountSetting::test(self.seed);
         // Enough of both for what the strategies do without borrowing.
-        account.margin = account.spot.clone();
+        if !self.borrows {
+            account.margin = account.spot.clone();
+        }
         account.fee_token = self.fee_token.map(ctos_types::Currency::cut);
         config.accounts = vec![account.clone()];
         let coin = if product == Product::UsdM { "BTC-USDT-PERP" } else { "BTC-USDT" };
@@ -157,6 +163,7 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Bl
         profile,
         hosts,
         entry: setup.entry,
+        borrows: setup.borrows,
         instruments,
         api_key: key.into(),
         secret: secret.into(),

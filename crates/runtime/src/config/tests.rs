@@ -595,3 +595,24 @@ fn accounts_are_named_or_counted_and_never_guessed() {
         assert_eq!(error.hint, "known accounts: main (0), sub1 (1)", "{unknown}");
     }
 }
+
+#[test]
+fn only_cross_margin_borrows_and_only_when_it_is_told_to() {
+    let read = |yaml: &str| file(&format!("accounts:\n  - {{id: a, venue: binance, {yaml}}}\n"));
+    let of = |yaml: &str| read(yaml).unwrap().accounts.remove(0);
+    let (plain, lent) = (of("profile: margin"), of("profile: margin, margin_borrow: auto"));
+    assert!(!plain.venue.unwrap().borrows() && lent.venue.unwrap().borrows());
+    // What bounds loans is what the venue lends at most unless it was told to lend more.
+    assert_eq!((plain.leverage, lent.leverage), (Decimal::from_int(5), Decimal::from_int(3)));
+    assert_eq!(of("profile: margin, margin_borrow: auto, leverage: 2").leverage, Decimal::from_int(2));
+    for (yaml, what) in [
+        ("profile: spot, margin_borrow: auto", "only cross margin borrows"),
+        ("profile: usdm, margin_borrow: never", "only cross margin borrows"),
+        ("profile: margin, margin_borrow: always", "margin_borrow"),
+    ] {
+        let error = read(yaml).unwrap_err();
+        assert!(error.message.contains(what), "{yaml}: {}", error.message);
+    }
+    let paper = file("accounts: [{id: a, margin_borrow: auto}]").unwrap_err();
+    assert!(paper.message.contains("is for an account at a venue only"), "{}", paper.message);
+}

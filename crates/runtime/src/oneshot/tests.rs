@@ -68,6 +68,9 @@ fn orders_come_out_as_they_were_meant() {
     assert!(stop.reduce_only && stop.kind.is_conditional());
     let trail = order(&["sell", "trailing_stop", "0.01", "callback_bps=50"]).unwrap();
     assert_eq!(trail.kind, OrderKind::TrailingStop { callback_bps: 50, activation: None });
+    let lent = |given| order(&["sell", "market", "0.01", given]).unwrap().auto_borrow;
+    assert_eq!(limit.auto_borrow, None);
+    assert_eq!((lent("auto_borrow=true"), lent("auto_borrow=false")), (Some(true), Some(false)));
     for (given, what) in [
         (&["buy", "limit", "0.01"][..], "needs price"),
         (&["buy", "limit", "0.01", "60000.05"], "price=60000.0"),
