@@ -66,7 +66,8 @@ pub fn may_ask_for_loans(args: &Args, account: &AccountSettings) -> Result<(), U
         Some(at) => at.profile == ProfileName::Margin,
         None => account.borrow.is_some(),
     };
-    if lends || args.text("auto_borrow").is_none() {
+    let is_order = args.syscall.params.iter().any(|p| p.name == "auto_borrow");
+    if lends || !is_order || args.text("auto_borrow").is_none() {
         return Ok(());
     }
     let hint = match &account.venue {
@@ -149,6 +150,9 @@ fn amounts(args: &Args, kind: OrderKind) -> Result<Amount, UserError> {
 /// A size that is on the lot grid.
 pub fn size_of(args: &Args, i: &Instrument, size: Decimal) -> Result<Qty, UserError> {
     i.qty(size).map_err(|e| match i.qty_down(size) {
+        _ if size > i.qty_decimal(i.max_qty) => {
+            args.wrong(format!("size: {size} is more than {} takes; the most is {}", i.symbol, i.qty_text(i.max_qty)))
+        }
         Ok(below) if below.0 > 0 => off_grid(&e, "size", i.qty_text(below), i.qty_text(i.lot)),
         _ => args.wrong(format!("size: {e}; the least is {}", i.qty_text(i.min_qty))),
     })
