@@ -64,6 +64,9 @@ fn on_a_terminal_it_shows_what_will_trade_and_takes_no_for_an_answer() {
         ] {
             assert!(shown.contains(words), "{words:?} was not shown:\n{shown}");
         }
+        for once in ["live trading of ", "account main (", "limits      "] {
+            assert_eq!(shown.matches(once).count(), 1, "{once:?} stands there more than once:\n{shown}");
+        }
         assert!(!trader.has_runs(), "nothing half-made is left");
     }
     assert_eq!(trader.desks[0].truth(&twin).orders, 0);

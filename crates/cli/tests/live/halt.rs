@@ -2,7 +2,7 @@
 //! Never: a halt that is only said.
 
 use crate::trader::Trader;
-use crate::twin::{Twin, funded, wait_until};
+use crate::twin::{Twin, wait_until};
 use serde_json::{Value, json};
 use std::process::Stdio;
 
@@ -49,8 +49,7 @@ fn a_halt_keeps_trying_while_the_venue_answers_errors_and_outlives_a_restart() {
 
 #[test]
 fn a_halt_past_a_killed_instance_keeps_trying_too() {
-    // By itself, `ctos halt` keeps this machine's time.
-    let twin = Twin::with(1, &[funded("test")]);
+    let twin = Twin::start();
     let mut trader = Trader::usdm(&twin);
     let desk = trader.desks[0].clone();
     let mut run = trader.start();

@@ -1,7 +1,7 @@
 //! USD-M in hedge mode: chosen or refused, and both legs traded at once.
 //! Never: another profile.
 
-use crate::trader::{Desk, PERP, Trader};
+use crate::trader::{Desk, PERP, Trader, grid};
 use crate::twin::{SPEED, Twin, funded, wait_until};
 use serde_json::Value;
 
@@ -23,6 +23,14 @@ fn a_position_mode_that_the_settings_do_not_want_is_refused() {
     switch_to_hedge(&twin);
     let hedge = "the account is in hedge mode, and the settings say one-way";
     Trader::usdm(&twin).refused(&twin, hedge, "hedge_mode: true");
+}
+
+#[test]
+fn a_strategy_with_one_net_position_is_refused_at_the_start() {
+    let twin = Twin::with(SPEED, &[funded("test")]);
+    switch_to_hedge(&twin);
+    let what = "strategy grid-main (grid) trades binance:BTC-USDT-PERP in one net position";
+    hedged(&twin, &grid("main", PERP)).refused(&twin, what, "set hedge_mode: false for account main");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod foreign;
 mod halt;
 mod hedge;
 mod hour;
+mod hurried;
 mod margin;
 mod refused;
 mod spot;
