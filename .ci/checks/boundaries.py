@@ -62,13 +62,15 @@ ROOMS = {
             "ctos-venue",
         ],
     ),
-    # Drivers judged against their venue's twin: it needs both, and a real kernel with real strategies.
+    # Drivers judged against their venue's twin: it needs both, a real kernel with real strategies, and
+    # the runtime's way from a recovered kernel to its desks.
     "ctos-conformance": (
         6,
         [
             "ctos-driver-binance",
             "ctos-kernel",
             "ctos-link",
+            "ctos-runtime",
             "ctos-strategies",
             "ctos-twin",
             "ctos-types",

@@ -1,12 +1,12 @@
 //! The judge: what the twin knows to be true against what the kernel believes.
 //! Never: asks the driver.
 
-use crate::engine::{ACCOUNT, TAG};
+use crate::engine::TAG;
 use crate::rows::stage::{Notes, Refusals};
 use ctos_driver_binance::Profile;
 use ctos_driver_binance::orders::VenueClientId;
 use ctos_kernel::Kernel;
-use ctos_types::{ClientOrderId, Currency, Decimal, InstrumentId, Leg, OrderStatus, Side};
+use ctos_types::{AccountId, ClientOrderId, Currency, Decimal, InstrumentId, Leg, OrderStatus, Side};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,25 +22,42 @@ pub fn account(truth: &Value, name: &str) -> Value {
     accounts.find(|a| a["account"] == name).cloned().unwrap_or_default()
 }
 
-/// Whether both sides hold the same orders, positions and balances, and see the same book. `account`: of the twin's
-/// truth; `book`: the venue's depth of `symbol` at the same moment.
-pub fn agreement(kernel: &Kernel, profile: Profile, symbol: &str, account: &Value, book: &Value) -> Verdict {
-    orders_agree(kernel, account)?;
+/// Whether both sides hold the same orders, fills, positions and balances. `account`: of the twin's truth.
+pub fn agreement(kernel: &Kernel, of: AccountId, profile: Profile, symbol: &str, account: &Value) -> Verdict {
+    orders_agree(kernel, of, account)?;
     if profile == Profile::UsdM {
-        positions_agree(kernel, symbol, account)?;
+        positions_agree(kernel, of, symbol, account)?;
     }
-    balances_agree(kernel, account)?;
-    books_agree(kernel, book)
+    balances_agree(kernel, of, account)?;
+    fills_agree(kernel, of, account)
 }
 
-/// No order is at the venue twice, or beyond the `most` that were asked for.
-pub fn undoubled(account: &Value, most: u64) -> Verdict {
+/// Orders of the instance under test in a list of the twin's truth, each with its row.
+fn ours<'a>(account: &'a Value, list: &str) -> impl Iterator<Item = (VenueClientId, &'a Value)> {
+    let named = |row: &'a Value| {
+        let client: VenueClientId = row["clientOrderId"].as_str()?.parse().ok()?;
+        (client.id.tag == TAG).then_some((client, row))
+    };
+    account[list].as_array().into_iter().flatten().filter_map(named)
+}
+
+/// No order is or was at the venue twice, and none that was not asked for. `most`: what was asked for, by all.
+pub fn undoubled(kernel: &Kernel, account: &Value, most: u64) -> Verdict {
     let mut names = BTreeSet::new();
-    for order in account["openOrders"].as_array().into_iter().flatten() {
-        let name = order["clientOrderId"].as_str().unwrap_or_default();
-        let Ok(client) = name.parse::<VenueClientId>() else { continue };
-        if client.id.tag == TAG && !names.insert(client.id) {
+    for (client, _) in ours(account, "openOrders") {
+        if !names.insert(client.id) {
             return Err(format!("two orders of {} live at once", client.id));
+        }
+    }
+    for list in ["recentOrders", "recentConditionals"] {
+        let mut names = BTreeSet::new();
+        for (client, _) in ours(account, list) {
+            if !names.insert(client) {
+                return Err(format!("order {client} came to the venue twice"));
+            }
+            if client.id.seq > kernel.orders_placed() {
+                return Err(format!("nobody asked for order {client}"));
+            }
         }
     }
     // Every order at the venue was asked for once, or is somebody else's, or took another's place.
@@ -51,11 +68,39 @@ pub fn undoubled(account: &Value, most: u64) -> Verdict {
     Ok(())
 }
 
+/// What each order filled, the closed ones included: balances that tie out may have been made to.
+fn fills_agree(kernel: &Kernel, of: AccountId, account: &Value) -> Verdict {
+    let mut theirs: BTreeMap<ClientOrderId, Decimal> = BTreeMap::new();
+    let mut above = BTreeSet::new();
+    for (client, row) in ours(account, "recentOrders") {
+        let filled = decimal(&row["filled"]);
+        let sum = theirs.entry(client.id).or_default();
+        *sum = sum.checked_add(filled).map_err(|e| e.to_string())?;
+        if filled > decimal(&row["quantity"]) {
+            above.insert(client.id);
+        }
+    }
+    // What exceeds an order is booked as nobody's.
+    for seq in (1..=kernel.orders_placed()).rev() {
+        let id = ClientOrderId { tag: TAG, seq };
+        let Some(order) = kernel.orders().get(id).filter(|o| o.request.account == of && !above.contains(&id)) else {
+            continue;
+        };
+        let have = kernel.instruments().get(order.request.instrument).qty_decimal(order.cum_qty);
+        let want = theirs.get(&id).copied().unwrap_or_default();
+        if have != want {
+            return Err(format!("order {id}: {have} filled with us, {want} at the venue"));
+        }
+    }
+    Ok(())
+}
+
 /// Nothing was refused for want of room but what a row refused.
 pub fn unhurried(refusals: Refusals, notes: Notes) -> Verdict {
     let Refusals { banned, limited } = refusals;
-    if banned > 0 && !notes.bans_injected {
-        return Err(format!("{banned} requests met a ban that nobody injected"));
+    // What was on its way when it began.
+    if banned > notes.bans * MET_BY_ONE_BAN {
+        return Err(format!("{banned} requests met {} bans that were injected", notes.bans));
     }
     if limited > 0 && !notes.limits_injected {
         return Err(format!("{limited} requests were refused for want of room"));
@@ -63,8 +108,11 @@ pub fn unhurried(refusals: Refusals, notes: Notes) -> Verdict {
     Ok(())
 }
 
-/// The best prices as the venue shows them and as the kernel's book has them.
-fn books_agree(kernel: &Kernel, shown: &Value) -> Verdict {
+/// Requests that may meet a ban before its first answer is back: as many as there are connections to an address.
+const MET_BY_ONE_BAN: u64 = 40;
+
+/// The best prices as the venue shows them and as the kernel's book has them. `shown`: the venue's depth at the same moment.
+pub fn books_agree(kernel: &Kernel, shown: &Value) -> Verdict {
     let id = InstrumentId(0);
     let Some(book) = kernel.market(id).book() else { return Err("the book is not known".into()) };
     let i = kernel.instruments().get(id);
@@ -82,21 +130,16 @@ fn decimal(v: &Value) -> Decimal {
     v.as_str().and_then(|t| t.parse().ok()).unwrap_or_default()
 }
 
-fn orders_agree(kernel: &Kernel, account: &Value) -> Verdict {
+fn orders_agree(kernel: &Kernel, of: AccountId, account: &Value) -> Verdict {
     let mut theirs: BTreeMap<ClientOrderId, (Decimal, Decimal)> = BTreeMap::new();
-    let rows = |key: &str| account[key].as_array().cloned().unwrap_or_default();
-    for order in rows("openOrders").iter().chain(&rows("openConditionals")) {
-        let name = order["clientOrderId"].as_str().unwrap_or_default();
-        let Ok(client) = name.parse::<VenueClientId>() else { continue };
-        if client.id.tag != TAG {
-            continue;
-        }
+    for (client, order) in ours(account, "openOrders").chain(ours(account, "openConditionals")) {
         let row = (decimal(&order["price"]), decimal(&order["filled"]));
         if theirs.insert(client.id, row).is_some() {
             return Err(format!("order {} is twice at the venue", client.id));
         }
     }
-    let mine: BTreeMap<ClientOrderId, _> = kernel.open_orders().map(|o| (o.id(), o)).collect();
+    let mine: BTreeMap<ClientOrderId, _> =
+        kernel.open_orders().filter(|o| o.request.account == of).map(|o| (o.id(), o)).collect();
     let (a, b): (BTreeSet<_>, BTreeSet<_>) = (mine.keys().collect(), theirs.keys().collect());
     if a != b {
         return Err(format!("open with us {a:?}, at the venue {b:?}"));
@@ -119,21 +162,27 @@ fn orders_agree(kernel: &Kernel, account: &Value) -> Verdict {
     Ok(())
 }
 
-fn positions_agree(kernel: &Kernel, symbol: &str, account: &Value) -> Verdict {
+fn positions_agree(kernel: &Kernel, of: AccountId, symbol: &str, account: &Value) -> Verdict {
     let id = InstrumentId(0);
-    let rows = account["positions"].as_array().cloned().unwrap_or_default();
-    let theirs = rows.iter().find(|p| p["symbol"] == symbol).map(|r| decimal(&r["quantity"])).unwrap_or_default();
-    let ours = kernel.instruments().get(id).qty_decimal(kernel.portfolio().position(ACCOUNT, id, Leg::Net).qty);
-    if ours == theirs { Ok(()) } else { Err(format!("position: ours {ours}, the venue's {theirs}")) }
+    for (leg, name) in [(Leg::Net, "BOTH"), (Leg::Long, "LONG"), (Leg::Short, "SHORT")] {
+        let mut rows = account["positions"].as_array().into_iter().flatten();
+        let row = rows.find(|p| p["symbol"] == symbol && p["side"] == name);
+        let theirs = row.map(|r| decimal(&r["quantity"])).unwrap_or_default();
+        let ours = kernel.instruments().get(id).qty_decimal(kernel.portfolio().position(of, id, leg).qty);
+        if ours != theirs {
+            return Err(format!("position {name}: ours {ours}, the venue's {theirs}"));
+        }
+    }
+    Ok(())
 }
 
-fn balances_agree(kernel: &Kernel, account: &Value) -> Verdict {
+fn balances_agree(kernel: &Kernel, of: AccountId, account: &Value) -> Verdict {
     let rows = account["balances"].as_array().into_iter().flatten();
     let net = |row: &Value| decimal(&row["total"]) - decimal(&row["borrowed"]) - decimal(&row["interest"]);
     let theirs: BTreeMap<Currency, Decimal> =
         rows.map(|row| (Currency::cut(row["asset"].as_str().unwrap_or_default()), net(row))).collect();
-    let ours: BTreeMap<Currency, Decimal> =
-        kernel.portfolio().all_cash().map(|(_, currency, cash)| (currency, cash.ours)).collect();
+    let cash = kernel.portfolio().all_cash().filter(|(account, ..)| *account == of);
+    let ours: BTreeMap<Currency, Decimal> = cash.map(|(_, currency, cash)| (currency, cash.ours)).collect();
     let all: BTreeSet<Currency> = ours.keys().chain(theirs.keys()).copied().collect();
     for currency in all {
         let zero = Decimal::ZERO;

@@ -3,11 +3,14 @@
 
 mod deeds;
 pub mod stage;
+mod storm;
 
+use crate::engine::Sabotage;
+use crate::judge;
 use crate::world::{Setup, World};
 use ctos_driver_binance::Profile;
 use ctos_kernel::ProcessState;
-use ctos_types::Nanos;
+use ctos_types::{AccountId, KillState, Nanos, StrategyId};
 use deeds::*;
 use stage::Stage;
 use std::collections::BTreeMap;
@@ -78,6 +81,9 @@ pub const ROWS: &[Row] = &[
     row(26, "funding, deleveraging, liquidation", USDM, plain, funding_and_adl),
 ];
 
+/// Every fault of the catalogue at once, by the dice: `CONF_ROW=100`.
+pub const STORM: Row = row(100, "all at once", ALL, storm::setup, storm::stir);
+
 /// What a run showed.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -94,9 +100,18 @@ pub struct Tally {
 
 /// Runs one seed of a row in the simulated world. `Err`: what did not hold.
 pub fn run(row: &Row, seed: u64) -> Result<Tally, String> {
+    run_with(row, seed, None)
+}
+
+/// The same with something got wrong on purpose. `Ok`: nobody saw it.
+pub fn run_with(row: &Row, seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
     let profile = row.profiles[(seed % row.profiles.len() as u64) as usize];
     let mut setup = Setup::new(profile, seed);
     (row.setup)(&mut setup);
+    if sabotage.is_some() {
+        // Where a request can be sent again.
+        (setup.sabotage, setup.entry) = (sabotage, false);
+    }
     play(row, &mut World::new(setup))
 }
 
@@ -108,7 +123,7 @@ pub fn play(row: &Row, w: &mut dyn Stage) -> Result<Tally, String> {
         if s >= FROM {
             (row.stir)(w, s);
             // A kill at any moment is part of every row.
-            if row.number != 18 && s == 25 && w.seed() % 5 == 3 {
+            if !matches!(row.number, 18 | 100) && s == 25 && w.seed() % 5 == 3 {
                 w.restart();
             }
         }
@@ -132,17 +147,20 @@ pub fn play(row: &Row, w: &mut dyn Stage) -> Result<Tally, String> {
         }
         w.always().map_err(|why| format!("{after} s after the faults: {why}"))?;
         let halted = matches!(row.number, 22 | 26);
-        let known = w.kernel().is_known(crate::engine::ACCOUNT);
+        let known =
+            (0..w.accounts()).all(|n| w.kernel().is_known(AccountId(n)) || row.number == 100 && is_halted(w, n));
         match w.agreement() {
             Ok(()) if known || halted => held += 1,
             Ok(()) => (held, why) = (0, "the account is not known".into()),
             Err(other) => (held, why) = (0, other),
         }
         if held == 2 {
-            if row.number == 22 && !is_halted(w) {
+            if row.number == 22 && !is_halted(w, 0) {
                 return Err("another instance's order did not halt the account".into());
             }
-            let trades = w.true_account()["trades"].as_u64().unwrap_or(0);
+            let truth = w.truth();
+            let names = (0..w.accounts()).map(|n| w.name_of(n));
+            let trades = names.map(|name| judge::account(&truth, &name)["trades"].as_u64().unwrap_or(0)).sum();
             let (placed, alarms) = (w.asked().places, w.alarms());
             return Ok(Tally { placed, trades, agreed_after: after, waited_for: why, alarms });
         }
@@ -156,7 +174,8 @@ fn nobody_fell(w: &dyn Stage) -> Result<(), String> {
     fallen.map_or(Ok(()), |p| Err(format!("strategy {}: {:?}", p.label, p.state)))
 }
 
-fn is_halted(w: &dyn Stage) -> bool {
-    let account = crate::engine::ACCOUNT;
-    w.kernel().kill().effective(account, ctos_types::StrategyId(0)) != ctos_types::KillState::Active
+fn is_halted(w: &dyn Stage, account: u16) -> bool {
+    let mut strategies = w.kernel().processes().filter(|p| p.account == AccountId(account));
+    let one = strategies.next().map_or(StrategyId(0), |p| p.id);
+    w.kernel().kill().effective(AccountId(account), one) != KillState::Active
 }

@@ -2,7 +2,9 @@
 //! Never: anything that its saved state does not decide.
 
 use ctos_kernel::{Ctx, Feeds, OrderRequest, Strategy};
-use ctos_types::{ClientOrderId, InstrumentId, Nanos, OrderKind, OrderQty, Price, Qty, Side, TimeInForce, UnixNanos};
+use ctos_types::{
+    ClientOrderId, InstrumentId, Leg, Nanos, OrderKind, OrderQty, Price, Qty, Side, TimeInForce, UnixNanos,
+};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ pub struct Means {
     pub step: Price,
     /// Reduce-only and conditional orders of futures.
     pub futures: bool,
+    /// Orders say on which leg they are.
+    pub hedge: bool,
     pub amend: bool,
     pub conditional: bool,
     /// Nothing new is placed after it.
@@ -56,6 +60,15 @@ impl Script {
         let lean = position.abs() > 6 * self.means.size.0;
         let buy = if lean { position < 0 } else { self.upto(2) == 0 };
         let side = if buy { Side::Buy } else { Side::Sell };
+        let leg = match side {
+            _ if !self.means.hedge => Leg::Net,
+            Side::Buy => Leg::Long,
+            Side::Sell => Leg::Short,
+        };
+        let held = ctx.position_on(id, leg).qty.0.abs();
+        // A leg that has grown is reduced by orders of every kind.
+        let side = if self.means.hedge && held > 6 * self.means.size.0 { opposite(side) } else { side };
+        let on = |order: OrderRequest| OrderRequest { leg, ..order };
         let step = self.means.step.0;
         let px = |touch: i64| Price(touch / step * step);
         let passive = match side {
@@ -66,17 +79,17 @@ impl Script {
         match (what, chosen) {
             (0..=5, _) if open.len() < MOST_OPEN => {
                 let order = OrderRequest::limit(id, side, passive, size);
-                ctx.place(if what < 2 { order.post_only() } else { order });
+                ctx.place(on(if what < 2 { order.post_only() } else { order }));
             }
             (6, _) => {
-                ctx.place(OrderRequest::market(id, side, self.means.size));
+                ctx.place(on(OrderRequest::market(id, side, self.means.size)));
             }
             (7, _) => {
                 let reach = match side {
                     Side::Buy => px(quote.ask_px.0 + 3 * self.means.step.0),
                     Side::Sell => px(quote.bid_px.0 - 3 * self.means.step.0),
                 };
-                ctx.place(OrderRequest::limit(id, side, reach, self.means.size).tif(TimeInForce::Ioc));
+                ctx.place(on(OrderRequest::limit(id, side, reach, self.means.size).tif(TimeInForce::Ioc)));
             }
             (8, _) if open.len() < MOST_OPEN && self.means.conditional => {
                 let away = 2 * distance * self.means.step.0;
@@ -89,9 +102,13 @@ impl Script {
                 } else {
                     OrderKind::StopLimit { trigger, price: limit }
                 };
-                ctx.place(OrderRequest::new(id, side, kind, OrderQty::Size(self.means.size)));
+                ctx.place(on(OrderRequest::new(id, side, kind, OrderQty::Size(self.means.size))));
             }
-            (9, _) if self.means.futures && position != 0 => {
+            (9, _) if self.means.hedge && held > 0 => {
+                let away = if leg == Leg::Long { Side::Sell } else { Side::Buy };
+                ctx.place(on(OrderRequest::market(id, away, Qty(held.min(self.means.size.0))).reduce_only()));
+            }
+            (9, _) if self.means.futures && !self.means.hedge && position != 0 => {
                 let side = if position > 0 { Side::Sell } else { Side::Buy };
                 let part = Qty(position.abs().min(self.means.size.0));
                 ctx.place(OrderRequest::market(id, side, part).reduce_only());
@@ -113,6 +130,10 @@ impl Script {
             _ => {}
         }
     }
+}
+
+fn opposite(side: Side) -> Side {
+    if side == Side::Buy { Side::Sell } else { Side::Buy }
 }
 
 impl Strategy for Script {

@@ -3,8 +3,8 @@
 
 mod wire;
 
-use crate::engine::{Blueprint, Engine};
-use crate::net::{Ev, Net};
+use crate::engine::{Blueprint, Engine, NAMES, Sabotage};
+use crate::net::{Ev, Net, News};
 use crate::plan::{Plan, Planned};
 use crate::rows::stage::{Notes, Stage};
 use crate::script::{Means, Script};
@@ -13,9 +13,9 @@ use ctos_driver_binance::{Credentials, Hosts, Profile};
 use ctos_kernel::Strategy;
 use ctos_link::gateway::{ENTRY, SocketKey};
 use ctos_twin::{
-    AccountSetting, ConnId, LimitSettings, Outgoing, Product, Request, Twin, TwinConfig, synthetic_config,
+    AccountSetting, ConnId, LimitSettings, Market, Outgoing, Product, Request, Twin, TwinConfig, synthetic_config,
 };
-use ctos_types::{Decimal, InstrumentId, Instruments, Nanos, Rounding, UnixNanos};
+use ctos_types::{AccountId, Decimal, InstrumentId, Instruments, Nanos, Rounding, UnixNanos};
 use ctos_venue::{SyntheticConfig, SyntheticMarket};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,16 +43,32 @@ pub struct Setup {
     pub held_before: bool,
     /// Orders go over the WebSocket API, where the market has it: half of the seeds of every profile.
     pub entry: bool,
+    /// USD-M with two legs.
+    pub hedge: bool,
     /// Cross margin owns dollars only and borrows the rest: half of the seeds.
     pub borrows: bool,
+    /// A second account trades on the same address.
+    pub two: bool,
+    /// What the driver gets wrong on purpose.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl Setup {
     pub fn new(profile: Profile, seed: u64) -> Setup {
-        let entry = (seed / 6).is_multiple_of(2);
-        let borrows = profile == Profile::Margin && (seed / 6).is_multiple_of(2);
-        let (active_secs, fee_token, grid) = (50, None, true);
-        Setup { profile, seed, active_secs, fee_token, grid, plan: None, held_before: false, entry, borrows }
+        Setup {
+            profile,
+            seed,
+            active_secs: 50,
+            fee_token: None,
+            grid: true,
+            plan: None,
+            held_before: false,
+            entry: (seed / 6).is_multiple_of(2),
+            hedge: false,
+            borrows: profile == Profile::Margin && (seed / 6).is_multiple_of(2),
+            two: false,
+            sabotage: None,
+        }
     }
 }
 
@@ -81,6 +97,8 @@ pub struct World {
     pub banned_replies: u64,
     pub limited_replies: u64,
     gone: bool,
+    /// The venue is down until then.
+    away_until: UnixNanos,
     trace: bool,
 }
 
@@ -91,40 +109,66 @@ fn hosts(profile: Profile) -> Hosts {
 }
 
 impl Setup {
-    /// The venue: one market, one account. It has lived for a second.
-    pub fn venue(&self) -> (Twin, AccountSetting) {
-        let product = if self.profile == Profile::UsdM { Product::UsdM } else { Product::Spot };
-        let mut config = TwinConfig::new(product, self.seed, START);
+    fn product(&self) -> Product {
+        if self.profile == Profile::UsdM { Product::UsdM } else { Product::Spot }
+    }
+
+    fn twin_config(&self) -> TwinConfig {
+        let mut config = TwinConfig::new(self.product(), self.seed, START);
         config.limits = LimitSettings::default();
-        let mut account = AccountSetting::test(self.seed);
-        // Enough of both for what the strategies do without borrowing.
-        if !self.borrows {
-            account.margin = account.spot.clone();
-        }
-        account.fee_token = self.fee_token.map(ctos_types::Currency::cut);
-        config.accounts = vec![account.clone()];
+        let seeds = [Some(self.seed), self.two.then_some(self.seed ^ 0x7365_636f_6e64)];
+        let accounts = seeds.into_iter().flatten().zip(NAMES).map(|(seed, name)| {
+            let mut account = AccountSetting { name: name.into(), ..AccountSetting::test(seed) };
+            // Enough of both for what the strategies do without borrowing.
+            if !self.borrows {
+                account.margin = account.spot.clone();
+            }
+            account.fee_token = self.fee_token.map(ctos_types::Currency::cut);
+            account
+        });
+        config.accounts = accounts.collect();
+        config
+    }
+
+    fn market(&self) -> SyntheticMarket {
+        let product = self.product();
         let coin = if product == Product::UsdM { "BTC-USDT-PERP" } else { "BTC-USDT" };
         let base = synthetic_config(product, self.seed);
         let mut select: Vec<String> = vec![coin.into()];
         // Fees in another asset need its price.
         select.extend(self.fee_token.map(|asset| format!("{asset}-USDT")));
         let market = SyntheticConfig { start: START, select, ..base };
-        let market = SyntheticMarket::new(market).expect("a market");
-        let mut twin = Twin::recorded(config, Box::new(market)).expect("a twin");
+        SyntheticMarket::new(market).expect("a market")
+    }
+
+    /// The venue: one market, an account or two. It has lived for a second.
+    pub fn venue(&self) -> (Twin, Vec<AccountSetting>) {
+        let config = self.twin_config();
+        let accounts = config.accounts.clone();
+        let mut twin = Twin::recorded(config, Box::new(self.market())).expect("a twin");
         twin.advance(START.after(Nanos::from_secs(1)));
-        (twin, account)
+        for account in accounts.iter().filter(|_| self.hedge) {
+            let (key, secret) = account.hmac_pair().expect("a test account has one");
+            let now = twin.now();
+            let payload = format!("dualSidePosition=true&timestamp={}", now.0 / 1_000_000);
+            let signature = Credentials::new(key, secret).expect("the twin's own key").sign(payload.as_bytes());
+            let query = format!("{payload}&signature={signature}");
+            let reply = twin.rest(now, &ask("POST", "/fapi/v1/positionSide/dual", &query, Some(key), JUDGE));
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+        (twin, accounts)
     }
 
     /// What the venue lists, and the instance that trades on it.
-    pub fn blueprint(&self, twin: &mut Twin, account: &AccountSetting, hosts: Hosts) -> Blueprint {
+    pub fn blueprint(&self, twin: &mut Twin, accounts: &[AccountSetting], hosts: Hosts) -> Blueprint {
         let path = if self.profile == Profile::UsdM { "/fapi/v1/exchangeInfo" } else { "/api/v3/exchangeInfo" };
         let now = twin.now();
         let info = twin.rest(now, &ask("GET", path, "", None, JUDGE)).body;
-        plan(self, &info, account, hosts)
+        plan(self, &info, accounts, hosts)
     }
 }
 
-fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Blueprint {
+fn plan(setup: &Setup, info: &str, accounts: &[AccountSetting], hosts: Hosts) -> Blueprint {
     let list = parse_instruments(info).expect("the twin's own list");
     let one = list.instruments.into_iter().find(|i| i.base.as_str() == "BTC").expect("BTC trades");
     let tick = one.tick;
@@ -139,6 +183,7 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Bl
         size,
         step,
         futures: profile == Profile::UsdM,
+        hedge: setup.hedge,
         amend: true,
         conditional: true,
         until: START.after(Nanos::from_secs(setup.active_secs)),
@@ -146,11 +191,11 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Bl
     };
     let listed = instruments.clone();
     let todo = setup.plan.clone();
-    let strategies = move || {
+    let strategies = move |account: AccountId| {
         if let Some(plan) = &todo {
             return vec![Box::new(Planned::new(means, plan.clone())) as Box<dyn Strategy>];
         }
-        let mut list: Vec<Box<dyn Strategy>> = vec![Box::new(Script::new(means, seed))];
+        let mut list: Vec<Box<dyn Strategy>> = vec![Box::new(Script::new(means, seed ^ u64::from(account.0)))];
         if grid {
             let set = [("spacing", "0.02"), ("levels", "3"), ("order_amount", "400")];
             let set: BTreeMap<String, String> = set.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
@@ -158,13 +203,17 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Bl
         }
         list
     };
-    let (key, secret) = account.hmac_pair().expect("a test account has one");
+    let mut pairs = accounts.iter().map(|a| a.hmac_pair().expect("a test account has one"));
+    let (key, secret) = pairs.next().expect("there is one");
+    let second = pairs.next().map(|(key, secret)| (key.to_string(), secret.to_string()));
     Blueprint {
         profile,
         hosts,
         entry: setup.entry,
+        hedge: setup.hedge,
         borrows: setup.borrows,
         instruments,
+        second,
         api_key: key.into(),
         secret: secret.into(),
         lot: size,
@@ -175,9 +224,9 @@ fn plan(setup: &Setup, info: &str, account: &AccountSetting, hosts: Hosts) -> Bl
 
 impl World {
     pub fn new(setup: Setup) -> World {
-        let (mut twin, account) = setup.venue();
+        let (mut twin, accounts) = setup.venue();
         let now = twin.now();
-        let plan = setup.blueprint(&mut twin, &account, hosts(setup.profile));
+        let plan = setup.blueprint(&mut twin, &accounts, hosts(setup.profile));
         let judge = Credentials::new(&plan.api_key, &plan.secret).expect("the twin's own key");
         let mut net = Net::new(setup.seed);
         // No two seeds start at the same place in a second.
@@ -189,7 +238,7 @@ impl World {
             twin.admin(now, &deed).expect("the market is open");
         }
         let notes = Notes { strangers: u64::from(setup.held_before), ..Notes::default() };
-        let engine = Engine::start(&plan, now);
+        let engine = Engine::start(&plan, now, setup.sabotage);
         World {
             now,
             setup,
@@ -209,6 +258,7 @@ impl World {
             banned_replies: 0,
             limited_replies: 0,
             gone: false,
+            away_until: UnixNanos::MIN,
             trace: std::env::var_os("CONF_TRACE").is_some(),
         }
     }
@@ -279,6 +329,21 @@ impl World {
         let now = self.now;
         self.engine = Some(engine.restart(&self.plan, now));
         self.carry_out();
+    }
+
+    /// The venue goes down and comes back after `away` with its state; nothing reaches it meanwhile.
+    pub fn restart_venue(&mut self, away: Nanos) {
+        if self.trace {
+            eprintln!("{:.3} # the venue restarts", crate::engine::secs(self.now));
+        }
+        for conn in self.keys.keys().copied().collect::<Vec<_>>() {
+            self.tell(conn, News::Closed("connection reset".into()));
+            self.twin.ws_close(self.now, conn);
+        }
+        let state = self.twin.state();
+        self.away_until = self.now.after(away);
+        let market = Market::Recorded(Box::new(self.setup.market()));
+        self.twin = Twin::resume(self.setup.twin_config(), market, state, &[], self.now).expect("its own state");
     }
 
     /// The machine is gone: nothing leaves it any more, and nothing reaches it.

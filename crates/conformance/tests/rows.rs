@@ -1,21 +1,33 @@
 //! One test per row of the fault catalogue, many seeds each. A failure names the command that repeats it.
 
-use ctos_conformance::rows::{ROWS, Tally, run};
+use ctos_conformance::engine::Sabotage;
+use ctos_conformance::rows::{ROWS, STORM, Tally, run, run_with};
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Seeds of a row.
 const SEEDS: u64 = 50;
 
+/// What `CONF_SEED` says: one seed, or a range as `1000-2000`. Without it the first `most`.
+fn seeds(most: u64) -> RangeInclusive<u64> {
+    let Ok(text) = std::env::var("CONF_SEED") else { return 1..=most };
+    let (from, to) = text.split_once('-').unwrap_or((&text, &text));
+    match (from.parse(), to.parse()) {
+        (Ok(from), Ok(to)) => from..=to,
+        _ => panic!("CONF_SEED={text}: a number, or a range as 1000-2000"),
+    }
+}
+
+/// Seeds of the row of all faults at once.
+const STORMS: u64 = 60;
+
 fn row(number: u32) {
-    let row = ROWS.iter().find(|r| r.number == number).expect("a row of the catalogue");
+    let row = ROWS.iter().chain([&STORM]).find(|r| r.number == number).expect("a row of the catalogue");
     let wanted = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     if wanted("CONF_ROW").is_some_and(|n| n != u64::from(number)) {
         return;
     }
-    let seeds: Vec<u64> = match wanted("CONF_SEED") {
-        Some(seed) => vec![seed],
-        None => (1..=SEEDS).collect(),
-    };
+    let seeds = seeds(if number == STORM.number { STORMS } else { SEEDS });
     let (mut failed, mut sum, mut slowest) = (Vec::new(), Tally::default(), (0, 0, String::new()));
     for seed in seeds {
         let result = catch_unwind(AssertUnwindSafe(|| run(row, seed)));
@@ -73,4 +85,22 @@ rows! {
     row_24_lists_fail = 24;
     row_25_rules_change = 25;
     row_26_funding_and_liquidation = 26;
+    storm_of_all_at_once = 100;
+}
+
+/// A driver that errs must not pass: what it can get wrong is done on purpose, and some seed of a few must show it.
+#[test]
+fn the_judge_sees_what_is_wrong() {
+    use Sabotage::{BookTwice, ChangeFee, ForgetEnd, ForgetFill, Resend, TakeForRefused};
+    if std::env::var_os("CONF_ROW").is_some() {
+        return;
+    }
+    for sabotage in [Resend, BookTwice, ForgetFill, ChangeFee, ForgetEnd, TakeForRefused] {
+        for number in [2, 8, 13] {
+            let row = ROWS.iter().find(|r| r.number == number).expect("a row of the catalogue");
+            let seen = (1..=6).filter(|seed| run_with(row, *seed, Some(sabotage)).is_err()).count();
+            eprintln!("{row:?} with {sabotage:?}: seen with {seen} seeds of 6");
+            assert!(seen >= 4, "{row:?} with {sabotage:?}: seen with {seen} seeds of 6");
+        }
+    }
 }

@@ -12,6 +12,9 @@ use ctos_types::{
     TimeInForce, UnixNanos,
 };
 
+/// The newest orders that the truth tells, open and closed.
+const RECENT: usize = 1_000;
+
 impl Twin {
     pub(crate) fn close_all(&mut self, code: Option<u16>) {
         let ids: Vec<u64> = self.conns.map.keys().copied().collect();
@@ -208,10 +211,20 @@ impl Twin {
                     .done()
             });
             let counts = self.orders.list.iter().filter(|o| o.user == user).count();
+            let recent = self.orders.list.iter().rev().filter(|o| o.user == user).take(RECENT).map(|o| {
+                let j = Obj::new().int("orderId", o.id).str("clientOrderId", &o.client_id);
+                let j = j.str("status", o.status.name()).str("quantity", &self.qty(o.instrument, o.qty.0));
+                j.str("filled", &self.qty(o.instrument, o.cum.0)).done()
+            });
+            let recent = array(recent);
+            let waited = self.algos.list.iter().rev().filter(|a| a.user == user).take(RECENT);
+            let waited = waited.map(|a| Obj::new().int("algoId", a.id).str("clientOrderId", &a.client_id).done());
+            let waited = array(waited);
             let trades = self.orders.trades.iter().filter(|x| x.user == user).count();
             let o = Obj::new().str("account", &self.users.list[user].name).raw("balances", &array(balances));
             let o = o.raw("positions", &array(positions)).raw("openOrders", &array(orders));
             let o = o.raw("openConditionals", &array(conditionals));
+            let o = o.raw("recentOrders", &recent).raw("recentConditionals", &waited);
             o.int("orders", counts as i64).int("trades", trades as i64).done()
         });
         let rules = self.faults.rules().map(|(n, r)| {

@@ -53,7 +53,7 @@ pub const LIMITS: &[Case] = &[
         || vec![buy(500, Kind::Limit(30), 1), (9_000, Step::Cancel(1))],
         |w| {
             w.pass(4_000);
-            w.notes.bans_injected = true;
+            w.notes.bans = 1;
             w.admin(
                 &json!({"do": "rule", "rule": {"on": "request", "times": 1, "fault": {"kind": "ban", "secs": 20}}}),
             );

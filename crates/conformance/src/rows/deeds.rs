@@ -10,29 +10,29 @@ use serde_json::{Value, json};
 
 pub(super) fn plain(_: &mut Setup) {}
 
-fn rule(w: &mut dyn Stage, on: &str, named: &str, times: u32, chance: f64, fault: Value) {
+pub(super) fn rule(w: &mut dyn Stage, on: &str, named: &str, times: u32, chance: f64, fault: Value) {
     w.admin(
         &json!({"do": "rule", "rule": {"on": on, "named": named, "times": times, "chance": chance, "fault": fault}}),
     );
 }
 
-fn orders_too(w: &dyn Stage, method: &str) -> String {
+pub(super) fn orders_too(w: &dyn Stage, method: &str) -> String {
     format!("{method} {}*", w.order_path())
 }
 
-fn user_event(w: &dyn Stage) -> &'static str {
+pub(super) fn user_event(w: &dyn Stage) -> &'static str {
     if w.is_usdm() { "ORDER_TRADE_UPDATE" } else { "executionReport" }
 }
 
 /// A text of the venue's front end, by the dice.
-fn front_end(w: &mut dyn Stage) -> &'static str {
+pub(super) fn front_end(w: &mut dyn Stage) -> &'static str {
     const TEXTS: [&str; 8] =
         ["unknown", "unavailable", "internal", "throttled", "timeout", "unexpected", "html", "empty"];
     TEXTS[w.dice(8) as usize]
 }
 
 /// The texts after which USD-M promises that nothing was done.
-fn honest(w: &dyn Stage, text: &str) -> bool {
+pub(super) fn honest(w: &dyn Stage, text: &str) -> bool {
     !(w.is_usdm() && matches!(text, "unavailable" | "internal" | "throttled"))
 }
 
@@ -70,9 +70,10 @@ pub(super) fn front_end_errors(w: &mut dyn Stage, _: i64) {
 }
 
 pub(super) fn bans(w: &mut dyn Stage, s: i64) {
-    (w.notes().bans_injected, w.notes().limits_injected) = (true, true);
+    w.notes().limits_injected = true;
     let ban = |w: &mut dyn Stage| {
         let secs = 5 + w.dice(10);
+        w.notes().bans += 1;
         rule(w, "request", "*", 1, 1.0, json!({"kind": "ban", "secs": secs}));
     };
     let limit = |w: &mut dyn Stage| rule(w, "request", "*", 2, 1.0, json!({"kind": "limit", "retry_after": 3}));
@@ -247,7 +248,7 @@ pub(super) fn another_instance(w: &mut dyn Stage, s: i64) {
 }
 
 /// A price at this share of the best bid, on a coarse grid.
-fn near(w: &mut dyn Stage, share: f64) -> String {
+pub(super) fn near(w: &mut dyn Stage, share: f64) -> String {
     let path = if w.is_usdm() { "/fapi/v1/ticker/bookTicker" } else { "/api/v3/ticker/bookTicker" };
     let (_, row) = w.signed("GET", path, "symbol=BTCUSDT");
     let bid: f64 = row["bidPrice"].as_str().and_then(|p| p.parse().ok()).unwrap_or(60_000.0);
@@ -351,9 +352,13 @@ pub(super) fn restarts(w: &mut dyn Stage, s: i64) {
         };
     }
     if s % 11 == 0 {
-        // Anywhere within the second.
-        let ms = w.dice(900) as i64;
-        w.run_for(Nanos::from_millis(ms));
-        w.restart();
+        kill(w);
     }
+}
+
+/// `kill -9`, anywhere within the second.
+pub(super) fn kill(w: &mut dyn Stage) {
+    let ms = w.dice(900) as i64;
+    w.run_for(Nanos::from_millis(ms));
+    w.restart();
 }

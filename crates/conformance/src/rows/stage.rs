@@ -1,12 +1,13 @@
 //! What the rows of the catalogue act on: the simulated world, or ctos and the venue's server over sockets.
 //! Never: a fault of its own.
 
+use crate::engine::NAMES;
 use crate::judge::{self, Verdict};
 use crate::net::Quality;
 use crate::world::World;
 use ctos_driver_binance::Profile;
 use ctos_kernel::{Audit, Kernel};
-use ctos_types::Nanos;
+use ctos_types::{AccountId, Nanos};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,12 @@ pub trait Stage {
     fn run_for(&mut self, span: Nanos);
     /// `kill -9` of ctos and a start right after it.
     fn restart(&mut self);
+    /// The venue goes down for so long and comes back with its state, where that can be done.
+    fn restart_venue(&mut self, _away: Nanos) {}
+    /// Accounts that ctos trades.
+    fn accounts(&self) -> u16 {
+        1
+    }
     /// A deed of the twin's operator. `Err`: it is not possible now, or no deed at all.
     fn deed(&mut self, deed: &Value) -> Result<Value, String>;
     /// The twin's own view of everything.
@@ -50,10 +57,21 @@ pub trait Stage {
         "BTCUSDT"
     }
 
-    /// The account's name at the twin.
+    /// The first account's name at the twin.
     fn account(&self) -> String {
-        let name = "test";
+        self.name_of(0)
+    }
+
+    /// An account's name at the twin.
+    fn name_of(&self, account: u16) -> String {
+        let name = NAMES[usize::from(account)];
         if self.profile() == Profile::Margin { format!("{name}:margin") } else { name.into() }
+    }
+
+    /// An account that something happens to, by the dice.
+    fn victim(&mut self) -> String {
+        let account = self.dice(u64::from(self.accounts())) as u16;
+        self.name_of(account)
     }
 
     /// The orders' endpoint of the account.
@@ -87,21 +105,27 @@ pub trait Stage {
         *self.quality() = Quality::default();
     }
 
-    /// Whether both sides hold the same orders, positions, balances and book.
+    /// Whether both sides hold the same orders, fills, positions and balances of each account, and see the same book.
     fn agreement(&mut self) -> Verdict {
-        let (name, truth) = (self.account(), self.truth());
+        let truth = self.truth();
+        for n in 0..self.accounts() {
+            let account = judge::account(&truth, &self.name_of(n));
+            let agreed = judge::agreement(self.kernel(), AccountId(n), self.profile(), self.symbol(), &account);
+            agreed.map_err(|why| if n == 0 { why } else { format!("{}: {why}", NAMES[usize::from(n)]) })?;
+        }
         let path = if self.is_usdm() { "/fapi/v1/depth" } else { "/api/v3/depth" };
         let (_, book) = self.signed("GET", path, &format!("symbol={}&limit=5", self.symbol()));
-        let account = judge::account(&truth, &name);
-        judge::agreement(self.kernel(), self.profile(), self.symbol(), &account, &book)
+        judge::books_agree(self.kernel(), &book)
     }
 
     /// What must hold at any moment, whatever is on its way.
     fn always(&mut self) -> Verdict {
-        let (name, truth) = (self.account(), self.truth());
+        let truth = self.truth();
         let asked = self.asked();
         let most = asked.places + asked.amends + self.notes().strangers;
-        judge::undoubled(&judge::account(&truth, &name), most)?;
+        for n in 0..self.accounts() {
+            judge::undoubled(self.kernel(), &judge::account(&truth, &self.name_of(n)), most)?;
+        }
         let (refusals, notes) = (self.refusals(), *self.notes());
         judge::unhurried(refusals, notes)
     }
@@ -112,7 +136,8 @@ pub trait Stage {
 pub struct Notes {
     /// Orders that others placed.
     pub strangers: u64,
-    pub bans_injected: bool,
+    /// Bans that were imposed.
+    pub bans: u64,
     pub limits_injected: bool,
 }
 
@@ -159,6 +184,12 @@ impl Stage for World {
     }
     fn restart(&mut self) {
         World::restart(self);
+    }
+    fn restart_venue(&mut self, away: Nanos) {
+        World::restart_venue(self, away);
+    }
+    fn accounts(&self) -> u16 {
+        if self.setup.two { 2 } else { 1 }
     }
     fn deed(&mut self, deed: &Value) -> Result<Value, String> {
         World::deed(self, deed)

@@ -2,7 +2,7 @@
 //! Never: decides what is lost; the network's dice do.
 
 use super::{US, World};
-use crate::engine::secs;
+use crate::engine::{Sabotage, secs};
 use crate::net::{Back, Ev, News};
 use ctos_link::gateway::{Answer, ENTRY, SocketDeed, SocketKey, SocketNews};
 use ctos_link::http::HttpRequest;
@@ -27,6 +27,7 @@ impl World {
                 return;
             }
             for out in sends {
+                self.resend_on_purpose(&out);
                 if self.trace {
                     let path = out.request.path.split("&timestamp").next().unwrap_or_default().to_string();
                     eprintln!("{:.3} -> {:?} {} {path}", secs(now), out.ticket, out.request.method);
@@ -41,6 +42,18 @@ impl World {
             }
             for (key, deed) in sockets {
                 self.socket_deed(key, deed);
+            }
+        }
+    }
+
+    /// A driver that sends what it has heard nothing of again.
+    fn resend_on_purpose(&mut self, out: &ctos_link::gateway::Outgoing) {
+        let places = out.request.path.contains("/order?") && out.request.method.as_str() == "POST";
+        if self.setup.sabotage == Some(Sabotage::Resend) && places {
+            for ms in [400, 1_200, 2_400] {
+                let at = self.now.after(Nanos::from_millis(ms));
+                let ev = Ev::Request { life: 0, ticket: out.ticket, request: out.request.clone(), sent: self.now };
+                self.net.put(at, ev);
             }
         }
     }
@@ -167,6 +180,12 @@ impl World {
 
     fn at_venue(&mut self, life: u32, ticket: Ticket, request: &HttpRequest, sent: UnixNanos) {
         let now = self.now;
+        if now < self.away_until {
+            if life == self.life {
+                self.lost(sent, ticket, "the venue is down");
+            }
+            return;
+        }
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let key = request.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("x-mbx-apikey")).map(|(_, v)| v.as_str());
@@ -211,7 +230,7 @@ impl World {
         let conn = self.next_conn;
         self.next_conn += 1;
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let failed = self.net.quality.no_connection;
+        let failed = if now < self.away_until { 1_000 } else { self.net.quality.no_connection };
         let at = now.after(self.net.delay());
         if self.net.chance(failed) || (self.net.quality.no_entry && key.part == ENTRY) {
             let news = News::Closed("no connection".into());
@@ -269,7 +288,7 @@ impl World {
         self.tell(conn, News::Text(text));
     }
 
-    fn tell(&mut self, conn: ConnId, news: News) {
+    pub(super) fn tell(&mut self, conn: ConnId, news: News) {
         let Some(key) = self.keys.get(&conn).copied().filter(|_| !self.dead.contains(&conn)) else { return };
         let at = self.now.after(self.net.delay());
         self.net.put_in_order(at, false, conn, Ev::News { life: self.life, key, news });

@@ -3,7 +3,7 @@
 //! Never: a piece of any of them replaced, beyond the clock and the disk.
 
 use crate::clock::Hand;
-use ctos_conformance::engine::{ACCOUNT, Blueprint, TAG, holdings};
+use ctos_conformance::engine::{ACCOUNT, Blueprint, TAG};
 use ctos_conformance::net::Quality;
 use ctos_conformance::rows::stage::{Asked, Notes, Refusals, Stage, named};
 use ctos_conformance::world::{START, Setup};
@@ -95,11 +95,11 @@ pub fn http(at: SocketAddr, method: &str, path: &str, key: &str, body: &str) -> 
 
 impl Rig {
     pub fn start(setup: Setup) -> Rig {
-        let (mut twin, account) = setup.venue();
+        let (mut twin, accounts) = setup.venue();
         let clock = Arc::new(Hand::new(twin.now()));
         // The list of instruments is read before the venue opens; everything else goes over the wire.
         let unknown = Hosts { rest: String::new(), streams: String::new(), ws_api: String::new() };
-        let mut plan = setup.blueprint(&mut twin, &account, unknown);
+        let mut plan = setup.blueprint(&mut twin, &accounts, unknown);
         let mut config = ServerConfig::new(clock.clone());
         let usdm = setup.profile == Profile::UsdM;
         *(if usdm { &mut config.usdm } else { &mut config.spot }) = Some((twin, 0));
@@ -160,7 +160,7 @@ impl Rig {
             shard.set_observer(watcher);
             shard
         };
-        let (words, parts) = self.plan.parts(self.clock.at(), &holdings(shard.kernel()));
+        let (words, parts) = self.plan.parts(self.clock.at(), Some(shard.kernel()));
         let config = GatewayConfig {
             name: "binance".into(),
             time: self.clock.clone(),
