@@ -87,8 +87,13 @@ pub struct Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.gate == Gate::StaleMarket && self.asked == Decimal::MAX {
-            return write!(f, "denied by {}: no price of this market has come yet", self.gate);
+        let switch = match self.gate {
+            Gate::StaleMarket if self.asked == Decimal::MAX => Some("no price of this market has come yet"),
+            Gate::Standing => Some("what the venue has on this account is not known now"),
+            _ => None,
+        };
+        if let Some(why) = switch {
+            return write!(f, "denied by {}: {why}", self.gate);
         }
         write!(f, "denied by {}: asked {}, limit {}", self.gate, self.asked, self.limit)?;
         match self.rule {
@@ -103,9 +108,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_market_never_seen_is_told_without_a_number() {
+    fn what_is_no_number_is_told_without_one() {
         let never = Denied { gate: Gate::StaleMarket, limit: Decimal::ZERO, asked: Decimal::MAX, rule: None };
         assert_eq!(never.to_string(), "denied by STALE_MARKET: no price of this market has come yet");
+        let standing = Denied { gate: Gate::Standing, asked: Decimal::ONE, ..never };
+        assert_eq!(standing.to_string(), "denied by STANDING: what the venue has on this account is not known now");
         let old = Denied { limit: Decimal::from_int(10), asked: Decimal::from_int(12), ..never };
         assert_eq!(old.to_string(), "denied by STALE_MARKET: asked 12, limit 10");
     }

@@ -7,7 +7,7 @@ use super::{Args, shapes};
 use crate::UserError;
 use crate::instance::{AskError, Handle};
 use crate::view::{OrderView, View};
-use ctos_kernel::{Answer, Gate};
+use ctos_kernel::{Answer, Denied, Gate};
 use ctos_types::{AccountId, ClientOrderId, Control, Decimal, Instrument, Instruments, NewOrder};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -135,17 +135,7 @@ impl Through<'_> {
         })?;
         match answer {
             Answer::Denied(denied) => {
-                let hint = match denied.gate {
-                    Gate::KillSwitch => {
-                        "release the halt with `ctos resume`; `ctos status` says why it is there".into()
-                    }
-                    Gate::Balance => {
-                        "make the order smaller or add funds; a cross margin account may borrow what it lacks \
-                                      (auto_borrow=true)"
-                            .into()
-                    }
-                    gate => format!("change the order, or the limit of {gate} under risk if you mean it"),
-                };
+                let hint = hint_of(&denied);
                 Err(UserError::new(denied.to_string(), hint))
             }
             Answer::Nothing(why) => Err(UserError::new(why, "`ctos orders` lists the open ones")),
@@ -302,6 +292,37 @@ impl Through<'_> {
             }
         }
         Ok(json!({ "closed": closed, "unclosed": unclosed }))
+    }
+}
+
+/// What a person can do about a gate's no.
+fn hint_of(denied: &Denied) -> String {
+    let limit = |key: &str| format!("change the order, or risk.{key} in the settings if you mean it");
+    match denied.gate {
+        Gate::KillSwitch => "release the halt with `ctos resume`; `ctos status` says why it is there".into(),
+        Gate::Standing => "try again in a moment; `ctos status` says what is in doubt. Cancels, and orders that shrink a \
+                           position, pass"
+            .into(),
+        Gate::StaleMarket => "wait until the market sends prices again; `ctos status` shows its links".into(),
+        Gate::Journal => "free disk space or mend the disk, then start again: nothing is sent that cannot be written".into(),
+        Gate::Balance => "make the order smaller or add funds; a cross margin account may borrow what it lacks \
+                          (auto_borrow=true)"
+            .into(),
+        Gate::Instrument => "`ctos call exchange_limits SYMBOL` shows what the venue takes".into(),
+        Gate::PriceBand => limit("price_band_bps"),
+        Gate::MinQty => limit("min_order_qty"),
+        Gate::MaxQty => limit("max_order_qty"),
+        Gate::MinNotional => limit("min_order_notional"),
+        Gate::MaxNotional => limit("max_order_notional"),
+        Gate::MaxPosition => limit("max_position_notional"),
+        Gate::MaxTotalNotional => limit("max_total_notional"),
+        Gate::MaxLeverage => limit("max_leverage"),
+        Gate::MaxOpenOrders => limit("max_open_orders"),
+        Gate::OrderRateSec => limit("max_orders_per_sec"),
+        Gate::OrderRateMin => limit("max_orders_per_min"),
+        Gate::CancelRatio => limit("max_cancel_ratio"),
+        Gate::SelfCross => limit("self_cross"),
+        Gate::DuplicateIntent => limit("duplicate_window"),
     }
 }
 

@@ -9,7 +9,7 @@ use ctos_driver_binance::Profile;
 use ctos_driver_binance::account::VenuePosition;
 use ctos_driver_binance::client::{Client, CloseMode, OrderName};
 use ctos_driver_binance::market::KlineInterval;
-use ctos_types::{Decimal, Instrument, InstrumentId, NewOrder, OrderKind, OrderQty, Rounding, Side};
+use ctos_types::{Decimal, Instrument, InstrumentId, Leg, NewOrder, OrderKind, OrderQty, Rounding, Side};
 use serde_json::{Value, json};
 
 /// What stands between a one-shot order and the venue when no instance with its gates runs.
@@ -209,6 +209,7 @@ async fn place(
     let order = new_order(args, i)?;
     // What the venue's words refuse is refused before the intent is written.
     client.desk().place(&order).map_err(|e| UserError::from(ctos_driver_binance::client::Failure::from(e)))?;
+    worth_sending(i, &order)?;
     within(client, i, &order, bounds.limits).await?;
     let order = NewOrder { account: client.desk().account, cl_ord_id: intents.record(bounds.account, args)?, ..order };
     Ok(shapes::order(i, &client.place(&order).await?))
@@ -253,6 +254,23 @@ fn blank(i: &Instrument) -> NewOrder {
         OrderKind::Market,
         OrderQty::Size(Qty::ZERO),
     )
+}
+
+/// The venue's own least, where the order alone tells it. Orders that only reduce are held to none.
+fn worth_sending(i: &Instrument, order: &NewOrder) -> Result<(), UserError> {
+    let (OrderKind::Limit { price }, OrderQty::Size(qty), false) = (order.kind, order.qty, order.reduce_only) else {
+        return Ok(());
+    };
+    let Ok(worth) = i.notional(price, qty) else { return Ok(()) };
+    // A leg may be closed whatever is left of it.
+    if worth >= i.min_notional || order.leg != Leg::Net {
+        return Ok(());
+    }
+    let least = i.min_notional;
+    Err(UserError::new(
+        format!("the order is worth {worth}, and {} takes none below {least}", i.symbol),
+        format!("make it larger; `ctos call exchange_limits {}` shows what is taken", i.symbol),
+    ))
 }
 
 /// The limits that need nothing but the order and the market's price. Those of positions and rates need an instance.

@@ -286,6 +286,11 @@ fn limits_and_halts_hold_without_an_instance_too() {
     let far = away(&venue, &settings, "BTC-USDT-PERP", -10);
     assert!(refused(&["BTC-USDT-PERP", "buy", "limit", "0.01", &far]).message.starts_with("denied by price_band_bps"));
     assert!(refused(&["BTC-USDT-PERP", "buy", "market", "1"]).message.starts_with("denied by max_order_notional"));
+    let near = away(&venue, &settings, "BTC-USDT-PERP", -1);
+    let small = refused(&["BTC-USDT-PERP", "buy", "limit", "0.001", &near]);
+    assert!(small.message.contains("takes none below 100") && small.hint.contains("make it larger"), "{small}");
+    let large = refused(&["BTC-USDT-PERP", "buy", "limit", "9999999999999999", &near]);
+    assert!(large.message.contains("the most is 1000"), "{large}");
     assert!(!venue.dir.path().join("calls.jsonl").exists(), "nothing was meant to leave");
     // The venue's own no.
     let low = away(&venue, &settings, "BTC-USDT-PERP", -2);
