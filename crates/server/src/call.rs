@@ -48,7 +48,9 @@ pub(crate) async fn venue(State(app): Ours, body: Result<Json<VenueRequest>, Jso
 }
 
 /// Waits for `work` beside the API's one thread.
-pub(crate) async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, RunError> + Send + 'static) -> Answer<T> {
+pub(crate) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
+) -> Answer<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(Json(done)),
         Ok(Err(RunError::User(UserError { message, hint }))) => Err(bad_request(message, &hint)),
