@@ -210,9 +210,13 @@ pub(crate) fn closures_of(settings: &Settings) -> Vec<ClosedUntil> {
     }
 }
 
-/// For the next process. Where there is no home there is nobody to tell.
+/// For the next process. A home that is not there yet is made for it: without it every call would ask into the ban.
 fn keep_closures(home: &Path, met: impl Iterator<Item = ClosureStatus>) {
-    let Ok(home) = Home::read_only(home) else { return };
+    let made = std::fs::create_dir_all(home).map_err(|e| e.to_string());
+    let home = match made.and_then(|()| Home::read_only(home).map_err(|e| e.to_string())) {
+        Ok(home) => home,
+        Err(error) => return tracing::warn!(error, "what the venue closed is not remembered"),
+    };
     let mut all: Vec<ClosureStatus> = home.read_closures().ok().flatten().unwrap_or_default();
     for closure in met {
         all.retain(|c| c.group != closure.group);

@@ -226,9 +226,10 @@ impl Home {
         self.read_json("latches.json")
     }
 
-    /// Replaces what venues told this home to keep away from; durable when this returns.
+    /// Replaces what venues told this home to keep away from; durable when this returns. Any process that asks a venue
+    /// may, whoever has the home open: the file is replaced whole, and what is lost between two of them is asked once more.
     pub fn write_closures<T: Serialize>(&self, closures: &T) -> Result<()> {
-        self.write_json("closures.json", closures)
+        write_json(&self.path.join("closures.json"), closures)
     }
 
     /// The closures as last written; `None` when none ever were.

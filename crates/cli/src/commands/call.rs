@@ -26,7 +26,7 @@ pub struct CallArgs {
     #[arg(value_name = "SYSCALL")]
     pub syscall: Option<String>,
     /// Its arguments: NAME=VALUE, or values in the order of the table
-    #[arg(value_name = "ARG")]
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
     pub args: Vec<String>,
     #[command(flatten)]
     pub at: At,

@@ -2,7 +2,9 @@
 //! a running instance.
 
 mod beside;
+mod doctor;
 mod place;
+mod starting;
 
 use place::{Place, Running};
 use serde_json::Value;
@@ -45,6 +47,34 @@ fn public_questions_need_no_account() {
         .call(&["get_price_now", "x", "--profile", "usdm", "--base-url", "http://example.com"])
         .refused("--base-url", "https://");
     place.call(&["symbols", "--account", "7"]).refused("there is no account \"7\"", "known accounts: main (0)");
+}
+
+#[test]
+fn a_program_finds_errors_where_it_would_find_answers() {
+    let place = Place::new();
+    place.configured("");
+    let cases: &[(&[&str], &str)] = &[
+        (&["call", "get_price_nwo", "x", "--json"], "there is no syscall"),
+        (&["call", "get_price_now", "--json"], "needs symbol"),
+        (&["call", "get_price_now", "NOPE-USDT-PERP", "--json"], "no instrument"),
+        (&["call", "place_order", "BTC-USDT-PERP", "buy", "limit", "-1", "60000", "--json"], "above 0"),
+        (&["call", "place_order", "BTC-USDT-PERP", "buy", "limit", "0.1234567890123456789", "1", "--json"], "18"),
+        (&["call", "balances", "--account", "nobody", "--json"], "there is no account"),
+        (&["call", "close_all_positions", "--json"], "not sent without a confirmation"),
+        (&["call", "symbols", "--colour", "--json"], "unexpected argument"),
+        (&["status", "--home", "nowhere", "--json"], "no ctos home"),
+        (&["account", "check", "nobody", "--json"], "there is no account"),
+    ];
+    for (args, what) in cases {
+        let said = place.ctos(args);
+        said.refused(what, "hint: ");
+        let object: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said:?}"));
+        assert!(object["error"].as_str().unwrap().contains(what) && object["code"] == 1, "{args:?}: {object}");
+        assert!(!object["hint"].as_str().unwrap().is_empty(), "{args:?}: {object}");
+        assert_eq!(said.err.lines().count(), 2, "people still read two lines: {said:?}");
+        let plain: Vec<&str> = args.iter().copied().filter(|a| *a != "--json").collect();
+        assert!(place.ctos(&plain).out.is_empty(), "{plain:?}: only a program that asked for JSON gets it");
+    }
 }
 
 #[test]

@@ -59,12 +59,32 @@ pub fn ctos() -> Command {
 
 impl Place {
     pub fn new() -> Place {
+        Place::beside(tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// The account's key has these fields besides, as JSON.
+    pub fn with_key(more: &str) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let long = |word: &str| format!("{word}{}", "0".repeat(64))[..64].to_owned();
+        let (key, secret) = (long("Key"), long("Secret"));
+        let accounts = format!(
+            r#"[{{"name":"test","spot":[["USDT","1000"]],"usdm":[["USDT","1000"]],"keys":[{{"api_key":"{key}",
+            "material":{{"type":"HMAC","secret":"{secret}"}},{more}}}]}}]"#
+        );
+        let file = dir.path().join("accounts.json");
+        std::fs::write(&file, accounts).unwrap();
+        let mut place = Place::beside(dir, &["--accounts", file.to_str().unwrap()]);
+        (place.venue["api_key"], place.venue["api_secret"]) = (key.into(), secret.into());
+        place
+    }
+
+    fn beside(dir: tempfile::TempDir, more: &[&str]) -> Place {
         let twin = ["twin", "binance", "--json", "--seed", "9", "--history", "5m"];
-        let mut child = ctos().args(twin).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = ctos().args(twin).args(more).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let venue = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        Place { dir: tempfile::tempdir().unwrap(), venue, _twin: Running(child) }
+        Place { dir, venue, _twin: Running(child) }
     }
 
     pub fn text(&self, pointer: &str) -> &str {

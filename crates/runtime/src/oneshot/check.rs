@@ -113,7 +113,12 @@ pub fn check(settings: &Settings, account: usize, clock: &Clock) -> Result<Accou
             (open, false)
         }
     };
-    look(settings, account, client, keyed, findings)
+    let caller = client.client.caller().clone();
+    let report = look(settings, account, client, keyed, findings);
+    if clock.is_machine() {
+        super::keep_closures_of(&settings.home, &*caller, &*clock.time);
+    }
+    report
 }
 
 /// Looks at the account through `client`. `keyed`: with a key; `findings`: what is known to be wrong already.
