@@ -4,7 +4,7 @@
 use super::book::BookSync;
 use super::market::{emit, market};
 use super::words::FeedWords;
-use super::{Asked, Feed};
+use super::{Asked, Feed, Socket};
 use crate::gateway::{Answer, Notice, Outbox};
 use crate::rate::Lane;
 use ctos_types::{Event, MarketData, Nanos, UnixNanos};
@@ -174,6 +174,16 @@ impl<W: FeedWords> Feed<W> {
         self.hurry = true;
     }
 
+    /// A stream is silent: its market may have been halted, which only the list tells.
+    pub(super) fn doubt_listing(&mut self, now: UnixNanos) {
+        if self.config.listing_every.is_none() {
+            return;
+        }
+        let earliest = self.listing_read.after(LISTING_AGAIN).max(now.after(LISTING_DELAY));
+        self.listing_due = self.listing_due.min(earliest);
+        self.hurry = true;
+    }
+
     pub(super) fn ask_listing(&mut self, now: UnixNanos, out: &mut Outbox) {
         if self.listing_due > now || self.asked.values().any(|a| *a == Asked::Listing) {
             return;
@@ -211,6 +221,13 @@ impl<W: FeedWords> Feed<W> {
             }
             let (name, symbol) = (self.words.name(), &m.symbol);
             let before = std::mem::replace(&mut m.rules, row.rules);
+            if before.trading != row.rules.trading {
+                // What does not trade is silent; that says nothing about the link that others share with it.
+                for Socket { session, roles, .. } in &mut self.sockets {
+                    let names = roles.iter().filter(|(_, role)| role.market == Some(place));
+                    names.for_each(|(name, _)| session.excuse(name, !row.rules.trading));
+                }
+            }
             out.event(now, Event::Rules { instrument: m.id, rules: &m.rules });
             if let (Some(tape), Some(line)) = (&self.tape, self.words.record_instrument(m.id, &m.rules)) {
                 tape.line(now, || line);

@@ -15,6 +15,8 @@ impl<W: FeedWords> Part for Feed<W> {
             let Socket { session, roles, .. } = &mut self.sockets[at];
             let names: Vec<&String> = roles.keys().collect();
             session.subscribe(now, &names, &mut self.actions);
+            let trades = |market: Option<usize>| market.is_none_or(|place| self.markets[place].rules.trading);
+            roles.iter().filter(|(_, role)| !trades(role.market)).for_each(|(name, _)| session.excuse(name, true));
             session.start(now, &mut self.actions);
             self.settle(now, at, out);
         }

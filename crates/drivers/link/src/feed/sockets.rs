@@ -48,6 +48,7 @@ impl<W: FeedWords> Feed<W> {
                 let role = self.sockets[at].roles.get(&stream).copied();
                 if let Some(role) = role {
                     self.broken(now, venue_time, role, out);
+                    self.doubt_listing(now);
                 }
                 out.notices.push(Notice::Warning(format!("{name}: {stream}: {why}")));
             }

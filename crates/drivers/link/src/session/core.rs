@@ -22,6 +22,8 @@ struct Stream {
     handover: Handover,
     /// Told as silent; its next data restores it.
     silent: bool,
+    /// Its silence is no fault of the link: [`Session::excuse`].
+    excused: bool,
 }
 
 /// See [`super`] for the calling contract.
@@ -129,6 +131,14 @@ impl<W: Words> Session<W> {
             self.streams.remove(stream.as_ref());
         }
         self.settle(now, out);
+    }
+
+    /// Whether the silence of a wanted stream says nothing about the link, as of a market that is halted: it is told as
+    /// ever, and neither is the stream asked for again nor the link replaced for its sake.
+    pub fn excuse(&mut self, stream: &str, excused: bool) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.excused = excused;
+        }
     }
 
     /// A message of the owner's own (an order over the WebSocket). Once `Ok`, it is sent or the link ends: after a

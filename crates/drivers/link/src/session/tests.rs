@@ -275,6 +275,35 @@ fn a_silent_stream_is_subscribed_again_then_the_link_replaced_though_pings_flow(
 }
 
 #[test]
+fn a_halted_markets_silence_does_not_cost_the_others_their_link() {
+    let expect = Expect { floor: Nanos::from_secs(5), ceiling: Nanos::from_secs(10) };
+    let words =
+        TestWords { expect: [("a", expect), ("b", expect)].map(|(s, e)| (s.into(), e)).into(), ..TestWords::default() };
+    let mut b = Bench::live(SessionConfig::default(), words, &["a", "b"]);
+    b.session.excuse("a", true);
+    for i in 0..1_000 {
+        let now = 20 + i * 100;
+        b.hear(now, 1, &format!("d b {i}"));
+        if b.due().0 <= now {
+            b.tick(now);
+        }
+    }
+    b.check(&["gap a since 20 silent for 10.0 s"]);
+    b.hear(100_100, 1, "d a 9");
+    b.check(&["Restored { stream: \"a\" }"]);
+    // It trades again: from here on its silence counts.
+    b.session.excuse("a", false);
+    for i in 0..1_000 {
+        let now = 100_200 + i * 100;
+        if b.due().0 <= now {
+            b.tick(now);
+        }
+        b.hear(now, 1, &format!("d b {i}"));
+    }
+    assert!(b.out.iter().any(|a| matches!(a, Action::Emit(SessionEvent::Retrying { .. }))), "{:?}", b.out);
+}
+
+#[test]
 fn one_bad_stream_in_a_batch_does_not_spoil_the_others() {
     let mut b = bench(SessionConfig::default(), TestWords::default());
     b.start(&["a", "bad", "c"]);

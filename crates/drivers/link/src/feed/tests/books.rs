@@ -98,6 +98,18 @@ fn a_silent_book_is_a_gap_and_is_subscribed_again() {
         }
     }
     assert_eq!(told, ["0 gap"]);
+    // Only the list of instruments tells a halted market from a broken stream.
+    b.tick(60_100);
+    b.check(&["? /listing"]);
+    let tag = b.tag();
+    b.answer(60_200, tag, 200, "off");
+    b.check(&["0 trading: false"]);
+    for n in 0..6_000 {
+        let ms = 60_300 + n * 100;
+        b.tick(ms);
+        b.say(ms, 0, 1, &format!("q0 {}", 500 + n));
+    }
+    assert!(b.seen().iter().all(|s| s.starts_with("0 Q")), "the link stays, and what else is on it");
 }
 
 #[test]

@@ -102,9 +102,10 @@ impl<W: Words> Session<W> {
         self.pulses_due = UnixNanos::MAX;
         for (name, stream) in &mut self.streams {
             let Some(pulse) = &mut stream.pulse else { continue };
-            watched += 1;
+            let counts = !stream.excused;
+            watched += usize::from(counts);
             if link.subs.get(name) != Some(&Sub::Active) {
-                silent += usize::from(stream.silent);
+                silent += usize::from(stream.silent && counts);
                 continue;
             }
             let since = pulse.since();
@@ -112,8 +113,8 @@ impl<W: Words> Session<W> {
                 let told = stream.silent;
                 stream.silent = true;
                 // The second alarm in a row: subscribing again did not help. Later ones only remind.
-                hopeless |= pulse.strikes() == 2;
-                if pulse.strikes() == 1 {
+                hopeless |= counts && pulse.strikes() == 2;
+                if counts && pulse.strikes() == 1 {
                     link.subs.insert(name.clone(), Sub::Stale);
                 }
                 if !told {
@@ -121,10 +122,10 @@ impl<W: Words> Session<W> {
                     out.push(Action::Emit(SessionEvent::Gap { stream: Some(name.clone()), since, why }));
                 }
             }
-            silent += usize::from(stream.silent);
+            silent += usize::from(stream.silent && counts);
             self.pulses_due = self.pulses_due.min(pulse.due());
         }
-        let fresh = self.streams.values().any(|s| s.pulse.is_some_and(|p| p.strikes() == 1));
+        let fresh = self.streams.values().any(|s| !s.excused && s.pulse.is_some_and(|p| p.strikes() == 1));
         let id = link.id;
         if hopeless || (fresh && silent == watched && watched > 1) {
             self.fail(now, id, "no data though the link is up", false, out);
