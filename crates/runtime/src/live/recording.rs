@@ -111,22 +111,29 @@ impl fmt::Debug for Recording {
 /// Where a run that begins, or goes on, records from its first moment, and whether it may not begin where that fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordFrom {
-    /// The setting's: a run whose market was to be recorded does not begin without.
+    /// A setting that is new: what was to be recorded does not begin without.
     pub first: Option<PathBuf>,
-    /// A person's, of before the run was cut off: orders are open, and the run goes on with or without it.
+    /// As it was when the run was cut off: orders may be open, and the run goes on with or without it.
     pub again: Option<PathBuf>,
 }
 
 impl RecordFrom {
-    /// `run`: the run that goes on; `None`: a new one. `setting`: `record` as it is now.
+    /// `run`: the run that goes on, with its setting `record` when it began; `None`: a new one. `setting`: as it is now.
     ///
     /// # Errors
     /// What was written down about the run cannot be read.
-    pub fn of(run: Option<&RunDir>, setting: Option<&PathBuf>) -> Result<RecordFrom, ctos_storage::home::HomeError> {
-        let said: Option<LastWord> = run.map(RunDir::read_recording).transpose()?.flatten();
-        Ok(match said {
-            Some(word) if word.setting.as_ref() == setting => RecordFrom { first: None, again: word.dir },
-            _ => RecordFrom { first: setting.cloned(), again: None },
+    pub fn of(
+        run: Option<(&RunDir, Option<&PathBuf>)>,
+        setting: Option<&PathBuf>,
+    ) -> Result<RecordFrom, ctos_storage::home::HomeError> {
+        let Some((run, begun_with)) = run else { return Ok(RecordFrom { first: setting.cloned(), again: None }) };
+        let word = match run.read_recording()? {
+            Some(word) => word,
+            None => LastWord { dir: begun_with.cloned(), setting: begun_with.cloned() },
+        };
+        Ok(match word.setting.as_ref() == setting {
+            true => RecordFrom { first: None, again: word.dir },
+            false => RecordFrom { first: setting.cloned(), again: None },
         })
     }
 }

@@ -55,7 +55,8 @@ pub(super) fn start(settings: Settings, mut options: StartOptions) -> Result<(In
     }
     let alerts = Alerts::new(settings.alerts.webhook.clone());
     let goes_on = resume.as_ref().map(|record| home.run(&record.run_id)).transpose()?;
-    let record_from = RecordFrom::of(goes_on.as_ref(), settings.record.as_ref())?;
+    let begun_with = resume.as_ref().and_then(|record| record.settings.record.as_ref());
+    let record_from = RecordFrom::of(goes_on.as_ref().map(|run| (run, begun_with)), settings.record.as_ref())?;
     let mut way = Opening {
         opener: &mut *opener,
         settings: &settings,
@@ -121,8 +122,8 @@ struct Opening<'a> {
     record_from: &'a RecordFrom,
 }
 
-/// Goes on with a recording that a person began. A disk that does not take it any more is told, and nothing else: orders
-/// may be open.
+/// Goes on with a recording that was on when the run was cut off. A disk that does not take it any more is told, and no
+/// more: orders may be open.
 fn record_again(recording: &Recording, from: &RecordFrom, alerts: &Alerts) {
     let Some(dir) = &from.again else { return };
     if let Err(e) = recording.start(Some(dir)) {

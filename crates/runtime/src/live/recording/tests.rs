@@ -146,12 +146,18 @@ fn a_ban_is_told_to_who_begins_in_it() {
 #[test]
 fn a_run_that_goes_on_records_as_it_was_left() {
     let (x, y) = (PathBuf::from("/x"), PathBuf::from("/y"));
-    let from = |r: &Rig, setting: Option<&PathBuf>| RecordFrom::of(Some(&r.run), setting).unwrap();
+    let begun =
+        |r: &Rig, with: Option<&PathBuf>, now: Option<&PathBuf>| RecordFrom::of(Some((&r.run, with)), now).unwrap();
+    let from = |r: &Rig, now: Option<&PathBuf>| begun(r, None, now);
     let first = |dir: &PathBuf| RecordFrom { first: Some(dir.clone()), again: None };
     // Nobody said anything: the setting.
     let r = rig(None);
     assert_eq!(from(&r, None), RecordFrom::default());
     assert_eq!(from(&r, Some(&x)), first(&x));
+    // The setting that it began with: a disk that has become full does not keep it from going on.
+    assert_eq!(begun(&r, Some(&x), Some(&x)), RecordFrom { first: None, again: Some(x.clone()) });
+    assert_eq!(begun(&r, Some(&x), None), RecordFrom::default());
+    assert_eq!(begun(&r, Some(&x), Some(&y)), first(&y));
     // Turned on: it goes on, unless the setting has changed since.
     r.recording.start(Some(&r.at("a"))).unwrap();
     assert_eq!(from(&r, None), RecordFrom { first: None, again: Some(r.at("a")) });
@@ -161,8 +167,8 @@ fn a_run_that_goes_on_records_as_it_was_left() {
     // Turned off against the setting: it stays off, unless that has changed since.
     let r = rig(Some(x.clone()));
     r.recording.stop().unwrap();
-    assert_eq!(from(&r, Some(&x)), RecordFrom::default());
-    assert_eq!(from(&r, Some(&y)), first(&y));
+    assert_eq!(begun(&r, Some(&x), Some(&x)), RecordFrom::default());
+    assert_eq!(begun(&r, Some(&x), Some(&y)), first(&y));
     // A new run knows nothing of it.
     assert_eq!(RecordFrom::of(None, Some(&x)).unwrap(), first(&x));
     // The end of a run is no word of a person's.
