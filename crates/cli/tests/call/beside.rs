@@ -120,6 +120,29 @@ fn a_run_on_paper_asks_its_live_market_for_everybody() {
     assert_eq!(place.banned(), before, "somebody asked past the instance");
 }
 
+#[test]
+fn a_market_that_has_sent_nothing_says_so() {
+    let place = Place::new();
+    place.admin(
+        "POST /usdm/do",
+        r#"{"do":"rule","rule":{"on":"market","named":"*","times":0,"fault":{"kind":"drop"}}}"#,
+    );
+    let feed = format!("market: binance:usdm\nfeed: {{base_url: \"{}\"}}\n", place.text("/usdm/rest"));
+    place.file("ctos.yaml", &format!("{feed}symbols: [\"{SYMBOL}\"]\nstrategies: []\n"), 0o644);
+    let _run = place.run(&[]);
+    place.until("the instance", || place.log().contains("control API"));
+    place.until("a view", || place.ctos(&["status", "--json"]).json()["markets"][0]["symbol"] == SYMBOL);
+    let status = place.ctos(&["status", "--json"]).json();
+    assert!(status["markets"][0]["age_ns"].is_null(), "{status}");
+    let text = place.ctos(&["status"]).out;
+    assert!(text.contains(&format!("{SYMBOL}: no data yet")), "{text}");
+    let order = ["place_order", SYMBOL, "buy", "limit", "0.01", "60000"];
+    place.call(&order).refused("no price of this market has come yet", "wait until the market sends prices");
+    place.admin("POST /usdm/do", r#"{"do":"behave"}"#);
+    place.until("data", || place.ctos(&["status", "--json"]).json()["markets"][0]["age_ns"].is_number());
+    assert!(!place.ctos(&["status"]).out.contains("no data yet"));
+}
+
 /// A run that places orders, killed.
 fn cut_off(place: &Place) -> Vec<String> {
     let run = place.run(&[]);
