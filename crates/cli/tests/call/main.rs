@@ -200,6 +200,10 @@ fn a_paper_instance_takes_orders_by_hand() {
     let far = format!("{:.0}", px * 0.5);
     place.call(&["place_order", symbol, "buy", "limit", "0.01", &far]).refused("denied by", "risk");
     place.call(&["place_order", symbol, "buy", "limit", "0.0000001", &low]).refused("size", "");
+    let high = format!("{:.0}", px * 1.01);
+    place
+        .call(&["place_order", symbol, "buy", "post_only", "0.01", &high])
+        .refused("was refused", "nothing of it is open");
     assert_eq!(place.call(&["cancel_order", &id, symbol]).json()["status"], "canceled");
     let bought = place.call(&["place_order", symbol, "buy", "market", "0.01"]).json();
     assert_eq!(bought["status"], "filled", "{bought}");

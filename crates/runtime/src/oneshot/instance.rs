@@ -147,7 +147,17 @@ impl Through<'_> {
         let i = self.symbol(args)?;
         let order = NewOrder { account: self.account, ..new_order(args, i)? };
         match self.order(Control::Order(Box::new(order)))? {
-            Answer::Sent(id) => self.follow(id, |o| o.is_none_or(|o| o.status != ctos_types::OrderStatus::PendingNew)),
+            Answer::Sent(id) => {
+                let seen = self.follow(id, |o| o.is_none_or(|o| o.status != ctos_types::OrderStatus::PendingNew))?;
+                // As without an instance: an order that the venue did not take is an error, and no order.
+                match (seen["status"].as_str(), seen["reason"].as_str()) {
+                    (Some("rejected"), why) => Err(UserError::new(
+                        format!("order {id} was refused: {}", why.unwrap_or("the venue gives no reason")),
+                        "nothing of it is open; `ctos call exchange_limits SYMBOL` shows what this market takes",
+                    )),
+                    _ => Ok(seen),
+                }
+            }
             _ => Err(UserError::new("the order was not sent", "look with `ctos orders --all`")),
         }
     }
@@ -300,11 +310,15 @@ fn hint_of(denied: &Denied) -> String {
     let limit = |key: &str| format!("change the order, or risk.{key} in the settings if you mean it");
     match denied.gate {
         Gate::KillSwitch => "release the halt with `ctos resume`; `ctos status` says why it is there".into(),
-        Gate::Standing => "try again in a moment; `ctos status` says what is in doubt. Cancels, and orders that shrink a \
+        Gate::Standing => {
+            "try again in a moment; `ctos status` says what is in doubt. Cancels, and orders that shrink a \
                            position, pass"
-            .into(),
+                .into()
+        }
         Gate::StaleMarket => "wait until the market sends prices again; `ctos status` shows its links".into(),
-        Gate::Journal => "free disk space or mend the disk, then start again: nothing is sent that cannot be written".into(),
+        Gate::Journal => {
+            "free disk space or mend the disk, then start again: nothing is sent that cannot be written".into()
+        }
         Gate::Balance => "make the order smaller or add funds; a cross margin account may borrow what it lacks \
                           (auto_borrow=true)"
             .into(),
