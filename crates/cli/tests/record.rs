@@ -90,7 +90,7 @@ fn recorded(said: &dyn Fn(&[&str]) -> Value, log: &dyn Fn() -> String, frames: u
         now = said(&["record"]);
         done(&now)
     };
-    wait_until("a recording", look, || format!("{}", log()));
+    wait_until("a recording", look, log);
     now
 }
 
@@ -344,7 +344,7 @@ fn a_run_without_a_live_market_has_nothing_to_record() {
     let mut command = ctos(&["run", "--plain", "--speed", "60x", "--conf", "api.bind=127.0.0.1:0"]);
     let _run = Run(command.current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let ask = |args: &[&str]| ctos(args).current_dir(dir.path()).output().unwrap();
-    wait_until("the run", || ask(&["record"]).status.success(), || String::new());
+    wait_until("the run", || ask(&["record"]).status.success(), String::new);
     let said = String::from_utf8(ask(&["record"]).stdout).unwrap();
     assert!(said.contains("no live market"), "{said}");
     for what in ["start", "stop"] {

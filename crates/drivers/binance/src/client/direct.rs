@@ -158,7 +158,12 @@ impl Direct {
                     HttpError::NotSent(_) => "check the network, then try again",
                     _ => "this is a mistake of ctos: report it",
                 };
-                return Err(CallError::NotSent { why: error.to_string(), hint: hint.into(), retry_after: None });
+                // The message says that nothing was sent; why is told here.
+                let why = match &error {
+                    HttpError::NotSent(why) => why.to_string(),
+                    other => other.to_string(),
+                };
+                return Err(CallError::NotSent { why, hint: hint.into(), retry_after: None });
             }
         };
         let answer = Answer::Http {
