@@ -5,7 +5,7 @@ mod calls;
 mod spot;
 mod usdm;
 
-pub use calls::{ListenKey, ListenToken, over_websocket, session_logon, subscribe_spot, subscription};
+pub use calls::{ListenKey, ListenToken, subscribe_spot};
 
 use crate::decode::DecodeError;
 use crate::fields::{Row, parse};

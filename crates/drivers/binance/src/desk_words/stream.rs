@@ -52,7 +52,7 @@ impl UserStream {
         match self.profile {
             Profile::UsdM => None,
             // Signed by itself: works with every kind of key.
-            Profile::Spot => Some(subscribe_spot(false)),
+            Profile::Spot => Some(subscribe_spot()),
             Profile::Margin => self.token.as_ref().map(ListenToken::subscribe),
         }
     }

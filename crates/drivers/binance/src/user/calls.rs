@@ -3,9 +3,7 @@
 
 use crate::decode::DecodeError;
 use crate::fields::{Row, parse};
-use crate::profile::Profile;
 use crate::request::{Call, Cost, Method, Params, Purpose, Security, WsCall};
-use serde_json::Value;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -90,50 +88,11 @@ impl ListenToken {
     }
 }
 
-/// Logs the socket on, with an Ed25519 key: the signature of this request counts for all that follow.
-pub fn session_logon() -> WsCall {
-    user_call("session.logon", Security::Signed, Params::new())
-}
-
-/// Subscribes to spot's user events. With a logged-on socket nothing else is needed; else the request itself is signed,
-/// with a key of any kind.
-pub fn subscribe_spot(logged_on: bool) -> WsCall {
-    if logged_on {
-        user_call("userDataStream.subscribe", Security::Public, Params::new())
-    } else {
-        user_call("userDataStream.subscribe.signature", Security::Signed, Params::new())
-    }
+/// Subscribes to spot's user events: the request itself is signed, with a key of any kind.
+pub fn subscribe_spot() -> WsCall {
+    user_call("userDataStream.subscribe.signature", Security::Signed, Params::new())
 }
 
 fn user_call(method: &'static str, security: Security, params: Params) -> WsCall {
     WsCall { method, security, purpose: Purpose::Query, cost: Cost::weight(2), params }
-}
-
-/// The number of a subscription, from the reply to a subscribe request.
-pub fn subscription(result: &Value) -> Result<u64, DecodeError> {
-    Row::new(result, "subscription")?.id("subscriptionId")
-}
-
-/// An order request over the WebSocket API, where the profile has it there: the same parameters, answers without a
-/// connection's set-up. `None`: use REST.
-pub fn over_websocket(profile: Profile, call: &Call) -> Option<WsCall> {
-    let method = match (profile, call.method, call.path) {
-        (Profile::Spot, Method::Post, "/api/v3/order") => "order.place",
-        (Profile::Spot, Method::Delete, "/api/v3/order") => "order.cancel",
-        (Profile::Spot, Method::Post, "/api/v3/order/cancelReplace") => "order.cancelReplace",
-        (Profile::Spot, Method::Put, "/api/v3/order/amend/keepPriority") => "order.amend.keepPriority",
-        (Profile::Spot, Method::Get, "/api/v3/order") => "order.status",
-        (Profile::Spot, Method::Get, "/api/v3/openOrders") => "openOrders.status",
-        (Profile::Spot, Method::Delete, "/api/v3/openOrders") => "openOrders.cancelAll",
-        (Profile::UsdM, Method::Post, "/fapi/v1/order") => "order.place",
-        (Profile::UsdM, Method::Put, "/fapi/v1/order") => "order.modify",
-        (Profile::UsdM, Method::Delete, "/fapi/v1/order") => "order.cancel",
-        (Profile::UsdM, Method::Get, "/fapi/v1/order") => "order.status",
-        (Profile::UsdM, Method::Post, "/fapi/v1/algoOrder") => "algoOrder.place",
-        (Profile::UsdM, Method::Delete, "/fapi/v1/algoOrder") => "algoOrder.cancel",
-        // An ordinary key cannot trade margin over the WebSocket API at all.
-        _ => return None,
-    };
-    let Call { security, purpose, cost, .. } = *call;
-    Some(WsCall { method, security, purpose, cost, params: call.query.clone() })
 }
