@@ -21,6 +21,8 @@ pub(super) struct Pages {
     fills: BTreeMap<(ClientOrderId, u32, InstrumentId), Fills>,
     /// What the generations before the one asked about had traded.
     probes: BTreeMap<ClientOrderId, Probe>,
+    /// Successors that were not found of orders of an earlier life: which, since when, and how often.
+    absent: BTreeMap<ClientOrderId, (u16, UnixNanos, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -194,6 +196,7 @@ impl BinanceDesk {
     /// The generation asked about is the newest.
     fn settled(&mut self, now: UnixNanos, id: ClientOrderId, probe: &Probe, order: &VenueOrder) -> tracker::Answer {
         let carried = probe.carried.last().copied().unwrap_or(0);
+        self.pages.absent.remove(&id);
         if let Some(named) = self.orders.get_mut(id) {
             if named.pending.is_some_and(|p| p.client.generation == probe.generation) {
                 named.replaced(order.venue_order_id, carried);
@@ -226,6 +229,17 @@ impl BinanceDesk {
                 return tracker::Answer::Failed;
             }
             named.pending = None;
+        } else {
+            // Of an earlier life's order nobody here knows what was asked for last: the venue's times may be off, and one
+            // list may lag. Absence counts when it was seen twice, so far apart that the order would show.
+            let seen = self.pages.absent.entry(id).or_insert((probe.generation, now, 0));
+            if seen.0 != probe.generation {
+                *seen = (probe.generation, now, 0);
+            }
+            seen.2 += 1;
+            if seen.2 < 2 || now < seen.1.after(visibility) {
+                return tracker::Answer::Failed;
+            }
         }
         let mut whole = probe.clone();
         whole.generation -= 1;
