@@ -259,6 +259,10 @@ fn another_instance(w: &mut dyn Stage) {
     let kind = "timeInForce=GTC&type=LIMIT&side=BUY";
     let query = format!("symbol={}&{kind}&quantity=0.01&price={quote}&newClientOrderId=c00000g1", w.symbol());
     let path = w.order_path();
-    let (status, _) = w.signed("POST", path, &query);
-    w.notes().strangers += u64::from(status == 200);
+    // The front end errs towards this one too: whether it came is what the venue has.
+    let orders = |w: &mut dyn Stage| crate::judge::account(&w.truth(), &w.account())["orders"].as_u64().unwrap_or(0);
+    let before = orders(w);
+    w.signed("POST", path, &query);
+    let came = orders(w).saturating_sub(before);
+    w.notes().strangers += came;
 }
