@@ -17,6 +17,8 @@ pub(super) struct Look {
     /// When the first of its questions left.
     asked: UnixNanos,
     failed: Option<Nanos>,
+    /// Something waits for it: it is not only the schedule's.
+    wished: bool,
     /// The venue said why, and only a person can change that.
     refused: bool,
     orders: Vec<OpenOrder>,
@@ -43,21 +45,21 @@ impl<W: DeskWords> Desk<W> {
     pub(super) fn look_deadline(&mut self, now: UnixNanos, out: &mut Outbox) {
         // What is under way was asked before: the wish stays until it has ended.
         let wished: Vec<Subject> = self.again.iter().filter(|(_, at)| **at <= now).map(|(s, _)| *s).collect();
-        for subject in wished {
-            self.again.remove(&subject);
-            if let Some(look) = self.looks.get_mut(&subject) {
+        for subject in &wished {
+            self.again.remove(subject);
+            if let Some(look) = self.looks.get_mut(subject) {
                 // Asked again the moment it ends.
                 look.round |= AGAIN;
             } else {
-                self.schedule.sooner(subject, now);
+                self.schedule.sooner(*subject, now);
             }
         }
         for subject in self.schedule.due(now) {
-            self.begin_look(now, subject, out);
+            self.begin_look(now, subject, wished.contains(&subject), out);
         }
     }
 
-    fn begin_look(&mut self, now: UnixNanos, subject: Subject, out: &mut Outbox) {
+    fn begin_look(&mut self, now: UnixNanos, subject: Subject, wished: bool, out: &mut Outbox) {
         self.rounds += 2;
         let round = self.rounds;
         let wires = self.words.look(subject);
@@ -66,6 +68,7 @@ impl<W: DeskWords> Desk<W> {
             open: wires.len(),
             asked: UnixNanos::MAX,
             failed: None,
+            wished,
             refused: false,
             orders: Vec::new(),
             positions: Vec::new(),
@@ -127,9 +130,12 @@ impl<W: DeskWords> Desk<W> {
         let result = look.failed.map_or(Ok(()), Err);
         self.schedule.done(now, subject, result);
         if result.is_err() {
-            // The session, or a second look, waits for it.
-            if again || self.resync.is_some() || self.standing != Some(true) {
-                let least = if look.refused { REFUSED_AGAIN } else { FAILED_AGAIN };
+            // The session waits for it, or new risk.
+            let urgent = again || self.resync.is_some() || self.standing != Some(true);
+            // A difference that was seen once waits for it too: the schedule alone would take a minute.
+            if urgent || look.wished {
+                let soon = if urgent { FAILED_AGAIN } else { self.config.second_look };
+                let least = if look.refused { REFUSED_AGAIN } else { soon };
                 let pause = result.err().unwrap_or_default().max(least);
                 self.again_at(subject, now.after(pause));
             }
