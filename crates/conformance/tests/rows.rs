@@ -88,6 +88,20 @@ rows! {
     storm_of_all_at_once = 100;
 }
 
+/// Seeds beyond the first of each row that found something: row and seed.
+const FINDS: &[(u32, u64)] = &[(14, 101_397), (100, 17_221), (100, 17_470)];
+
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    if std::env::var_os("CONF_ROW").is_some() {
+        return;
+    }
+    for (number, seed) in FINDS {
+        let row = ROWS.iter().chain([&STORM]).find(|r| r.number == *number).expect("a row of the catalogue");
+        run(row, *seed).unwrap_or_else(|why| panic!("{row:?}, seed {seed}: {why}"));
+    }
+}
+
 /// A driver that errs must not pass: what it can get wrong is done on purpose, and some seed of a few must show it.
 #[test]
 fn the_judge_sees_what_is_wrong() {

@@ -2,15 +2,12 @@
 //! Never: treats a difference at first sight, or in silence.
 
 use super::core::{Desk, alarm, warning};
-use super::suspect::Judged;
+use super::suspect::{DUST, Judged};
 use super::{BalanceRow, DeskWords, PositionRow};
 use crate::gateway::Outbox;
 use crate::reconcile::Subject;
 use ctos_types::{AccountEvent, Balance, Currency, Decimal, InstrumentId, Leg, Qty, Rounding, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A ten-millionth of a coin.
-const DUST: Decimal = Decimal::from_atoms(100_000_000_000);
 
 /// Share of a debt that is taken for its interest where the venue does not state that: more than any coin costs a day.
 const INTEREST_MOST: (i64, i64) = (1, 200);

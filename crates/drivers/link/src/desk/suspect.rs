@@ -1,7 +1,7 @@
 //! Differences that may be nothing: fills on their way, an answer that was true a moment ago.
 //! Never: treats one that was seen once.
 
-use ctos_types::{Nanos, UnixNanos};
+use ctos_types::{Decimal, Nanos, Qty, UnixNanos};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -9,6 +9,28 @@ use std::collections::btree_map::Entry;
 const NEEDED: u32 = 2;
 /// The same where it never rests.
 const NEEDED_RESTLESS: u32 = 6;
+
+/// So little is rounding: a ten-millionth of a coin.
+pub(super) const DUST: Decimal = Decimal::from_atoms(100_000_000_000);
+
+/// Whether two looks saw the same difference.
+pub(super) trait Alike: Copy {
+    fn alike(self, other: Self) -> bool;
+}
+
+impl Alike for Qty {
+    fn alike(self, other: Qty) -> bool {
+        self == other
+    }
+}
+
+impl Alike for Decimal {
+    /// The venue rounds every profit to the digits of its balances, and the sums here keep more: while an account trades,
+    /// one difference in money is seen a little differently by each look.
+    fn alike(self, other: Decimal) -> bool {
+        self.checked_sub(other).is_ok_and(|off| off.abs() <= DUST)
+    }
+}
 
 #[derive(Debug)]
 struct Suspect<D> {
@@ -40,7 +62,7 @@ pub(super) enum Judged {
     Stands,
 }
 
-impl<K: Ord + Copy, D: PartialEq + Copy> Suspects<K, D> {
+impl<K: Ord + Copy, D: Alike> Suspects<K, D> {
     /// Both sides agree.
     pub fn clear(&mut self, key: K) {
         self.0.remove(&key);
@@ -51,7 +73,7 @@ impl<K: Ord + Copy, D: PartialEq + Copy> Suspects<K, D> {
     pub fn judge(&mut self, key: K, by: D, quiet: bool, asked: UnixNanos, apart: Nanos) -> Judged {
         let new = Suspect { by, seen: 0, quiet: 0, asked };
         let suspect = match self.0.entry(key) {
-            Entry::Occupied(o) if o.get().by == by => o.into_mut(),
+            Entry::Occupied(o) if o.get().by.alike(by) => o.into_mut(),
             Entry::Occupied(o) => {
                 let suspect = o.into_mut();
                 *suspect = new;
@@ -62,6 +84,7 @@ impl<K: Ord + Copy, D: PartialEq + Copy> Suspects<K, D> {
         if suspect.seen > 0 && asked < suspect.asked.after(apart) {
             return Judged::Wait;
         }
+        suspect.by = by;
         suspect.asked = asked;
         suspect.seen += 1;
         suspect.quiet += u32::from(quiet);
@@ -85,6 +108,32 @@ impl<K: Ord + Copy, D: PartialEq + Copy> Suspects<K, D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Alike for i64 {
+        fn alike(self, other: i64) -> bool {
+            self == other
+        }
+    }
+
+    #[test]
+    fn what_roundings_make_of_a_difference_is_the_same_difference() {
+        let mut s: Suspects<u8, Decimal> = Suspects::default();
+        let apart = Nanos::from_secs(3);
+        let mut clock = UnixNanos::from_secs(0);
+        let mut judge = |s: &mut Suspects<u8, Decimal>, by: &str| {
+            clock = clock.after(apart);
+            s.judge(1, by.parse().expect("a number"), false, clock, apart)
+        };
+        assert_eq!(judge(&mut s, "0.003746622"), Judged::New);
+        // Each look a rounding away from the one before, in sum more than dust.
+        for by in ["0.003746552", "0.003746482", "0.003746412", "0.003746342"] {
+            assert_eq!(judge(&mut s, by), Judged::Wait, "{by}");
+        }
+        assert_eq!(judge(&mut s, "0.003746272"), Judged::Stands);
+        assert_eq!(judge(&mut s, "0.0037"), Judged::New);
+        assert_eq!(judge(&mut s, "0.0038"), Judged::New, "more than roundings");
+        assert_eq!(judge(&mut s, "-0.0038"), Judged::New);
+    }
 
     #[test]
     fn only_what_stands_still_is_treated() {
