@@ -92,7 +92,9 @@ fn start(profile: Profile) -> Case {
     let desk = Desk::new(DeskConfig { tracker, ..DeskConfig::default() }, desk, &Holdings::default(), now);
     let feed = BinanceFeed::new(profile, &streams, words.public(base), std::slice::from_ref(&instrument));
     let want = Want { book: true, quotes: true, trades: true, ..Want::default() };
-    let feed = Feed::new(feed, vec![(instrument.clone(), want)], FeedConfig::default());
+    // Spot says nothing of its own when a symbol goes.
+    let config = FeedConfig { listing_every: Some(Nanos::from_secs(2)), ..FeedConfig::default() };
+    let feed = Feed::new(feed, vec![(instrument.clone(), want)], config);
     let config = GatewayConfig {
         name: "binance".into(),
         time,
@@ -244,4 +246,40 @@ fn spot_over_sockets() {
 #[test]
 fn usdm_over_sockets() {
     story(Profile::UsdM);
+}
+
+/// The symbol goes while an order rests on it: the order's end is told, the rules say that nothing is taken any more, and
+/// what is sent all the same is refused.
+fn delisting(profile: Profile) {
+    let mut case = start(profile);
+    case.until("whole book", |e| matches!(e, EventKind::Depth { snapshot: true, .. }));
+    case.until("quote", |e| matches!(e, EventKind::Quote { .. }));
+    case.until_known();
+    let resting = case.place();
+    case.until("acceptance", |e| Case::is_report(e, resting, |b| matches!(b, ReportBody::Accepted)));
+    // Spot tells of a symbol that halts by its list alone, and refuses questions about one whose row is gone.
+    let remove = profile == Profile::UsdM;
+    case.admin(&format!(r#"{{"do":"delist","symbol":"BTCUSDT","remove":{remove}}}"#));
+    let (mut ended, mut closed) = (false, false);
+    case.until("end of the order and of trading", |e| {
+        let is_end = |b: &ReportBody| matches!(b, ReportBody::Expired | ReportBody::Canceled { .. });
+        ended |= Case::is_report(e, resting, is_end);
+        closed |= matches!(e, EventKind::Rules { rules, .. } if !rules.trading);
+        ended && closed
+    });
+    let alarm = |n: &ctos_link::gateway::Notice| format!("{n:?}").contains("takes no orders any more");
+    assert!(case.running.notices().iter().any(alarm));
+    let late = case.place();
+    case.until("refusal", |e| Case::is_report(e, late, |b| matches!(b, ReportBody::Rejected { .. })));
+    case.running.stop(Duration::from_secs(5));
+}
+
+#[test]
+fn spot_symbol_goes() {
+    delisting(Profile::Spot);
+}
+
+#[test]
+fn usdm_symbol_goes() {
+    delisting(Profile::UsdM);
 }

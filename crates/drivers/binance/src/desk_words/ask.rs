@@ -1,7 +1,7 @@
 //! Settings, and the lists that the safety net asks for.
 //! Never: takes a list that leaves out what it must have for a flat account.
 
-use super::{BinanceDesk, by};
+use super::{BinanceDesk, Failure, by};
 use crate::account::{key_permissions, read_key_permissions};
 use crate::decode::DecodeError;
 use crate::orders::OrderRef;
@@ -10,6 +10,8 @@ use ctos_link::desk::{BalanceRow, OpenOrder, PositionRow, Trouble, Wire};
 use ctos_link::gateway::Answer;
 use ctos_link::reconcile::Subject;
 use ctos_types::{InstrumentId, UnixNanos};
+
+const NO_SUCH_SYMBOL: i64 = -1121;
 
 /// What one of the settings' requests is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +122,11 @@ impl BinanceDesk {
         answer: &Answer<'_>,
         out: &mut Vec<OpenOrder>,
     ) -> Result<(), Trouble> {
-        let body = self.asked(answer)?;
+        let body = match self.body(answer) {
+            // Asked symbol by symbol, and the venue has this one no more: nothing of it can be open.
+            Err(Failure::Refused(reply)) if reply.code == NO_SUCH_SYMBOL => return Ok(()),
+            read => read.map_err(Failure::trouble)?,
+        };
         let list = self.desk.read_orders_known(body).map_err(unread)?;
         for order in list {
             if order.conditional {
@@ -169,5 +175,52 @@ impl BinanceDesk {
         let rows = list.iter().map(|b| BalanceRow { currency: b.currency, balance: b.balance });
         out.extend(rows.filter(|row| !zero(&row.balance)));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk_words::BinanceDeskConfig;
+    use crate::instruments::builtin_all;
+    use crate::limits::BinanceWords;
+    use crate::{Credentials, Hosts, Profile};
+    use ctos_types::{AccountId, Instruments, Nanos};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_symbol_that_is_gone_has_no_open_orders() {
+        let profile = Profile::Spot;
+        let hosts = Hosts { rest: "https://x".into(), streams: "wss://x".into(), ws_api: "wss://x/ws".into() };
+        let mut words = BinanceWords::new();
+        let base = words.base(profile.product(), &hosts.rest);
+        let keys = Arc::new(Credentials::new("key", "secret").unwrap());
+        let route = words.account("test", profile, base, keys, None);
+        let instruments = Instruments::new(builtin_all().to_vec()).unwrap();
+        let mut desk = BinanceDesk::new(BinanceDeskConfig {
+            name: "test".into(),
+            account: AccountId(0),
+            profile,
+            hedge: false,
+            borrows: false,
+            leverage: None,
+            hosts,
+            route,
+            key_route: None,
+            instruments,
+            dead_man: false,
+            visibility: Nanos::from_secs(1),
+        });
+        let now = UnixNanos::from_secs(1_800_000_000);
+        let mut list = Vec::new();
+        let mut read = |body: &str| {
+            let (sent, received) = (now, now);
+            let answer = Answer::Http { status: 400, headers: &[], body: body.as_bytes(), sent, received };
+            desk.read_open(now, &answer, &mut list).is_ok()
+        };
+        // Others' questions, and with them new risk, would wait for ever for an answer that cannot come.
+        assert!(read(r#"{"code":-1121,"msg":"Invalid symbol."}"#));
+        assert!(!read(r#"{"code":-1102,"msg":"Mandatory parameter 'symbol' was not sent."}"#));
+        assert!(list.is_empty());
     }
 }
