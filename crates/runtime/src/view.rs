@@ -25,6 +25,9 @@ pub struct OrderView {
     pub status: OrderStatus,
     pub post_only: bool,
     pub reduce_only: bool,
+    /// A change was asked for and is neither confirmed nor refused.
+    #[serde(default)]
+    pub amending: bool,
     pub created: String,
     pub updated: String,
 }
@@ -139,6 +142,7 @@ pub fn order_view(shard: &Shard, order: &Order) -> OrderView {
         status: order.status,
         post_only: r.post_only,
         reduce_only: r.reduce_only,
+        amending: order.pending_amend,
         created: order.created.to_string(),
         updated: order.updated.to_string(),
     }

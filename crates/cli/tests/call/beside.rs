@@ -43,6 +43,17 @@ fn a_live_instance_asks_the_venue_for_everybody() {
     });
     let placed = placed.into_inner().unwrap();
     let id = placed["clientId"].as_str().unwrap().to_owned();
+    // A change that does not come about is an error, as without an instance.
+    let busy =
+        r#"{"on":"request","named":"PUT /fapi/v1/order","fault":{"kind":"error","text":"throttled","executed":false}}"#;
+    let done = place.admin("POST /usdm/do", &format!(r#"{{"do":"rule","rule":{busy}}}"#));
+    assert!(done["error"].is_null(), "{done}");
+    let lower = format!("{:.1}", low.parse::<f64>().unwrap() - 10.0);
+    let amend = ["amend_order", &id, SYMBOL, &format!("price={lower}"), "--yes"];
+    let said = place.call(&amend);
+    assert!(said.code == Some(1) && said.err.contains("stands as it was"), "{said:?}");
+    assert_eq!(place.call(&["get_order_status", &id, SYMBOL]).json()["price"], low.trim_end_matches(".0"));
+    assert_eq!(place.call(&amend).json()["price"], lower.trim_end_matches(".0"));
     let questions: Vec<Vec<&str>> = vec![
         vec!["symbols"],
         vec!["exchange_limits", SYMBOL],

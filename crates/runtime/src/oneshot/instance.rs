@@ -171,9 +171,21 @@ impl Through<'_> {
         }
         self.order(Control::Amend { cl_ord_id: id, price: px, qty })?;
         let (px, qty) = (px.map(|px| i.price_decimal(px)), qty.map(|qty| i.qty_decimal(qty)));
-        self.follow(id, |o| {
-            o.is_none_or(|o| px.is_none_or(|px| o.price == Some(px)) && qty.is_none_or(|qty| o.qty == qty))
-        })
+        let reached = |o: &OrderView| px.is_none_or(|px| o.price == Some(px)) && qty.is_none_or(|qty| o.qty == qty);
+        let seen = self.follow(id, |o| o.is_none_or(reached))?;
+        let text = id.to_string();
+        // As without an instance: a change that did not come about is an error, and no order as it was.
+        match self.view()?.orders.iter().find(|o| o.id == text).filter(|o| !reached(o)) {
+            Some(o) if o.amending => Err(UserError::new(
+                format!("what became of the change of order {text} is not known yet"),
+                format!("ask again: `ctos call get_order_status order_id={text} symbol={}`", i.symbol),
+            )),
+            Some(_) => Err(UserError::new(
+                format!("the change of order {text} was refused: it stands as it was"),
+                "the run's log says why; `ctos call exchange_limits SYMBOL` shows what this market takes",
+            )),
+            None => Ok(seen),
+        }
     }
 
     /// Looks at an order until `done`, or for a while; what it is then.
