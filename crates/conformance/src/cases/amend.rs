@@ -83,6 +83,32 @@ pub const AMEND: &[Case] = &[
         // Changed in place, nothing has happened. Else the old order is gone and the new one never came.
         w.is(1, if w.is_usdm() { OrderStatus::PartiallyFilled } else { OrderStatus::Canceled })
     }),
+    case(
+        "an answer to an amend that comes during the next one is not the next one's",
+        Amend,
+        || [three(), vec![amend(5_000, Some(70), None)]].concat(),
+        |w| {
+            let method = if w.is_usdm() { "PUT" } else { "POST" };
+            let price = |w: &World| w.order(1).and_then(|o| o.limit_price());
+            w.pass(3_500);
+            let before = price(w);
+            request_rule(w, method, 1, json!({"kind": "delay", "before_ms": 0, "after_ms": 1_800}));
+            w.pass(1_000);
+            let first = price(w);
+            ensure(first < before, format!("the stream did not tell: {first:?}"))?;
+            // The next one takes longer than that answer: on margin its first half, else all of it.
+            let (method, before_ms, after_ms) =
+                if w.profile() == Profile::Margin { ("DELETE", 0, 1_400) } else { (method, 3_500, 0) };
+            request_rule(w, method, 1, json!({"kind": "delay", "before_ms": before_ms, "after_ms": after_ms}));
+            w.pass(1_750);
+            let pending = w.order(1).is_some_and(|o| o.pending_amend);
+            ensure(pending && price(w) == first, format!("{first:?} became {:?}, waiting: {pending}", price(w)))?;
+            w.pass(5_000);
+            let last = price(w);
+            ensure(last < first, format!("from {first:?} to {last:?}"))?;
+            w.agrees_within(5)
+        },
+    ),
     case("an answer that is lost half way through an amend leaves one order", Amend, three, |w| {
         begun(w)?;
         let method = if w.is_usdm() { "PUT" } else { "POST" };

@@ -24,6 +24,8 @@ pub(super) enum Job {
     Order {
         request: Request,
         id: ClientOrderId,
+        /// When the tracker asked for it.
+        asked: UnixNanos,
     },
     Query {
         query: Query,
@@ -295,7 +297,7 @@ impl<W: DeskWords> Part for Desk<W> {
     fn on_answer(&mut self, now: UnixNanos, tag: u64, answer: &Answer<'_>, out: &mut Outbox) {
         let Some(job) = self.jobs.remove(&tag) else { return };
         match job {
-            Job::Order { request, id } => self.on_reply(now, request, id, answer, out),
+            Job::Order { request, id, asked } => self.on_reply(now, (request, id, asked), answer, out),
             Job::Query { query, part } => self.on_query(now, query, part, answer, out),
             Job::Look { subject, round } => self.on_look(now, subject, round, answer, out),
             Job::History { query, part } => self.on_history(now, query, part, answer, out),

@@ -111,11 +111,15 @@ impl<W: DeskWords> Desk<W> {
     pub(super) fn on_reply(
         &mut self,
         now: UnixNanos,
-        request: Request,
-        id: ClientOrderId,
+        (request, id, asked): (Request, ClientOrderId, UnixNanos),
         answer: &Answer<'_>,
         out: &mut Outbox,
     ) {
+        // The stream has settled that amend, and another one is under way: read as the answer to this one, it would say
+        // that the order has what nobody has given it yet.
+        if request == Request::Amend && self.tracker.amending_since(id).is_some_and(|at| at > asked) {
+            return;
+        }
         let mut words = Vec::new();
         let told = self.words.read_reply(now, request, id, answer, &mut words);
         self.take(now, words, out);
@@ -125,7 +129,7 @@ impl<W: DeskWords> Desk<W> {
             Told::More(_) if self.stage == Stage::Stopped => self.reply(now, id, request, Reply::Unknown, out),
             Told::More(wire) => {
                 let within = self.config.order_within;
-                self.ask(wire, Job::Order { request, id }, within, out);
+                self.ask(wire, Job::Order { request, id, asked }, within, out);
             }
         }
     }
@@ -169,7 +173,7 @@ impl<W: DeskWords> Desk<W> {
                 let id = order.cl_ord_id;
                 let within = if order.reduce_only { config.1.min(config.0) } else { config.0 };
                 match self.words.place(&order) {
-                    Ok(wire) => self.ask(wire, Job::Order { request: Request::Place, id }, within, out),
+                    Ok(wire) => self.ask(wire, Job::Order { request: Request::Place, id, asked: now }, within, out),
                     Err(error) => self.reply(now, id, Request::Place, refusal(&error, out), out),
                 }
             }
@@ -177,14 +181,14 @@ impl<W: DeskWords> Desk<W> {
                 let id = amend.cl_ord_id;
                 let cum = self.tracker.cum_qty(id).unwrap_or_default();
                 match self.words.amend(now, &amend, cum) {
-                    Ok(wire) => self.ask(wire, Job::Order { request: Request::Amend, id }, config.0, out),
+                    Ok(wire) => self.ask(wire, Job::Order { request: Request::Amend, id, asked: now }, config.0, out),
                     Err(error) => self.reply(now, id, Request::Amend, refusal(&error, out), out),
                 }
             }
             Action::Cancel(cancel) => {
                 let id = cancel.cl_ord_id;
                 match self.words.cancel(&cancel) {
-                    Ok(wire) => self.ask(wire, Job::Order { request: Request::Cancel, id }, config.1, out),
+                    Ok(wire) => self.ask(wire, Job::Order { request: Request::Cancel, id, asked: now }, config.1, out),
                     Err(error) => self.reply(now, id, Request::Cancel, refusal(&error, out), out),
                 }
             }

@@ -224,6 +224,11 @@ impl Tracker {
         self.orders.contains_key(&id)
     }
 
+    /// Since when an amend of the order waits for its verdict.
+    pub fn amending_since(&self, id: ClientOrderId) -> Option<UnixNanos> {
+        self.orders.get(&id).and_then(|o| o.amend).map(|a| a.sent)
+    }
+
     /// Filled so far, while the order is remembered.
     pub fn cum_qty(&self, id: ClientOrderId) -> Option<Qty> {
         self.orders.get(&id).map(|o| Qty(o.cum))
