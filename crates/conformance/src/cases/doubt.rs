@@ -58,6 +58,24 @@ pub const DOUBT: &[Case] = &[
         },
     ),
     case(
+        "a user stream that is up and does not tell of a fill is replaced",
+        Core,
+        || vec![buy(3_000, Kind::Limit(30), 1)],
+        |w| {
+            w.pass(40_000);
+            ensure(w.links().iter().all(|link| link.0 == 1), "a link was replaced before")?;
+            w.admin(
+                &json!({"do": "rule", "rule": {"on": "user", "named": "*", "times": 0, "fault": {"kind": "drop"}}}),
+            );
+            w.fill_at_venue(None)?;
+            w.pass(20_000);
+            w.is(1, OrderStatus::Filled)?;
+            w.admin(&json!({"do": "behave"}));
+            ensure(w.links().iter().any(|link| link.0 == 2), "the stream was not replaced")?;
+            w.agrees_within(60)
+        },
+    ),
+    case(
         "a 5xx after the deed is no refusal",
         Core,
         || vec![buy(3_000, Kind::Limit(30), 1)],

@@ -96,6 +96,8 @@ pub struct Desk<W: DeskWords> {
     /// The session waits until everything asked for since then was answered.
     pub(super) resync: Option<UnixNanos>,
     pub(super) stream_due: UnixNanos,
+    /// When the stream came to be live or was last replaced: what happened before may have to be asked for.
+    pub(super) stream_since: UnixNanos,
     pub(super) early: BTreeMap<(InstrumentId, ExecId), (UnixNanos, Option<ClientOrderId>)>,
     /// Flows told lately: while links change over each comes twice.
     pub(super) flows: VecDeque<(Currency, Decimal, UnixNanos)>,
@@ -196,6 +198,7 @@ impl<W: DeskWords> Desk<W> {
             settings_wrong: None,
             resync: None,
             stream_due: UnixNanos::MAX,
+            stream_since: now,
             early: BTreeMap::new(),
             flows: VecDeque::new(),
             looks: BTreeMap::new(),

@@ -147,7 +147,13 @@ impl<W: DeskWords> Desk<W> {
                 let within = self.config.other_within;
                 self.ask(wire, Job::Query { query, part: part + 1 }, within, out);
             }
-            Found::Done(answer) => self.answered(now, &query, &answer),
+            Found::Done(answer) => {
+                self.answered(now, &query, &answer);
+                let fill = |a: &Action| matches!(a, Action::Report(r) if matches!(r.body, ReportBody::Fill(_)));
+                if self.actions.iter().any(fill) {
+                    self.unheard(now, out);
+                }
+            }
         }
     }
 

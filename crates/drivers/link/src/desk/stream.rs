@@ -14,6 +14,8 @@ const FLOWS_KEPT: usize = 64;
 /// After a refused login or stream.
 const REFUSED_AGAIN: Nanos = Nanos::from_secs(60);
 const GENTLE: Nanos = Nanos::from_secs(2);
+/// A stream is not replaced for what it did not tell before it is this old: that may have happened before it was live.
+const TRUSTED: Nanos = Nanos::from_secs(30);
 
 impl<W: DeskWords> Desk<W> {
     pub(super) fn start_stream(&mut self, now: UnixNanos, out: &mut Outbox) {
@@ -126,7 +128,10 @@ impl<W: DeskWords> Desk<W> {
                 self.resync = Some(now);
                 self.look_soon(now, now);
             }
-            SessionEvent::Live => out.notices.push(Notice::Info("user stream is live".into())),
+            SessionEvent::Live => {
+                self.stream_since = now;
+                out.notices.push(Notice::Info("user stream is live".into()));
+            }
             SessionEvent::Rotated { why } => out.notices.push(Notice::Info(format!("user stream changed over: {why}"))),
             SessionEvent::Restored { .. } => self.look_soon(now, now),
             SessionEvent::Retrying { failures, why, .. } => {
@@ -141,6 +146,20 @@ impl<W: DeskWords> Desk<W> {
                 }
             }
         }
+    }
+
+    /// A fill was learnt by asking, which the stream has not told: a link that is up and mute, as one whose end was
+    /// announced to nobody, is only found out like this, since silence of a private stream says nothing.
+    pub(super) fn unheard(&mut self, now: UnixNanos, out: &mut Outbox) {
+        if !self.session.is_live() || now < self.stream_since.after(TRUSTED) {
+            return;
+        }
+        self.stream_since = now;
+        out.notices.push(warning("the user stream did not tell of a fill: another link takes its place"));
+        let mut actions = Vec::new();
+        self.session.replace(now, "it does not tell everything", &mut actions);
+        self.links(now, actions, out);
+        self.look_soon(now, now.after(self.config.second_look));
     }
 
     /// A frame of the user stream.

@@ -141,6 +141,14 @@ impl<W: Words> Session<W> {
         }
     }
 
+    /// The owner knows that the link does not bring all that it should: another one is opened and takes over.
+    pub fn replace(&mut self, now: UnixNanos, why: &'static str, out: &mut Vec<Action>) {
+        if self.is_live() && self.may_rotate() {
+            (self.rotate_at, self.rotate_why) = (now, why);
+            self.rotate(now, out);
+        }
+    }
+
     /// A message of the owner's own (an order over the WebSocket). Once `Ok`, it is sent or the link ends: after a
     /// [`SessionEvent::Gap`] whatever has no answer yet has an unknown outcome.
     pub fn request(&mut self, now: UnixNanos, text: String, out: &mut Vec<Action>) -> Result<(), NotSent> {

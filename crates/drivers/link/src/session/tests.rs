@@ -202,6 +202,18 @@ fn rotation_opens_the_next_link_before_the_last_one_closes_and_repeats_nothing()
 }
 
 #[test]
+fn a_link_that_does_not_tell_everything_is_replaced_without_a_gap() {
+    let mut b = Bench::live(SessionConfig::default(), TestWords::default(), &["a"]);
+    b.session.replace(at(1_000), "mute", &mut b.out);
+    b.session.replace(at(1_001), "mute", &mut b.out);
+    b.check(&["2: connect"]);
+    b.session.on_connected(at(1_010), LinkId(2), &mut b.out);
+    b.hear(1_020, 2, "ok 2");
+    b.check(&["2> sub 2 a", "Rotated { why: \"mute\" }"]);
+    assert!(b.session.is_live());
+}
+
+#[test]
 fn a_venue_that_says_goodbye_is_left_at_once_and_a_failed_replacement_changes_nothing() {
     let mut b = Bench::live(SessionConfig::default(), TestWords::default(), &["a"]);
     b.hear(1_000, 1, "bye");
