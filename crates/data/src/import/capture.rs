@@ -59,7 +59,7 @@ pub fn is_line(line: &[u8]) -> bool {
 
 impl CaptureImport {
     pub fn open(path: &Path, options: &ImportOptions) -> Result<CaptureImport, ImportError> {
-        let seen = probe(&mut Lines(open(path)?), PROBE_LINES).map_err(|e| failed(path, &e))?;
+        let seen = probe_capture(open(path)?).map_err(|e| failed(path, &e))?;
         let product = seen.product.ok_or_else(|| {
             let hint = "a raw capture has one frame a line: receive time in ns, a space, the frame as received";
             ImportError::new(path, 0, "it holds no Binance frame", hint)
@@ -217,6 +217,11 @@ impl Importer for CaptureImport {
     fn bytes_read(&self) -> u64 {
         self.reader.bytes_on_disk()
     }
+}
+
+/// Looks at the first lines of a capture to find out what it is of. The reader is used up.
+pub fn probe_capture(capture: CaptureReader) -> Result<Probe, CaptureError> {
+    probe(&mut Lines(capture), PROBE_LINES)
 }
 
 /// A capture file's lines, as the driver's probe takes them.

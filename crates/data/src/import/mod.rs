@@ -16,6 +16,7 @@ mod testing;
 mod text;
 mod zipped;
 
+pub use capture::probe_capture;
 pub use detect::{Format, detect};
 pub use open::{formats, open};
 

@@ -7,9 +7,11 @@ mod reel;
 use super::Opened;
 use crate::UserError;
 use crate::config::Settings;
+use ctos_data::import::probe_capture;
+use ctos_driver_binance::Product;
 use ctos_driver_binance::replay::{FrameCounts, Probe};
-use ctos_driver_binance::{LineSource, Product, SourceLine, probe};
-use ctos_storage::capture::{CaptureError, CaptureItem, CaptureReader};
+
+use ctos_storage::capture::{CaptureError, CaptureReader};
 use ctos_types::{Market, MarketData, UnixNanos};
 use ctos_venue::TapeBuilder;
 use definitions::Chosen;
@@ -19,8 +21,6 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Lines looked at to find out what a capture is of.
-const PROBE_LINES: u64 = 20_000;
 /// Bad lines that are named one by one.
 const NAMED: usize = 5;
 
@@ -28,20 +28,6 @@ const NAMED: usize = 5;
 pub(super) fn is_name(name: &str) -> bool {
     let bare = name.strip_suffix(".gz").unwrap_or(name);
     [".jsonl", ".json", ".log"].iter().any(|end| bare.ends_with(end))
-}
-
-/// A capture file's lines, as the driver's replayer takes them.
-struct Lines(CaptureReader);
-
-impl LineSource for Lines {
-    type Error = CaptureError;
-
-    fn next_line(&mut self) -> Result<Option<SourceLine<'_>>, CaptureError> {
-        Ok(self.0.next_item()?.map(|item| match item {
-            CaptureItem::Line(l) => SourceLine::Frame { number: l.number, ts_recv: l.ts_recv, frame: l.frame },
-            CaptureItem::Bad(bad) => SourceLine::Bad { number: bad.line },
-        }))
-    }
 }
 
 fn capture_error(error: &CaptureError) -> UserError {
@@ -63,7 +49,7 @@ struct Found {
 
 /// `None`: there is no frame in it.
 fn look(path: PathBuf) -> Result<Option<Found>, UserError> {
-    let seen = probe(&mut Lines(reader(&path)?), PROBE_LINES).map_err(|e| capture_error(&e))?;
+    let seen = probe_capture(reader(&path)?).map_err(|e| capture_error(&e))?;
     let first = reader(&path)?.next_line().map_err(|e| capture_error(&e))?.map(|line| line.ts_recv);
     let found = seen.product.zip(first).map(|(product, first)| Found { path, product, seen, first });
     Ok(found)
