@@ -90,7 +90,7 @@ rows! {
 
 /// Seeds beyond the first of each row that found something: row and seed.
 const FINDS: &[(u32, u64)] =
-    &[(14, 101_397), (100, 12_544), (100, 15_453), (100, 17_034), (100, 17_221), (100, 17_470)];
+    &[(14, 101_397), (100, 12_544), (100, 15_453), (100, 17_034), (100, 17_221), (100, 17_470), (100, 30_301)];
 
 #[test]
 fn what_was_found_once_is_not_found_again() {

@@ -50,6 +50,8 @@ pub struct VenuePosition {
     /// Signed.
     pub qty: Qty,
     pub entry_px: Decimal,
+    /// One of the last digit that the venue writes of `entry_px`.
+    pub entry_unit: Decimal,
     pub mark_px: Decimal,
     pub unrealized: Decimal,
     /// `None` where there is none, or the venue gives 0.
@@ -306,6 +308,7 @@ fn position(row: &Row<'_>, map: &SymbolMap) -> Result<VenuePosition, DecodeError
         leg: leg(row, "positionSide")?,
         qty: row.signed_qty("positionAmt", grid)?,
         entry_px: row.amount("entryPrice")?,
+        entry_unit: row.unit("entryPrice")?,
         mark_px: row.amount("markPrice")?,
         unrealized: row.amount("unRealizedProfit")?,
         liquidation_px: row.opt_decimal("liquidationPrice")?.filter(|px| px.is_positive()),

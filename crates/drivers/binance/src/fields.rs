@@ -149,6 +149,14 @@ impl<'a> Row<'a> {
         if self.opt_text(field)? == Some("") { Ok(Decimal::ZERO) } else { self.decimal(field) }
     }
 
+    /// One of the last digit that the venue writes of a number; zeros at its end are digits too.
+    pub fn unit(&self, field: &'static str) -> Result<Decimal, DecodeError> {
+        let places = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let most = usize::from(Decimal::PLACES);
+        let unit = |text: &str| Ok(Decimal::new(1, places(text).min(most) as u8));
+        Ok(self.number(field, unit)?.unwrap_or(Decimal::ONE))
+    }
+
     pub fn opt_price(&self, field: &'static str, grid: &Grid) -> Result<Option<Price>, DecodeError> {
         self.number(field, |t| grid.price(t))
     }

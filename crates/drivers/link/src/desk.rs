@@ -190,6 +190,8 @@ pub struct PositionRow {
     /// Signed.
     pub qty: Qty,
     pub entry_px: Option<Decimal>,
+    /// One of the last digit that the venue writes of `entry_px`: what lies below is not known.
+    pub entry_unit: Decimal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,6 +39,12 @@ fn positions_and_those_of_others() {
     let [p] = ours[..] else { panic!() };
     assert_eq!((p.qty, p.leg, p.leverage, p.margin_type), (Qty(-20), Leg::Net, Some(10), Some(MarginType::Cross)));
     assert_eq!((p.liquidation_px, p.mark_px), (None, d("61700.12345678")));
+    assert_eq!((p.entry_px, p.entry_unit), (d("61800"), d("0.1")));
+    for (written, unit) in [("61800", "1"), ("61800.00000", "0.00001"), ("61800.1234567890123456789", "")] {
+        let list = POSITIONS.replace("61800.0\"", &format!("{written}\""));
+        let read = d9.read_positions(list.as_bytes()).ok().map(|(ours, _)| ours[0].entry_unit);
+        assert_eq!(read, unit.parse().ok(), "{written}");
+    }
     assert_eq!(others, ["ZYXUSDT"], "flat ones of others are nobody's business");
     assert_eq!(desk(Profile::Spot).all_positions(), None);
     // The newer call leaves both out.

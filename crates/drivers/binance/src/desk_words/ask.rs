@@ -163,6 +163,7 @@ impl BinanceDesk {
             leg: p.leg,
             qty: p.qty,
             entry_px: Some(p.entry_px).filter(|px| px.is_positive()),
+            entry_unit: p.entry_unit,
         }));
         Ok(())
     }

@@ -113,6 +113,8 @@ pub struct Desk<W: DeskWords> {
     pub(super) odd_cash: Suspects<Currency, Decimal>,
     /// Positions with fills that were booked in another order than the venue's, until its cost was taken over.
     pub(super) miscosted: BTreeSet<(InstrumentId, Leg)>,
+    /// How finely the venue writes what a position cost; see [`super::PositionRow::entry_unit`].
+    pub(super) entry_units: BTreeMap<(InstrumentId, Leg), Decimal>,
     /// Whether the first word on balances and on positions is taken as it is.
     pub(super) opening_cash: bool,
     pub(super) opening_positions: bool,
@@ -209,6 +211,7 @@ impl<W: DeskWords> Desk<W> {
             odd_positions: Suspects::default(),
             odd_cash: Suspects::default(),
             miscosted: BTreeSet::new(),
+            entry_units: BTreeMap::new(),
             opening_cash: holdings.cash.is_empty(),
             opening_positions: fresh && offers.positions,
             agreed,

@@ -6,7 +6,9 @@ use super::suspect::{DUST, Judged};
 use super::{BalanceRow, DeskWords, PositionRow};
 use crate::gateway::Outbox;
 use crate::reconcile::Subject;
-use ctos_types::{AccountEvent, Balance, Currency, Decimal, InstrumentId, Leg, Qty, Rounding, UnixNanos};
+use ctos_types::{
+    AccountEvent, Balance, Currency, Decimal, Instrument, InstrumentId, Leg, Position, Qty, Rounding, UnixNanos,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Share of a debt that is taken for its interest where the venue does not state that: more than any coin costs a day.
@@ -28,7 +30,8 @@ impl<W: DeskWords> Desk<W> {
         }
         let theirs: BTreeMap<_, _> = list.iter().map(|row| ((row.instrument, row.leg), row.qty)).collect();
         for row in list {
-            let PositionRow { instrument, leg, qty, .. } = *row;
+            let PositionRow { instrument, leg, qty, entry_unit, .. } = *row;
+            self.entry_units.insert((instrument, leg), entry_unit);
             self.account_event(now, &AccountEvent::Position { account, instrument, leg, qty }, out);
         }
         let ours = self.ledger.quantities();
@@ -55,7 +58,7 @@ impl<W: DeskWords> Desk<W> {
             }
             all_agree = false;
             let by = Qty(want.0 - have.0);
-            match self.odd_positions.judge(key, by, quiet, asked, self.config.second_look) {
+            match self.odd_positions.judge(key, (by, Qty::ZERO), quiet, asked, self.config.second_look) {
                 Judged::New => {
                     self.ask_history(now, key.0, out);
                     self.again_at(Subject::Positions, now.after(self.config.second_look));
@@ -74,7 +77,7 @@ impl<W: DeskWords> Desk<W> {
 
     /// A part of a position comes from outside: on both sides by the same arithmetic.
     fn adopt_position(&mut self, now: UnixNanos, row: &PositionRow, out: &mut Outbox) {
-        let PositionRow { instrument, leg, qty, entry_px } = *row;
+        let PositionRow { instrument, leg, qty, entry_px, .. } = *row;
         let i = self.words.instruments().get(instrument).clone();
         self.ledger.adopt(now, &i, leg, qty, entry_px);
         self.tracker.set_position(instrument, leg, self.ledger.position((instrument, leg)).qty);
@@ -90,14 +93,10 @@ impl<W: DeskWords> Desk<W> {
         let (Some(theirs), Some(ours)) = (row.entry_px, held.avg_px(i)) else { return };
         let (Ok(cost), false) = (i.value_at(theirs, held.qty), held.is_flat()) else { return };
         let off = cost.checked_sub(held.cost).map_or(Decimal::MAX, Decimal::abs);
-        // No more can be told from a price that is rounded to the digits it shows.
-        let shown = i.value_at(last_digit(theirs), held.qty).map_or(Decimal::MAX, Decimal::abs);
-        let least = cost.abs().mul_ratio(1, 1_000_000, Rounding::Up).unwrap_or_default();
-        if off <= least.min(shown) {
+        if off <= unsure(i, &held, row.entry_unit) {
             return;
         }
-        let PositionRow { instrument, leg, .. } = *row;
-        let away = PositionRow { instrument, leg, qty: Qty(-held.qty.0), entry_px: Some(ours) };
+        let away = PositionRow { qty: Qty(-held.qty.0), entry_px: Some(ours), ..*row };
         self.adopt_position(now, &away, out);
         self.adopt_position(now, &PositionRow { qty: held.qty, ..*row }, out);
         self.again_at(Subject::Balances, now.after(self.config.second_look));
@@ -139,7 +138,8 @@ impl<W: DeskWords> Desk<W> {
         let shrinks = held.qty.0.signum() == -by.0.signum();
         let entry_px = if shrinks { held.avg_px(i).or(entry) } else { entry.or(held.avg_px(i)) };
         let (symbol, size) = (i.symbol.clone(), i.qty_text(by));
-        self.adopt_position(now, &PositionRow { instrument, leg, qty: by, entry_px }, out);
+        let entry_unit = self.entry_units.get(&(instrument, leg)).copied().unwrap_or_default();
+        self.adopt_position(now, &PositionRow { instrument, leg, qty: by, entry_px, entry_unit }, out);
         let what = format!("the position in {symbol} differs from ours by {size}: taken over from the venue");
         out.notices.push(alarm(what, "look whether somebody else trades on this account"));
         self.again_at(Subject::Positions, now.after(self.config.second_look));
@@ -173,13 +173,14 @@ impl<W: DeskWords> Desk<W> {
             }
             let settled = self.concerned(currency).into_iter().all(|id| self.is_settled(id));
             let quiet = self.ledger.is_cash_quiet(currency, since) && settled && !self.odd_positions.any();
-            match self.odd_cash.judge(currency, by, quiet, asked, self.config.second_look) {
+            match self.odd_cash.judge(currency, (by, self.dust(currency)), quiet, asked, self.config.second_look) {
                 Judged::New => {
                     for id in self.concerned(currency) {
                         if self.words.instruments().get(id).is_spot() {
                             self.ask_history(now, id, out);
                         }
                     }
+                    self.doubt_costs(now, currency);
                     self.again_at(Subject::Balances, now.after(self.config.second_look));
                 }
                 Judged::Wait => self.again_at(Subject::Balances, now.after(self.config.second_look)),
@@ -208,6 +209,26 @@ impl<W: DeskWords> Desk<W> {
             if i.is_spot() { i.base == currency || i.quote == currency } else { i.settle() == currency }
         };
         self.words.traded().into_iter().filter(of).collect()
+    }
+
+    /// A wrong cost, as of fills that an earlier life booked in another order, makes each profit counted from it a
+    /// little wrong, and the difference in cash another one in each look: the cost comes first.
+    fn doubt_costs(&mut self, now: UnixNanos, currency: Currency) {
+        let held = self.held_in(currency);
+        if !held.is_empty() {
+            self.miscosted.extend(held);
+            self.again_at(Subject::Positions, now.after(self.config.second_look));
+        }
+    }
+
+    /// Positions that are settled in the currency.
+    fn held_in(&self, currency: Currency) -> Vec<(InstrumentId, Leg)> {
+        if !self.words.offers().positions {
+            return Vec::new();
+        }
+        let instruments = self.words.instruments();
+        let of = |id: InstrumentId| !instruments.get(id).is_spot() && instruments.get(id).settle() == currency;
+        self.ledger.quantities().into_keys().filter(|(id, _)| of(*id)).collect()
     }
 
     /// A cash flow that trading does not explain.
@@ -271,9 +292,20 @@ impl<W: DeskWords> Desk<W> {
         self.account_event(now, &AccountEvent::Interest { account, currency, amount }, out);
     }
 
+    /// So much of a currency may be rounding: of what is summed up, and of what positions cost.
+    fn dust(&self, currency: Currency) -> Decimal {
+        let instruments = self.words.instruments();
+        let of = |key: (InstrumentId, Leg)| {
+            let (unit, held) = (self.entry_units.get(&key)?, self.ledger.position(key));
+            Some(unsure(instruments.get(key.0), &held, *unit))
+        };
+        let costs = self.held_in(currency).into_iter().filter_map(of);
+        costs.fold(DUST, |sum, cost| sum.checked_add(cost).unwrap_or(sum))
+    }
+
     /// What the venue shows is rounded, and so are our sums: so little is taken over without a word.
     fn take_dust(&mut self, now: UnixNanos, currency: Currency, by: Decimal, out: &mut Outbox) -> bool {
-        let dust = !by.is_zero() && by.abs() <= DUST;
+        let dust = !by.is_zero() && by.abs() <= self.dust(currency);
         if dust {
             self.adjust_cash(now, currency, by, out);
         }
@@ -281,13 +313,11 @@ impl<W: DeskWords> Desk<W> {
     }
 }
 
-/// One unit of the last digit that is not zero.
-fn last_digit(px: Decimal) -> Decimal {
-    let mut unit: i128 = 1;
-    while px.atoms() != 0 && px.atoms() % (unit * 10) == 0 {
-        unit *= 10;
-    }
-    Decimal::from_atoms(unit)
+/// How much of what a position cost is not known, from a price whose last digit counts `unit`; never more than a
+/// millionth.
+fn unsure(i: &Instrument, held: &Position, unit: Decimal) -> Decimal {
+    let shown = i.value_at(unit, held.qty).map_or(Decimal::MAX, Decimal::abs);
+    shown.min(held.cost.abs().mul_ratio(1, 1_000_000, Rounding::Up).unwrap_or_default())
 }
 
 fn net(balance: &Balance) -> Decimal {

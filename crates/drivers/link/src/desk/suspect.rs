@@ -15,20 +15,21 @@ pub(super) const DUST: Decimal = Decimal::from_atoms(100_000_000_000);
 
 /// Whether two looks saw the same difference.
 pub(super) trait Alike: Copy {
-    fn alike(self, other: Self) -> bool;
+    /// `within`: what cannot be told.
+    fn alike(self, other: Self, within: Self) -> bool;
 }
 
 impl Alike for Qty {
-    fn alike(self, other: Qty) -> bool {
-        self == other
+    fn alike(self, other: Qty, within: Qty) -> bool {
+        self.0.abs_diff(other.0) <= within.0.unsigned_abs()
     }
 }
 
 impl Alike for Decimal {
     /// The venue rounds every profit to the digits of its balances, and the sums here keep more: while an account trades,
     /// one difference in money is seen a little differently by each look.
-    fn alike(self, other: Decimal) -> bool {
-        self.checked_sub(other).is_ok_and(|off| off.abs() <= DUST)
+    fn alike(self, other: Decimal, within: Decimal) -> bool {
+        self.checked_sub(other).is_ok_and(|off| off.abs() <= within)
     }
 }
 
@@ -70,10 +71,10 @@ impl<K: Ord + Copy, D: Alike> Suspects<K, D> {
 
     /// They differ by `by`, in a look that was asked for then. `quiet`: nothing was under way that could explain it.
     /// Looks count when they are `apart`: two in one breath are one, as what explains the difference takes its time.
-    pub fn judge(&mut self, key: K, by: D, quiet: bool, asked: UnixNanos, apart: Nanos) -> Judged {
+    pub fn judge(&mut self, key: K, (by, within): (D, D), quiet: bool, asked: UnixNanos, apart: Nanos) -> Judged {
         let new = Suspect { by, seen: 0, quiet: 0, asked };
         let suspect = match self.0.entry(key) {
-            Entry::Occupied(o) if o.get().by.alike(by) => o.into_mut(),
+            Entry::Occupied(o) if o.get().by.alike(by, within) => o.into_mut(),
             Entry::Occupied(o) => {
                 let suspect = o.into_mut();
                 *suspect = new;
@@ -110,8 +111,8 @@ mod tests {
     use super::*;
 
     impl Alike for i64 {
-        fn alike(self, other: i64) -> bool {
-            self == other
+        fn alike(self, other: i64, within: i64) -> bool {
+            (self - other).abs() <= within
         }
     }
 
@@ -122,7 +123,7 @@ mod tests {
         let mut clock = UnixNanos::from_secs(0);
         let mut judge = |s: &mut Suspects<u8, Decimal>, by: &str| {
             clock = clock.after(apart);
-            s.judge(1, by.parse().expect("a number"), false, clock, apart)
+            s.judge(1, (by.parse().expect("a number"), DUST), false, clock, apart)
         };
         assert_eq!(judge(&mut s, "0.003746622"), Judged::New);
         // Each look a rounding away from the one before, in sum more than dust.
@@ -142,7 +143,7 @@ mod tests {
         let mut clock = UnixNanos::from_secs(0);
         let mut judge = |s: &mut Suspects<u8, i64>, key, by, quiet| {
             clock = clock.after(apart);
-            s.judge(key, by, quiet, clock, apart)
+            s.judge(key, (by, 0), quiet, clock, apart)
         };
         assert_eq!(judge(&mut s, 1, 5, true), Judged::New);
         assert!(s.any());
@@ -161,7 +162,7 @@ mod tests {
     fn looks_in_one_breath_are_one() {
         let mut s: Suspects<u8, i64> = Suspects::default();
         let at = |ms| UnixNanos::from_secs(100).after(Nanos::from_millis(ms));
-        let mut judge = |ms| s.judge(1, 5, true, at(ms), Nanos::from_secs(3));
+        let mut judge = |ms| s.judge(1, (5, 0), true, at(ms), Nanos::from_secs(3));
         assert_eq!(judge(0), Judged::New);
         for ms in [0, 1, 20, 2_999] {
             assert_eq!(judge(ms), Judged::Wait, "{ms} ms after the first");
