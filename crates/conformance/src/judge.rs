@@ -35,7 +35,9 @@ pub fn agreement(kernel: &Kernel, of: AccountId, profile: Profile, symbol: &str,
 /// Orders of the instance under test in a list of the twin's truth, each with its row.
 fn ours<'a>(account: &'a Value, list: &str) -> impl Iterator<Item = (VenueClientId, &'a Value)> {
     let named = |row: &'a Value| {
-        let client: VenueClientId = row["clientOrderId"].as_str()?.parse().ok()?;
+        // Somebody else's amend may have given it another name.
+        let placed_as = row.get("placedAs").unwrap_or(&row["clientOrderId"]);
+        let client: VenueClientId = placed_as.as_str()?.parse().ok()?;
         (client.id.tag == TAG).then_some((client, row))
     };
     account[list].as_array().into_iter().flatten().filter_map(named)
@@ -131,9 +133,9 @@ fn decimal(v: &Value) -> Decimal {
 }
 
 fn orders_agree(kernel: &Kernel, of: AccountId, account: &Value) -> Verdict {
-    let mut theirs: BTreeMap<ClientOrderId, (Decimal, Decimal)> = BTreeMap::new();
+    let mut theirs: BTreeMap<ClientOrderId, [Decimal; 3]> = BTreeMap::new();
     for (client, order) in ours(account, "openOrders").chain(ours(account, "openConditionals")) {
-        let row = (decimal(&order["price"]), decimal(&order["filled"]));
+        let row = ["price", "filled", "quantity"].map(|field| decimal(&order[field]));
         if theirs.insert(client.id, row).is_some() {
             return Err(format!("order {} is twice at the venue", client.id));
         }
@@ -145,7 +147,7 @@ fn orders_agree(kernel: &Kernel, of: AccountId, account: &Value) -> Verdict {
         return Err(format!("open with us {a:?}, at the venue {b:?}"));
     }
     for (id, order) in mine {
-        let (price, filled) = theirs[&id];
+        let [price, filled, quantity] = theirs[&id];
         let i = kernel.instruments().get(order.request.instrument);
         let ours = order.limit_price().map(|px| i.price_decimal(px)).unwrap_or_default();
         if order.limit_price().is_some() && ours != price {
@@ -154,6 +156,11 @@ fn orders_agree(kernel: &Kernel, of: AccountId, account: &Value) -> Verdict {
         let cum = i.qty_decimal(order.cum_qty);
         if cum < filled {
             return Err(format!("order {id}: {cum} filled with us, {filled} at the venue"));
+        }
+        // An order that took another's place has only the rest.
+        let (ours, left) = (i.qty_decimal(order.leaves()), quantity.checked_sub(filled).unwrap_or_default());
+        if ours != left {
+            return Err(format!("order {id}: {ours} open with us, {left} at the venue"));
         }
         if order.status == OrderStatus::Unknown || order.pending_amend {
             return Err(format!("order {id} is in doubt"));

@@ -41,7 +41,6 @@ pub struct Order {
     /// What was asked for by the last amend that no report has confirmed or refused. The venue may act on it at any
     /// moment, so the worse of old and new counts.
     pub amending: Option<Amending>,
-    /// Venue time of the last amend that was applied: an older one is late news.
     amended_at: UnixNanos,
     pub created: UnixNanos,
     /// Input in whose step it was placed.
@@ -80,6 +79,11 @@ impl Order {
 
     pub fn id(&self) -> ClientOrderId {
         self.request.cl_ord_id
+    }
+
+    /// Venue time of the last amend that was applied: an older one is late news.
+    pub fn amended_at(&self) -> UnixNanos {
+        self.amended_at
     }
 
     /// Executions that are booked, in the order they came in.

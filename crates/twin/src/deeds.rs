@@ -196,7 +196,8 @@ impl Twin {
             let orders = self.orders.open_of(user, None).into_iter().map(|n| {
                 let o = &self.orders.list[n];
                 let j = Obj::new().str("symbol", &self.symbols.of(o.instrument).name).int("orderId", o.id);
-                let j = j.str("clientOrderId", &o.client_id).str("price", &self.px(o.instrument, o.price));
+                let j = j.str("clientOrderId", &o.client_id).str("placedAs", self.orders.placed_as(n));
+                let j = j.str("price", &self.px(o.instrument, o.price));
                 j.str("quantity", &self.qty(o.instrument, o.qty.0))
                     .str("filled", &self.qty(o.instrument, o.cum.0))
                     .done()
@@ -211,8 +212,9 @@ impl Twin {
                     .done()
             });
             let counts = self.orders.list.iter().filter(|o| o.user == user).count();
-            let recent = self.orders.list.iter().rev().filter(|o| o.user == user).take(RECENT).map(|o| {
+            let recent = self.orders.list.numbers().rev().filter(|(_, o)| o.user == user).take(RECENT).map(|(n, o)| {
                 let j = Obj::new().int("orderId", o.id).str("clientOrderId", &o.client_id);
+                let j = j.str("placedAs", self.orders.placed_as(n));
                 let j = j.str("status", o.status.name()).str("quantity", &self.qty(o.instrument, o.qty.0));
                 j.str("filled", &self.qty(o.instrument, o.cum.0)).done()
             });

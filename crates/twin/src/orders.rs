@@ -361,6 +361,12 @@ impl Orders {
         order.client_id = id.to_string();
     }
 
+    /// The client id that an order came with: an amend may have given it another.
+    pub fn placed_as(&self, number: usize) -> &str {
+        let first = self.amendments.iter().find(|a| a.order == number);
+        first.map_or(&self.list[number].client_id, |a| &a.old_id)
+    }
+
     /// Open orders of an account, of one instrument or all, oldest first.
     pub fn open_of(&self, user: usize, instrument: Option<InstrumentId>) -> Vec<usize> {
         let wanted = |n: &&usize| {

@@ -272,8 +272,38 @@ pub(super) fn manual(w: &mut dyn Stage, s: i64) {
     if s % 10 == 0 {
         w.try_admin(&json!({"do": "cancel", "account": account, "order_id": null}));
     }
+    if s % 7 == 0 {
+        change_by_hand(w);
+    }
     if s == FROM && w.seed().is_multiple_of(2) {
         rule(w, "user", "*", 0, 0.2, json!({"kind": "drop"}));
+    }
+}
+
+/// A person moves an order, on spot makes it smaller; whose order it is, the dice say.
+pub(super) fn change_by_hand(w: &mut dyn Stage) {
+    let list = match w.profile() {
+        Profile::UsdM => "/fapi/v1/openOrders",
+        Profile::Spot => "/api/v3/openOrders",
+        Profile::Margin => return,
+    };
+    let (_, list) = w.signed("GET", list, "symbol=BTCUSDT");
+    let count = list.as_array().map_or(0, Vec::len) as u64;
+    if count == 0 {
+        return;
+    }
+    let order = &list[w.dice(count) as usize];
+    let text = |field: &str| order[field].as_str().unwrap_or_default().to_owned();
+    let named = format!("symbol=BTCUSDT&orderId={}", order["orderId"]);
+    let (side, size) = (text("side"), text("origQty"));
+    if w.is_usdm() {
+        let px = near(w, if side == "BUY" { 0.995 } else { 1.005 });
+        w.signed("PUT", "/fapi/v1/order", &format!("{named}&side={side}&quantity={size}&price={px}"));
+    } else {
+        let less = format!("{:.5}", size.parse::<f64>().unwrap_or_default() * 0.75);
+        // Unless it is asked to keep its name, the venue gives it another.
+        let name = if w.dice(2) == 0 { String::new() } else { format!("&newClientOrderId={}", text("clientOrderId")) };
+        w.signed("PUT", "/api/v3/order/amend/keepPriority", &format!("{named}&newQty={less}{name}"));
     }
 }
 

@@ -2,7 +2,7 @@
 //! by the dice. Accounts: one or two on an address, on USD-M with one leg or two.
 //! Never: a fault that has no end before the faults do.
 
-use super::deeds::{front_end, honest, kill, near, orders_too, rule, user_event};
+use super::deeds::{change_by_hand, front_end, honest, kill, near, orders_too, rule, user_event};
 use super::stage::Stage;
 use super::{FROM, TO};
 use crate::net::Quality;
@@ -10,6 +10,9 @@ use crate::world::Setup;
 use ctos_driver_binance::Profile;
 use ctos_types::Nanos;
 use serde_json::json;
+
+/// From this seed on a person changes our orders, too. Seeds below keep the story that something was once found in.
+const BY_HAND_FROM: u64 = 40_000;
 
 pub(super) fn setup(setup: &mut Setup) {
     // A dice of its own: the seed's remainders choose the market and the way of orders.
@@ -39,6 +42,9 @@ pub(super) fn stir(w: &mut dyn Stage, s: i64) {
     }
     if s % 3 == 0 && w.dice(3) == 0 {
         kill(w);
+    }
+    if s % 4 == 1 && w.seed() >= BY_HAND_FROM {
+        change_by_hand(w);
     }
 }
 

@@ -156,6 +156,8 @@ pub struct Held {
     pub amending: Option<(Option<Price>, Option<Qty>)>,
     /// A cancel without a verdict.
     pub canceling: bool,
+    /// Venue time of the last amend that is booked: what is older is late news to whoever booked it.
+    pub amended_at: UnixNanos,
 }
 
 /// What to ask the venue for.

@@ -38,5 +38,6 @@ fn held(order: &Order) -> Held {
         execs: order.exec_ids().to_vec(),
         amending: order.amending.map(|a| (a.price, a.qty)),
         canceling: order.pending_cancel,
+        amended_at: order.amended_at(),
     }
 }

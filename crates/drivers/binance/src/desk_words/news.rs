@@ -74,15 +74,9 @@ impl BinanceDesk {
 
     fn order_update(&mut self, update: &OrderUpdate, out: &mut Vec<Word>) {
         let OrderUpdate { instrument, venue_order_id, ts_event, .. } = *update;
-        let by_name = update.owner.client();
-        let by_id = self.orders.owner(instrument, venue_order_id);
-        let id = by_name.map(|c| c.id).or(by_id);
+        let client = update.owner.client().or_else(|| self.orders.owner(instrument, venue_order_id));
+        let (id, generation) = (client.map(|c| c.id), client.map_or(0, |c| c.generation));
         self.tell_house(update, out);
-        let generation = match (by_name, id.and_then(|id| self.orders.get(id))) {
-            (Some(client), _) => client.generation,
-            (None, Some(named)) => named.generation,
-            (None, None) => 0,
-        };
         if let Some(id) = id {
             if self.swallow(id, generation, update, out) {
                 return;

@@ -125,7 +125,8 @@ pub(super) struct Orders {
     profile: Profile,
     visibility: Nanos,
     map: BTreeMap<ClientOrderId, Named>,
-    by_venue: BTreeMap<(InstrumentId, VenueOrderId), ClientOrderId>,
+    /// Somebody else's amend may have given an order another name: its id stays.
+    by_venue: BTreeMap<(InstrumentId, VenueOrderId), VenueClientId>,
     closed: VecDeque<ClientOrderId>,
 }
 
@@ -171,7 +172,7 @@ impl Orders {
         // Later generations have other ids there: this one is the first, found by its name.
         if !held.venue_order_id.is_empty() {
             named.learn(held.venue_order_id);
-            self.by_venue.insert((held.order.instrument, held.venue_order_id), id);
+            self.by_venue.insert((held.order.instrument, held.venue_order_id), id.into());
         }
     }
 
@@ -201,8 +202,8 @@ impl Orders {
         OrderRef { client: named.client(), venue_order_id, conditional: named.conditional }
     }
 
-    /// Whose an order of the venue is.
-    pub fn owner(&self, instrument: InstrumentId, venue: VenueOrderId) -> Option<ClientOrderId> {
+    /// Which of ours an order of the venue is.
+    pub fn owner(&self, instrument: InstrumentId, venue: VenueOrderId) -> Option<VenueClientId> {
         self.by_venue.get(&(instrument, venue)).copied()
     }
 
@@ -213,14 +214,14 @@ impl Orders {
         if generation == named.generation && named.venue_order_id.is_none() && !named.conditional && !named.recalled {
             named.venue_order_id = Some(venue);
         }
-        self.by_venue.insert((instrument, venue), id);
+        self.by_venue.insert((instrument, venue), VenueClientId { id, generation });
     }
 
     pub fn set_child(&mut self, id: ClientOrderId, instrument: InstrumentId, child: VenueOrderId) {
         if let Some(named) = self.map.get_mut(&id) {
             named.child = Some(child);
             named.learn(child);
-            self.by_venue.insert((instrument, child), id);
+            self.by_venue.insert((instrument, child), named.client());
         }
     }
 
@@ -286,11 +287,9 @@ impl Orders {
     /// An order of the list of open ones.
     pub fn listed(&mut self, now: UnixNanos, order: &VenueOrder) -> Option<OpenOrder> {
         let instrument = order.instrument;
-        let Some(client) = order.owner.client() else {
-            let owner = self.owner(instrument, order.venue_order_id);
-            let generation = owner.and_then(|id| self.map.get(&id)).map_or(0, |n| n.generation);
-            let view = owner.and_then(|id| self.view(id, generation, order, now)).unwrap_or(view(order, 0, now));
-            return Some(OpenOrder { instrument, cl_ord_id: owner, view });
+        let known = || self.owner(instrument, order.venue_order_id);
+        let Some(client) = order.owner.client().or_else(known) else {
+            return Some(OpenOrder { instrument, cl_ord_id: None, view: view(order, 0, now) });
         };
         let id = client.id;
         if let Some(named) = self.map.get_mut(&id) {

@@ -290,7 +290,7 @@ impl BinanceDesk {
 
     fn past(&self, fill: &VenueFill) -> PastFill {
         let VenueFill { instrument, venue_order_id, fill, ts_event } = *fill;
-        let cl_ord_id = self.orders.owner(instrument, venue_order_id);
+        let cl_ord_id = self.orders.owner(instrument, venue_order_id).map(|client| client.id);
         PastFill { instrument, cl_ord_id, venue_order_id, ts_event, fill }
     }
 

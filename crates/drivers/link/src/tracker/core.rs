@@ -85,6 +85,7 @@ impl Tracker {
         *highest = (*highest).max(id.seq);
         let mut tracked = Tracked::new(held.order, held.sent);
         tracked.recall(held.cum_qty, &held.execs);
+        tracked.amended_at = held.amended_at;
         if !held.venue_order_id.is_empty() {
             // The venue has had it: not finding it any more means that it ended, not that it never arrived.
             tracked.phase = Phase::Open;

@@ -57,6 +57,14 @@ pub(super) struct Cancel {
     pub tries: u32,
 }
 
+/// Price and total size of an open order as views show them, unlike ours, and since when they all do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OtherTerms {
+    pub price: Price,
+    pub qty: Qty,
+    pub since: UnixNanos,
+}
+
 /// Where a doubt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -102,6 +110,7 @@ pub(super) struct Tracked {
     pub last_word: Option<i64>,
     pub amended_at: UnixNanos,
     pub amend: Option<Amend>,
+    pub other_terms: Option<OtherTerms>,
     pub cancel: Option<Cancel>,
     pub doubt: Option<Doubt>,
     pub queries: u32,
@@ -146,6 +155,7 @@ impl Tracked {
             last_word: None,
             amended_at: UnixNanos::MIN,
             amend: None,
+            other_terms: None,
             cancel: None,
             doubt: None,
             queries: 0,

@@ -335,6 +335,34 @@ fn a_cancel_that_got_lost_is_sent_again_until_the_order_is_closed() {
 }
 
 #[test]
+fn terms_that_every_view_shows_are_the_orders_whoever_changed_them() {
+    let listed = |b: &mut Bench, ms: i64, price: i64, qty: i64| {
+        let view = OrderView { price: Some(Price(price)), qty: Some(Qty(qty)), ..view(ViewState::Open, 0) };
+        b.tracker.on_open_orders(at(ms), at(ms), &[(cl(1), view)], &mut b.out);
+    };
+    let mut b = Bench::open();
+    for (ms, price, qty) in [(8_000, 90, 10), (17_000, 90, 10), (17_100, 100, 10), (17_200, 90, 10), (26_000, 90, 8)] {
+        listed(&mut b, ms, price, qty);
+        b.check(&[]);
+    }
+    listed(&mut b, 35_999, 90, 8);
+    b.check(&[]);
+    listed(&mut b, 36_000, 90, 8);
+    b.check(&["Amended { price: Some(Price(90)), qty: Qty(8) }"]);
+    listed(&mut b, 50_000, 90, 8);
+    b.check(&[]);
+    // An amend of ours under way is judged by itself.
+    let amend =
+        AmendOrder { account: AccountId(0), cl_ord_id: cl(1), instrument: COIN, price: Some(Price(95)), qty: None };
+    listed(&mut b, 51_000, 91, 8);
+    b.tracker.amend(at(52_000), amend, &mut b.out).unwrap();
+    listed(&mut b, 61_500, 91, 8);
+    b.check(&["amend"]);
+    listed(&mut b, 61_600, 95, 8);
+    b.check(&["Amended { price: Some(Price(95)), qty: Qty(8) }"]);
+}
+
+#[test]
 fn an_amend_half_done_is_what_the_venue_says_it_is() {
     let amend =
         AmendOrder { account: AccountId(0), cl_ord_id: cl(1), instrument: COIN, price: Some(Price(90)), qty: None };
@@ -437,6 +465,7 @@ fn a_restart_adopts_what_the_venue_says() {
         execs: vec![Text::cut("t1")],
         amending: None,
         canceling: false,
+        amended_at: UnixNanos::MIN,
     };
     b.tracker.recover(at(60_000), &held);
     b.until_query();
@@ -469,6 +498,7 @@ fn an_order_of_an_earlier_life_is_unresolved_before_the_first_question_leaves() 
         execs: Vec::new(),
         amending: None,
         canceling: false,
+        amended_at: UnixNanos::MIN,
     };
     b.tracker.recover(at(60_000), &held);
     b.check(&[]);

@@ -123,6 +123,7 @@ impl Tracker {
             // The fills have said it, unless the venue made the order smaller (reduce-only) or its size is the venue's to
             // say (by amount): what it came to be is the end of it.
             End::Filled if order.size.is_none_or(|size| order.cum < size.0) => {
+                order.size = Some(Qty(order.cum));
                 Some(ReportBody::Amended { price: None, qty: Qty(order.cum) })
             }
             End::Filled => None,

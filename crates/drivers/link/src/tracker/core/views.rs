@@ -2,7 +2,7 @@
 //! Never: believes a view that an earlier one contradicts with more filled.
 
 use super::Tracker;
-use crate::tracker::order::End;
+use crate::tracker::order::{End, OtherTerms};
 use crate::tracker::{Action, Alarm, NEVER_ARRIVED, OrderView, ViewState};
 use ctos_types::{ClientOrderId, RejectReason, Text, UnixNanos};
 
@@ -25,6 +25,7 @@ impl Tracker {
         self.judge_amend(now, id, view, out);
         match view.state {
             ViewState::Open => {
+                self.judge_terms(now, id, view, out);
                 // Behind in fills: the stream brings them, or the history does.
                 if self.open_mut(id).is_some_and(|o| o.lacks_fills()) {
                     self.doubt_later(now, id);
@@ -56,6 +57,27 @@ impl Tracker {
             } else {
                 out.push(Action::Alarm(Alarm::DuplicateFill { id, fill }));
             }
+        }
+    }
+
+    /// Somebody else changed the order, and the stream did not tell: terms that every view shows for so long that no list
+    /// can be behind are the order's.
+    fn judge_terms(&mut self, now: UnixNanos, id: ClientOrderId, view: &OrderView, out: &mut Vec<Action>) {
+        let visibility = self.config.visibility;
+        let Some(order) = self.open_mut(id) else { return };
+        let (Some(our_price), Some(our_qty)) = (order.price, order.size) else { return };
+        let (Some(price), Some(qty)) = (view.price, view.qty) else { return };
+        if order.amend.is_some() || (price, qty) == (our_price, our_qty) {
+            order.other_terms = None;
+            return;
+        }
+        let seen = order.other_terms.filter(|t| (t.price, t.qty) == (price, qty));
+        let since = seen.map_or(now, |t| t.since);
+        order.other_terms = Some(OtherTerms { price, qty, since });
+        if now >= since.after(visibility) {
+            order.other_terms = None;
+            let ts_event = view.ts_event.max(order.amended_at);
+            self.amended(now, id, Some(price), qty, ts_event, out);
         }
     }
 
