@@ -4,7 +4,7 @@
 use super::core::{Desk, alarm, warning};
 use super::suspect::{DUST, Judged};
 use super::{BalanceRow, DeskWords, PositionRow};
-use crate::gateway::Outbox;
+use crate::gateway::{Notice, Outbox};
 use crate::reconcile::Subject;
 use ctos_types::{
     AccountEvent, Balance, Currency, Decimal, Instrument, InstrumentId, Leg, Position, Qty, Rounding, UnixNanos,
@@ -303,10 +303,15 @@ impl<W: DeskWords> Desk<W> {
         costs.fold(DUST, |sum, cost| sum.checked_add(cost).unwrap_or(sum))
     }
 
-    /// What the venue shows is rounded, and so are our sums: so little is taken over without a word.
+    /// What the venue shows is rounded, and so are our sums: so little is taken over, the least of it without a word.
     fn take_dust(&mut self, now: UnixNanos, currency: Currency, by: Decimal, out: &mut Outbox) -> bool {
         let dust = !by.is_zero() && by.abs() <= self.dust(currency);
         if dust {
+            if by.abs() > DUST {
+                let what =
+                    format!("the balance of {currency} differs from ours by {by}, as positions are told: adjusted");
+                out.notices.push(Notice::Info(what));
+            }
             self.adjust_cash(now, currency, by, out);
         }
         dust
