@@ -131,7 +131,7 @@ impl BinanceDesk {
             _ => None,
         });
         // Of an earlier life: any of its generations may have a successor. The order is asked about.
-        if named.recalled && named.order.kind.limit_price().is_some() && !self.is_usdm() && ends.is_some() {
+        if named.may_have_heir() && named.order.kind.limit_price().is_some() && !self.is_usdm() && ends.is_some() {
             let body = NewsBody::Accepted;
             out.push(Word::Order(News { account, instrument, cl_ord_id: Some(id), venue_order_id, ts_event, body }));
             return true;

@@ -66,6 +66,8 @@ pub(super) struct Named {
     pub in_place: Option<(AmendOrder, Qty)>,
     /// Of an earlier life, which may have replaced it more often than is known.
     pub recalled: bool,
+    /// An earlier life asked for a replacement, and the request may arrive after the order was seen as it was before.
+    pub left_amending: bool,
 }
 
 impl Named {
@@ -93,6 +95,11 @@ impl Named {
         }
     }
 
+    /// Whether an earlier life's request may have put another order in this one's place.
+    pub fn may_have_heir(&self) -> bool {
+        self.recalled || self.left_amending
+    }
+
     fn learn(&mut self, venue_order_id: VenueOrderId) {
         if !self.all_ids.contains(&venue_order_id) {
             self.all_ids.push(venue_order_id);
@@ -103,6 +110,7 @@ impl Named {
     pub fn replaced(&mut self, venue_order_id: VenueOrderId, carried: i64) {
         let Some(pending) = self.pending.take() else { return };
         self.generation = pending.client.generation;
+        self.left_amending = false;
         self.carried.push(carried);
         self.venue_order_id = Some(venue_order_id);
         self.learn(venue_order_id);
@@ -160,6 +168,7 @@ impl Orders {
             pending: None,
             in_place: None,
             recalled: false,
+            left_amending: false,
         };
         self.map.insert(order.cl_ord_id, named);
     }
@@ -169,6 +178,7 @@ impl Orders {
         let id = held.order.cl_ord_id;
         let named = self.map.get_mut(&id).expect("just placed");
         named.recalled = true;
+        named.left_amending = held.amending.is_some();
         // Later generations have other ids there: this one is the first, found by its name.
         if !held.venue_order_id.is_empty() {
             named.learn(held.venue_order_id);

@@ -158,7 +158,7 @@ impl BinanceDesk {
         let ended = matches!(order.outcome, Some(Outcome::Canceled(CancelReason::Requested | CancelReason::Venue)));
         let may_go_on = !self.is_usdm()
             && order.kind.is_some_and(|k| k.limit_price().is_some())
-            && self.orders.get(id).is_some_and(|n| n.recalled || n.pending.is_some_and(|p| p.may_live()));
+            && self.orders.get(id).is_some_and(|n| n.may_have_heir() || n.pending.is_some_and(|p| p.may_live()));
         if order.outcome.is_some()
             && let Some(named) = self.orders.get_mut(id).filter(|n| n.generation == generation)
         {
@@ -201,7 +201,9 @@ impl BinanceDesk {
             if named.pending.is_some_and(|p| p.client.generation == probe.generation) {
                 named.replaced(order.venue_order_id, carried);
             }
-            if named.recalled {
+            if named.recalled || probe.generation > named.generation {
+                // The first answer says how far the earlier life went, not whether all of it had arrived.
+                named.left_amending &= named.recalled;
                 named.recalled = false;
                 named.generation = probe.generation;
                 named.carried.clone_from(&probe.carried);
