@@ -325,6 +325,7 @@ pub(crate) fn blank_order(user: usize, instrument: InstrumentId, side: Side, now
         user,
         instrument,
         client_id: String::new(),
+        former_ids: Vec::new(),
         other_id: None,
         side,
         kind: OrderType::Limit,

@@ -133,6 +133,9 @@ pub(crate) struct Order {
     pub user: usize,
     pub instrument: InstrumentId,
     pub client_id: String,
+    /// Client ids that it had before, oldest first: they find it, too.
+    #[serde(default)]
+    pub former_ids: Vec<String>,
     /// The client id of the cancel that ended it, or of the order it was before an amendment.
     pub other_id: Option<String>,
     pub side: Side,
@@ -273,13 +276,8 @@ impl Orders {
     fn drop_closed(&mut self, number: usize) {
         let Some(order) = self.list.forget(number) else { return };
         self.closed.remove(&(self.due(&order), number));
-        let mut names = vec![order.client_id.clone()];
-        names.extend(order.other_id.clone());
-        for name in names {
-            let key = (order.user, order.instrument, name);
-            if self.by_client.get(&key) == Some(&number) {
-                self.by_client.remove(&key);
-            }
+        for name in order.former_ids.iter().chain([&order.client_id]) {
+            self.drop_name((order.user, order.instrument, name.clone()), number);
         }
         self.by_engine.remove(&order.engine);
         if order.kind == OrderType::Liquidation {
@@ -316,11 +314,9 @@ impl Orders {
         let key = (order.user, order.instrument, order.client_id.clone());
         self.by_engine.remove(&order.engine);
         self.open.remove(&number);
-        if self.by_client.get(&key) == Some(&number) {
-            self.by_client.remove(&key);
-        }
         // Numbers are places: one in the middle keeps its place, closed and nameless.
         order.status = Status::Canceled;
+        self.drop_name(key, number);
         if number + 1 == self.list.next() {
             self.list.take_back();
         } else {
@@ -358,13 +354,31 @@ impl Orders {
     pub fn rename(&mut self, number: usize, id: &str) {
         let order = &mut self.list[number];
         self.by_client.insert((order.user, order.instrument, id.to_string()), number);
-        order.client_id = id.to_string();
+        let old = std::mem::replace(&mut order.client_id, id.to_string());
+        order.former_ids.push(old);
+    }
+
+    /// The last [`Orders::rename`] did not come about.
+    pub fn unname(&mut self, number: usize) {
+        let order = &mut self.list[number];
+        let Some(old) = order.former_ids.pop() else { return };
+        let never = std::mem::replace(&mut order.client_id, old);
+        if never != order.client_id {
+            let key = (order.user, order.instrument, never);
+            self.drop_name(key, number);
+        }
+    }
+
+    fn drop_name(&mut self, key: (usize, InstrumentId, String), number: usize) {
+        if self.by_client.get(&key) == Some(&number) {
+            self.by_client.remove(&key);
+        }
     }
 
     /// The client id that an order came with: an amend may have given it another.
     pub fn placed_as(&self, number: usize) -> &str {
-        let first = self.amendments.iter().find(|a| a.order == number);
-        first.map_or(&self.list[number].client_id, |a| &a.old_id)
+        let order = &self.list[number];
+        order.former_ids.first().unwrap_or(&order.client_id)
     }
 
     /// Open orders of an account, of one instrument or all, oldest first.

@@ -205,7 +205,7 @@ pub(crate) fn amend(t: &mut Twin, c: &Call) -> Result<String, ApiError> {
     t.announce = Some("REPLACED");
     if let Err(reason) = t.amend(n, None, Some(qty)) {
         t.announce = None;
-        t.orders.rename(n, &o.client_id);
+        t.orders.unname(n);
         t.orders.list[n].other_id = o.other_id;
         return Err(match reason {
             RejectReason::MinNotional => ApiError::filter("NOTIONAL"),

@@ -38,6 +38,25 @@ fn closed_orders_are_forgotten_as_the_venue_does() {
 }
 
 #[test]
+fn a_renamed_order_is_forgotten_by_all_its_names() {
+    let id = InstrumentId(0);
+    let mut orders = Orders::new(1, Memory::of(Product::Spot));
+    let n = closed(&mut orders, "a", 0, false);
+    orders.rename(n, "b");
+    orders.rename(n, "c");
+    // The cancel's own name.
+    orders.list[n].other_id = Some("bye".into());
+    for name in ["a", "b", "c"] {
+        assert_eq!(orders.by_client(0, id, name), Some(n), "{name}");
+    }
+    assert_eq!((orders.placed_as(n), orders.list[n].client_id.as_str()), ("a", "c"));
+    orders.forget(90 * DAY_MS);
+    for name in ["a", "b", "c"] {
+        assert_eq!(orders.by_client(0, id, name), None, "{name}");
+    }
+}
+
+#[test]
 fn a_busy_account_stays_within_bounds() {
     let mut orders = Orders::new(1, Memory::of(Product::Spot));
     let kept = closed(&mut orders, "filled", 0, true);
