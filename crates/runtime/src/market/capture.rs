@@ -10,7 +10,6 @@ use crate::config::Settings;
 use ctos_data::import::probe_capture;
 use ctos_driver_binance::Product;
 use ctos_driver_binance::replay::{FrameCounts, Probe};
-
 use ctos_storage::capture::{CaptureError, CaptureReader};
 use ctos_types::{Market, MarketData, UnixNanos};
 use ctos_venue::TapeBuilder;

@@ -2,7 +2,7 @@
 //! Never: treats a difference at first sight, or in silence.
 
 use super::core::{Desk, alarm, warning};
-use super::suspect::{DUST, Judged};
+use super::suspect::{DUST, Judged, is_near};
 use super::{BalanceRow, DeskWords, PositionRow};
 use crate::gateway::{Notice, Outbox};
 use crate::reconcile::Subject;
@@ -58,7 +58,7 @@ impl<W: DeskWords> Desk<W> {
             }
             all_agree = false;
             let by = Qty(want.0 - have.0);
-            match self.odd_positions.judge(key, (by, Qty::ZERO), quiet, asked, self.config.second_look) {
+            match self.odd_positions.judge(key, by, |a, b| a == b, quiet, asked, self.config.second_look) {
                 Judged::New => {
                     self.ask_history(now, key.0, out);
                     self.again_at(Subject::Positions, now.after(self.config.second_look));
@@ -173,7 +173,9 @@ impl<W: DeskWords> Desk<W> {
             }
             let settled = self.concerned(currency).into_iter().all(|id| self.is_settled(id));
             let quiet = self.ledger.is_cash_quiet(currency, since) && settled && !self.odd_positions.any();
-            match self.odd_cash.judge(currency, (by, self.dust(currency)), quiet, asked, self.config.second_look) {
+            let dust = self.dust(currency);
+            let same = |a, b| is_near(a, b, dust);
+            match self.odd_cash.judge(currency, by, same, quiet, asked, self.config.second_look) {
                 Judged::New => {
                     for id in self.concerned(currency) {
                         if self.words.instruments().get(id).is_spot() {

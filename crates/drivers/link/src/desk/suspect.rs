@@ -1,7 +1,7 @@
 //! Differences that may be nothing: fills on their way, an answer that was true a moment ago.
 //! Never: treats one that was seen once.
 
-use ctos_types::{Decimal, Nanos, Qty, UnixNanos};
+use ctos_types::{Decimal, Nanos, UnixNanos};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -13,24 +13,10 @@ const NEEDED_RESTLESS: u32 = 6;
 /// So little is rounding: a ten-millionth of a coin.
 pub(super) const DUST: Decimal = Decimal::from_atoms(100_000_000_000);
 
-/// Whether two looks saw the same difference.
-pub(super) trait Alike: Copy {
-    /// `within`: what cannot be told.
-    fn alike(self, other: Self, within: Self) -> bool;
-}
-
-impl Alike for Qty {
-    fn alike(self, other: Qty, within: Qty) -> bool {
-        self.0.abs_diff(other.0) <= within.0.unsigned_abs()
-    }
-}
-
-impl Alike for Decimal {
-    /// The venue rounds every profit to the digits of its balances, and the sums here keep more: while an account trades,
-    /// one difference in money is seen a little differently by each look.
-    fn alike(self, other: Decimal, within: Decimal) -> bool {
-        self.checked_sub(other).is_ok_and(|off| off.abs() <= within)
-    }
+/// Whether two looks saw the same difference in money. The venue rounds every profit to the digits of its balances, and
+/// the sums here keep more: while an account trades, one difference is seen a little differently by each look.
+pub(super) fn is_near(a: Decimal, b: Decimal, within: Decimal) -> bool {
+    a.checked_sub(b).is_ok_and(|off| off.abs() <= within)
 }
 
 #[derive(Debug)]
@@ -63,7 +49,7 @@ pub(super) enum Judged {
     Stands,
 }
 
-impl<K: Ord + Copy, D: Alike> Suspects<K, D> {
+impl<K: Ord + Copy, D: Copy> Suspects<K, D> {
     /// Both sides agree.
     pub fn clear(&mut self, key: K) {
         self.0.remove(&key);
@@ -71,10 +57,19 @@ impl<K: Ord + Copy, D: Alike> Suspects<K, D> {
 
     /// They differ by `by`, in a look that was asked for then. `quiet`: nothing was under way that could explain it.
     /// Looks count when they are `apart`: two in one breath are one, as what explains the difference takes its time.
-    pub fn judge(&mut self, key: K, (by, within): (D, D), quiet: bool, asked: UnixNanos, apart: Nanos) -> Judged {
+    /// `same`: whether two looks saw the same difference.
+    pub fn judge(
+        &mut self,
+        key: K,
+        by: D,
+        same: impl Fn(D, D) -> bool,
+        quiet: bool,
+        asked: UnixNanos,
+        apart: Nanos,
+    ) -> Judged {
         let new = Suspect { by, seen: 0, quiet: 0, asked };
         let suspect = match self.0.entry(key) {
-            Entry::Occupied(o) if o.get().by.alike(by, within) => o.into_mut(),
+            Entry::Occupied(o) if same(o.get().by, by) => o.into_mut(),
             Entry::Occupied(o) => {
                 let suspect = o.into_mut();
                 *suspect = new;
@@ -110,12 +105,6 @@ impl<K: Ord + Copy, D: Alike> Suspects<K, D> {
 mod tests {
     use super::*;
 
-    impl Alike for i64 {
-        fn alike(self, other: i64, within: i64) -> bool {
-            (self - other).abs() <= within
-        }
-    }
-
     #[test]
     fn what_roundings_make_of_a_difference_is_the_same_difference() {
         let mut s: Suspects<u8, Decimal> = Suspects::default();
@@ -123,7 +112,7 @@ mod tests {
         let mut clock = UnixNanos::from_secs(0);
         let mut judge = |s: &mut Suspects<u8, Decimal>, by: &str| {
             clock = clock.after(apart);
-            s.judge(1, (by.parse().expect("a number"), DUST), false, clock, apart)
+            s.judge(1, by.parse().expect("a number"), |a, b| is_near(a, b, DUST), false, clock, apart)
         };
         assert_eq!(judge(&mut s, "0.003746622"), Judged::New);
         // Each look a rounding away from the one before, in sum more than dust.
@@ -143,7 +132,7 @@ mod tests {
         let mut clock = UnixNanos::from_secs(0);
         let mut judge = |s: &mut Suspects<u8, i64>, key, by, quiet| {
             clock = clock.after(apart);
-            s.judge(key, (by, 0), quiet, clock, apart)
+            s.judge(key, by, |a, b| a == b, quiet, clock, apart)
         };
         assert_eq!(judge(&mut s, 1, 5, true), Judged::New);
         assert!(s.any());
@@ -162,7 +151,7 @@ mod tests {
     fn looks_in_one_breath_are_one() {
         let mut s: Suspects<u8, i64> = Suspects::default();
         let at = |ms| UnixNanos::from_secs(100).after(Nanos::from_millis(ms));
-        let mut judge = |ms| s.judge(1, (5, 0), true, at(ms), Nanos::from_secs(3));
+        let mut judge = |ms| s.judge(1, 5, |a, b| a == b, true, at(ms), Nanos::from_secs(3));
         assert_eq!(judge(0), Judged::New);
         for ms in [0, 1, 20, 2_999] {
             assert_eq!(judge(ms), Judged::Wait, "{ms} ms after the first");
